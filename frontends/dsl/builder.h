@@ -1,0 +1,107 @@
+// The seam between model code and the compiler: model code is compiled against these light headers and calls a Builder, which the
+// compiler implements by making graph dialect ops. No MLIR here.
+#pragma once
+#include <cstdint>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace weft {
+
+using i64 = int64_t;
+enum class DType : uint8_t { f32 = 0, f64 = 1, i32 = 2, i64 = 3, boolean = 4 };
+using Shape = std::vector<i64>;
+
+// A place in the model's source, and the module path ("layers.self_attn") at that moment.
+struct SourceLine {
+  const char *file = "";
+  uint32_t line = 0, column = 0;
+  const char *function = "";
+};
+
+// A tensor in the program under construction: a handle, its shape and its element type.
+struct Value {
+  uint32_t id = UINT32_MAX; // UINT32_MAX: none
+  DType dtype = DType::f32;
+  Shape shape;
+};
+
+// An attribute of a graph op, named as in the dialect's TableGen.
+struct Attribute {
+  std::string_view name;
+  std::variant<i64, double, std::vector<i64>, std::string, bool, DType> value;
+};
+
+enum class InitKind : uint8_t { zeros = 0, ones = 1, normal = 2, uniform = 3, constant = 4 };
+enum class VariableKind : uint8_t { parameter = 0, optimizer = 1, cache = 2, other = 3 };
+
+struct Variable {
+  std::string path;      // unique: "layers.self_attn.q_proj.weight"
+  std::string file_name; // Hugging Face's: "model.layers.{}.self_attn.q_proj.weight"; {} only inside a repeat
+  Shape shape;           // of one layer
+  DType dtype = DType::f32;
+  VariableKind kind = VariableKind::parameter;
+  InitKind init = InitKind::zeros;
+  double init_scale = 0; // normal: standard deviation; uniform: half width; constant: the value
+  bool decay = false;    // weight decay applies
+};
+
+// Thrown out of model code when it is wrong; what() names the model's lines and the shapes.
+struct ModelError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Builder {
+public:
+  virtual ~Builder() = default;
+
+  // The line blamed for ops made from here on. The outermost layer call on the stack wins over what is inside it; operators called
+  // directly from model code push their own line. Strings must outlive the program (source_location's do).
+  virtual void push_line(SourceLine line) = 0;
+  virtual void pop_line() = 0;
+  // The module path, for names in remarks and profiles.
+  virtual void set_path(const std::string &path) = 0;
+
+  // Adds graph.<name>; result types are inferred. `lines` are those of the operands' calls, for errors that name both.
+  virtual std::vector<Value> op(std::string_view name, const std::vector<Value> &operands, const std::vector<Attribute> &attributes) = 0;
+  // A constant with one value per element (small tables); `values` has the product of shape, or one element for a splat.
+  virtual Value constant(DType dtype, const Shape &shape, const std::vector<double> &values) = 0;
+
+  // The variable's value in the current function. Inside a repeat it is the current layer's slice of a stacked variable. Asking again for
+  // the same path gives the same variable (a tied weight); a different shape then is an error.
+  virtual Value variable(const Variable &v) = 0;
+  // Sets a variable, inside a repeat too (a KV cache).
+  virtual void assign(const std::string &path, Value value) = 0;
+
+  // Functions. begin_function starts one with the given parameters and returns their values; tensors of enclosing functions
+  // may be used inside: they, and variables, become further parameters by themselves. end_function gives its handle.
+  virtual std::vector<Value> begin_function(const std::string &name, const std::vector<Value> &like) = 0;
+  virtual int end_function(const std::vector<Value> &results) = 0;
+
+  // graph.repeat over [begin, end): body(carry…, slices of stacked…) -> (carry…, slice results…); returns carries, then stacked results.
+  virtual std::vector<Value> repeat(int body, const std::vector<Value> &carry, const std::vector<Value> &stacked, i64 begin, i64 end) = 0;
+  // Inside the body of a repeat being built: the layers' range. begin_repeat must come before begin_function of its body.
+  virtual void begin_repeat(i64 begin, i64 end) = 0;
+  virtual void end_repeat() = 0;
+
+  // An entry of the program ("train_step"): begin, then inputs, then ops, then outputs.
+  virtual void begin_entry(const std::string &name) = 0;
+  // limit: integers lie in [0, limit); -1 none. micro: one per micro-batch, with the step's trip count as first dimension.
+  virtual Value input(const std::string &name, DType dtype, const Shape &shape, i64 limit, bool micro) = 0;
+  virtual void output(const std::string &name, Value value) = 0;
+  virtual void end_entry() = 0;
+
+  // Sum over the step's micro-batches and virtual shards of `function`'s results and of its gradient with respect to every parameter variable it reads.
+  // function(slices of micro…) -> (scalar loss, further sums…). Gives the sums, and in `gradients` a (path, gradient) for every parameter.
+  virtual std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro,
+                                                  std::vector<std::pair<Variable, Value>> &gradients) = 0;
+};
+
+// The builder of the program being traced on this thread; set by the compiler around a trace.
+Builder &builder();
+
+} // namespace weft

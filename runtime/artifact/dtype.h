@@ -1,0 +1,21 @@
+// Sizes and names of the artifact's element types.
+#pragma once
+#include "runtime/artifact/artifact_generated.h"
+
+#include <cstdint>
+
+namespace weft {
+
+// Bytes of one element; 0 for a value that is no element type (a file may hold any byte).
+inline int64_t ByteSize(fb::DType dtype) {
+  switch (dtype) {
+  case fb::DType::f32:
+  case fb::DType::i32: return 4;
+  case fb::DType::f64:
+  case fb::DType::i64: return 8;
+  case fb::DType::boolean: return 1;
+  }
+  return 0;
+}
+
+} // namespace weft
