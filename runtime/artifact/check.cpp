@@ -3,11 +3,11 @@
 #include "runtime/artifact/reader.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,8 +38,8 @@ struct Where {
   if (absl::Status status_ = (expression); !status_.ok()) return status_
 
 template <typename T> int64_t Size(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
-std::string_view Text(const flatbuffers::String *string) {
-  return string ? std::string_view(string->c_str(), string->size()) : std::string_view();
+absl::string_view Text(const flatbuffers::String *string) {
+  return string ? absl::string_view(string->c_str(), string->size()) : absl::string_view();
 }
 
 // shape's product times the element size; -1 when negative or too large.
@@ -257,7 +257,7 @@ struct EntryChecker {
   absl::Status Check(const Where &at) {
     if (entry.arena_bytes() < 0 || entry.arena_bytes() > kMaxBytes)
       return at.Error("arena_bytes is ", entry.arena_bytes(), " when it should be 0 to ", kMaxBytes);
-    std::set<std::string_view> names;
+    std::set<absl::string_view> names;
     bool any_dynamic = false;
     for (int64_t i = 0; i < Size(entry.arguments()); ++i) {
       const fb::Argument &argument = *entry.arguments()->Get(i);
@@ -281,12 +281,12 @@ struct EntryChecker {
 };
 
 absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const fb::Stage &stage) {
-  std::set<std::string_view> names;
+  std::set<absl::string_view> names;
   std::vector<std::pair<int64_t, int64_t>> placed; // (offset, number)
   for (int64_t i = 0; i < Size(stage.variables()); ++i) {
     const fb::Variable &variable = *stage.variables()->Get(i);
     Where here{&at, "variables", i};
-    std::string_view name = Text(variable.name());
+    absl::string_view name = Text(variable.name());
     if (name.empty()) return here.Error("has no name");
     if (!names.insert(name).second) return here.Error("the name '", name, "' is taken by another variable");
     if (variable.kind() > fb::VariableKind::other) return here.Error("kind is unknown");
@@ -300,10 +300,10 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
       return here.Error("layers or layer_begin is out of range");
     if (variable.layers() > 0 && (Size(variable.shape()) == 0 || variable.shape()->Get(0) != variable.layers()))
       return here.Error("layers is ", variable.layers(), " when the shape is ", ShapeText(variable.shape()));
-    std::string_view file_name = Text(variable.file_name());
+    absl::string_view file_name = Text(variable.file_name());
     size_t braces = file_name.find("{}");
-    bool one = braces != std::string_view::npos && file_name.find("{}", braces + 2) == std::string_view::npos;
-    bool none = braces == std::string_view::npos;
+    bool one = braces != absl::string_view::npos && file_name.find("{}", braces + 2) == absl::string_view::npos;
+    bool none = braces == absl::string_view::npos;
     if (!file_name.empty() && !(variable.layers() > 0 ? one : none))
       return here.Error("file_name '", file_name, "' should have ", variable.layers() > 0 ? "one {}" : "no {}", " as layers is ",
                         variable.layers());
@@ -338,7 +338,7 @@ absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
       if (int32_t line = kernel.lines()->Get(j); line < -1 || line >= Size(artifact.lines()))
         return at.Error("lines[", j, "] is ", line, " when there are ", Size(artifact.lines()), " lines");
   }
-  std::set<std::string_view> levels;
+  std::set<absl::string_view> levels;
   for (int64_t i = 0; i < Size(artifact.objects()); ++i) {
     const fb::Object &object = *artifact.objects()->Get(i);
     Where at{&root, "objects", i};
@@ -368,7 +368,7 @@ absl::Status CheckArtifact(const fb::Artifact &artifact) {
     if (stage.persistent_bytes() < 0 || stage.persistent_bytes() > kMaxBytes)
       return at.Error("persistent_bytes is ", stage.persistent_bytes(), " when it should be 0 to ", kMaxBytes);
     WEFT_CHECK_OK(CheckVariables(at, artifact, stage));
-    std::set<std::string_view> names;
+    std::set<absl::string_view> names;
     for (int64_t e = 0; e < Size(stage.entries()); ++e) {
       const fb::Entry &entry = *stage.entries()->Get(e);
       Where here{&at, "entries", e};
