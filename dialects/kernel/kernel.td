@@ -1,0 +1,164 @@
+// Structured kernels: what is computed (a region of scalar code over strided accesses) apart from how (a schedule attribute).
+#ifndef WEFT_KERNEL
+#define WEFT_KERNEL
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+
+def Kernel_Dialect : Dialect {
+  let name = "kernel";
+  let cppNamespace = "::weft::kernel";
+  let summary = "structured kernels: a region of scalar code, a reduction (what fixes the bits), a schedule (what may be tuned)";
+  let description = [{
+    Tensors in and out, value semantics; each operand is addressed through a `#kernel.access`. Nothing here names a target:
+    passes/codegen/cpu and passes/codegen/cuda read the same ops. `fuse-kernels` creates them, the lowering to the
+    host program replaces each by a launch of an outlined, content-keyed kernel.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def Kernel_Access : AttrDef<Kernel_Dialect, "Access"> {
+  let mnemonic = "access";
+  let summary = "how a kernel's iteration space addresses one operand, in elements of its row-major buffer";
+  let description = [{
+    address(d0, d1, …) = offset + Σ strides[i] d_i, and with `index` >= 0 additionally
+    clamp(value of input `index` at this point, 0, index_limit - 1) * index_stride: a gather or a scatter. The indexing input is an integer
+    and does not vary along the last dimension. Stride 0 repeats.
+  }];
+  let parameters = (ins "int64_t":$offset, ArrayRefParameter<"int64_t">:$strides,
+      DefaultValuedParameter<"int64_t", "-1">:$index, DefaultValuedParameter<"int64_t", "0">:$index_stride,
+      DefaultValuedParameter<"int64_t", "0">:$index_limit);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Kernel_Reduction : AttrDef<Kernel_Dialect, "Reduction"> {
+  let mnemonic = "reduction";
+  let summary = "what fixes the bits of a kernel's sums; tuning never touches it";
+  let description = [{
+    `unit`: the dot unit ("fma": one fused-multiply-add chain an output). `lanes`: virtual lanes of a row reduction: lane j takes elements
+    j, j + lanes, … ascending; lanes are then combined by halves (lane j with j + lanes / 2, and so on down to one). `key_block`: keys per block of attention.
+  }];
+  let parameters = (ins StringRefParameter<>:$unit, "int64_t":$lanes, "int64_t":$key_block);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Kernel_Schedule : AttrDef<Kernel_Dialect, "Schedule"> {
+  let mnemonic = "schedule";
+  let summary = "how a kernel is computed; changes no bit of the result";
+  let description = [{
+    matmul: register tile `tile_m` x `tile_n`, cache blocks `block_m`, `block_n`, `block_k`. loops: `block_n` columns a work item where there is no row
+    reduction, `unroll` vectors a step. attention: `tile_m` query rows a tile. Zero: not used by the family.
+  }];
+  let parameters = (ins "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$block_m, "int64_t":$block_n, "int64_t":$block_k, "int64_t":$unroll);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Kernel_Accesses : TypedArrayAttrBase<Kernel_Access, "accesses">;
+def Kernel_Tensor : RankedTensorOf<[F32, F64, I1, I32, I64]>;
+
+class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, mnemonic, traits>;
+
+def LoopsOp : Kernel_Op<"loops", [Pure, AttrSizedOperandSegments, SingleBlockImplicitTerminator<"YieldOp">, IsolatedFromAbove]> {
+  let summary = "elementwise code, row reductions, column reductions, gathers and scatters over one iteration space";
+  let description = [{
+    The region runs at each point of `domain` (row-major; the last dimension is the column). Its arguments are the elements of `inputs` through
+    `input_access`; yielded value i goes to result `yield_result[i]` through `output_access[i]` (several yields may fill one result: concatenation).
+    Block arguments of i1 tensors are i1. `kernel.reduce` inside is a reduction over the columns, known to every column afterwards; a value yielded through column stride 0 must not vary
+    along the column. `kernel.index d` is the index along dimension d (i32).
+
+    With `reduce_dims = n > 0` the first n dimensions are reduced: each yield is the summand of a sum over them in ascending (row-major) order, one chain per point of
+    the remaining dimensions, whose output access has stride 0 along the reduced ones. No kernel.reduce is allowed then. If its output access is indexed, the chain of each
+    element addressed is in the order of the domain (scatter-add), and the first dimensions must all be reduced but the last.
+
+    `inits` seed results: `init_result[j]` is the result that starts as inits[j] (same type). A reduced result without init starts at zero; any other result
+    must be written completely, unless it has an init.
+    Buffers of the compiled kernel: inputs, then results (an init shares its result's buffer).
+    Example (y = x * rsqrt(mean(x²) + eps) * w):
+    ```
+    %y = kernel.loops domain [4096, 384] ins(%x, %w) inits() {
+      input_access = [#kernel.access<offset = 0, strides = 384, 1>, #kernel.access<offset = 0, strides = 0, 1>], …} : (…) -> … {
+    ^bb0(%a: f32, %b: f32):
+      %sq = arith.mulf %a, %a : f32
+      %s = kernel.reduce sum %sq : f32
+      …
+      kernel.yield %r : f32
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Kernel_Tensor>:$inputs, Variadic<Kernel_Tensor>:$inits, DenseI64ArrayAttr:$domain, Kernel_Accesses:$input_access,
+      Kernel_Accesses:$output_access, DenseI64ArrayAttr:$yield_result, DenseI64ArrayAttr:$init_result, DefaultValuedAttr<I64Attr, "0">:$reduce_dims,
+      OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+  let results = (outs Variadic<Kernel_Tensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{ `domain` $domain `ins` `(` $inputs `)` `inits` `(` $inits `)` attr-dict `:` functional-type(operands, results) $body }];
+  let hasVerifier = 1;
+}
+
+def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockImplicitTerminator<"YieldOp">, IsolatedFromAbove]> {
+  let summary = "batched matrix product with a fused epilogue";
+  let description = [{
+    For each (b, m, n) of `sizes = [batch, m, n, k]`: acc = Σ_k a(b, m, k) * bb(b, k, n), one ascending FMA chain from zero or, with `accumulate`, from the
+    value of result 0's buffer, which is `init`. The region gets acc and the elements of `extras` at (b, m, n), and yields result elements.
+    `lhs_access` has strides for (b, m, k), `rhs_access` for (b, k, n), `extra_access` and `output_access` for (b, m, n).
+    Buffers of the compiled kernel: lhs, rhs, extras, results (init shares result 0's).
+  }];
+  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras,
+      DenseI64ArrayAttr:$sizes, Kernel_Access:$lhs_access, Kernel_Access:$rhs_access, Kernel_Accesses:$extra_access, Kernel_Accesses:$output_access,
+      OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+  let results = (outs Variadic<Kernel_Tensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];
+  let hasVerifier = 1;
+}
+
+def Kernel_AttentionKind : I64EnumAttr<"AttentionKind", "which of attention's kernels", [
+    I64EnumAttrCase<"forward", 0>, I64EnumAttrCase<"grad_query", 1>, I64EnumAttrCase<"grad_key_value", 2>]> { let cppNamespace = "::weft::kernel"; }
+
+def AttentionOp : Kernel_Op<"attention", [Pure]> {
+  let summary = "flash attention over a contiguous key range a query; forward and both backward kernels";
+  let description = [{
+    Semantics: graph.attention, graph.attention_grad_query and graph.attention_grad_key_value. `sizes = [B, T, S, H, G, D, E]` (batch, queries, keys, query heads,
+    key heads, q/k width, v width). Accesses: q, out, dout, dq (b, t, h, d); k, v, dk, dv (b, s, g, d); begin, end (b, t); lse, delta (b, t, h).
+    forward: inputs q, k, v, begin, end; results out, lse. Key blocks of reduction.key_block keys counted from begin; per block: scores by an ascending
+    FMA chain along D, times scale; m' = max(m, block max); p = exp(s - m'); l = l * exp(m - m') + Σ p (lanes as in #kernel.reduction over the block's keys);
+    acc = acc * exp(m - m') then an ascending FMA chain of p v. out = acc / l, lse = m + log(l). An empty range gives out 0 and lse 0.
+    grad_query: inputs q, k, v, begin, end, lse, delta, dout; result dq: p = exp(s - lse), dp by an FMA chain along E, ds = p (dp - delta), dq = scale * Σ_s ds k, ascending chain.
+    grad_key_value: the same inputs; results dk, dv: for each key, chains over (head of the group ascending, query ascending): dk = scale * Σ ds q, dv = Σ p dout.
+    Buffers: inputs, then results.
+  }];
+  let arguments = (ins Kernel_AttentionKind:$kind, Variadic<Kernel_Tensor>:$inputs, DenseI64ArrayAttr:$sizes, Kernel_Accesses:$input_access,
+      Kernel_Accesses:$output_access, F64Attr:$scale, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+  let results = (outs Variadic<Kernel_Tensor>:$results);
+  let assemblyFormat = "$kind $inputs `sizes` $sizes attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Kernel_RowReduceKind : I64EnumAttr<"RowReduceKind", "row reduction", [
+    I64EnumAttrCase<"sum", 0>, I64EnumAttrCase<"max", 1>]> { let cppNamespace = "::weft::kernel"; }
+
+def ReduceOp : Kernel_Op<"reduce", [Pure, SameOperandsAndResultType]> {
+  let summary = "reduces over the columns of kernel.loops, in the op's virtual lanes";
+  let description = "Lanes past the end of the row contribute nothing. Example: `%s = kernel.reduce sum %x : f32`";
+  let arguments = (ins Kernel_RowReduceKind:$kind, AnyType:$value);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$kind $value attr-dict `:` type($value)";
+}
+
+def IndexOp : Kernel_Op<"index", [Pure]> {
+  let summary = "the index along one dimension of the iteration space, plus a constant";
+  let description = "Example: `%i = kernel.index 1`";
+  let arguments = (ins I64Attr:$dimension);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$dimension attr-dict";
+}
+
+def YieldOp : Kernel_Op<"yield", [Pure, Terminator, ParentOneOf<["LoopsOp", "MatmulOp"]>]> {
+  let summary = "the values a kernel's region computes";
+  let description = "Example: `kernel.yield %y : f32`";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let builders = [OpBuilder<(ins), [{}]>];
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+#endif
