@@ -34,10 +34,12 @@ struct Where {
   }
 };
 
-#define WEFT_CHECK_OK(expression)                                                                                      \
+#define WEFT_CHECK_OK(expression)                                                                            \
   if (absl::Status status_ = (expression); !status_.ok()) return status_
 
-template <typename T> int64_t Size(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
+template <typename T> int64_t Size(const flatbuffers::Vector<T> *vector) {
+  return vector ? vector->size() : 0;
+}
 absl::string_view Text(const flatbuffers::String *string) {
   return string ? absl::string_view(string->c_str(), string->size()) : absl::string_view();
 }
@@ -58,13 +60,16 @@ std::string ShapeText(const flatbuffers::Vector<int64_t> *shape) {
   return text + ")";
 }
 
-absl::Status CheckTyped(const Where &at, fb::DType dtype, const flatbuffers::Vector<int64_t> *shape, int64_t bytes) {
-  if (ByteSize(dtype) == 0) return at.Error("dtype is ", static_cast<int>(dtype), " when it should be 0 to 4");
+absl::Status CheckTyped(const Where &at, fb::DType dtype, const flatbuffers::Vector<int64_t> *shape,
+                        int64_t bytes) {
+  if (ByteSize(dtype) == 0)
+    return at.Error("dtype is ", static_cast<int>(dtype), " when it should be 0 to 4");
   int64_t expected = ShapeBytes(shape, dtype);
-  if (expected < 0) return at.Error("shape ", ShapeText(shape), " has a negative dimension or too many elements");
+  if (expected < 0)
+    return at.Error("shape ", ShapeText(shape), " has a negative dimension or too many elements");
   if (bytes != expected)
-    return at.Error("bytes is ", bytes, " when shape ", ShapeText(shape), " of ", fb::EnumNameDType(dtype), " takes ",
-                    expected);
+    return at.Error("bytes is ", bytes, " when shape ", ShapeText(shape), " of ", fb::EnumNameDType(dtype),
+                    " takes ", expected);
   return absl::OkStatus();
 }
 
@@ -87,18 +92,24 @@ struct EntryChecker {
     const fb::Argument *argument = nullptr;
     std::string space;
     switch (ref->space()) {
-    case fb::Space::arena: space_bytes = entry.arena_bytes(), space = "the arena"; break;
-    case fb::Space::persistent: space_bytes = stage.persistent_bytes(), space = "the persistent space"; break;
+    case fb::Space::arena:
+      space_bytes = entry.arena_bytes(), space = "the arena";
+      break;
+    case fb::Space::persistent:
+      space_bytes = stage.persistent_bytes(), space = "the persistent space";
+      break;
     case fb::Space::argument:
       if (ref->index() < 0 || ref->index() >= Size(entry.arguments()))
-        return at.Error("argument index is ", ref->index(), " when the entry has ", Size(entry.arguments()), " arguments");
+        return at.Error("argument index is ", ref->index(), " when the entry has ", Size(entry.arguments()),
+                        " arguments");
       argument = entry.arguments()->Get(ref->index());
       space_bytes = argument->bytes();
       space = absl::StrCat("argument '", Text(argument->name()), "'");
       if (written && argument->kind() != fb::ArgumentKind::output)
         return at.Error("writes to ", space, ", which is an input");
       break;
-    default: return at.Error("space is ", static_cast<int>(ref->space()), " when it should be 0 to 2");
+    default:
+      return at.Error("space is ", static_cast<int>(ref->space()), " when it should be 0 to 2");
     }
     if (ref->extent() < 0) return at.Error("extent is ", ref->extent(), " when it should not be negative");
 
@@ -109,15 +120,16 @@ struct EntryChecker {
     for (int64_t i = 0; i < Size(ref->strides()); ++i) {
       const fb::LoopStride &stride = *ref->strides()->Get(i);
       if (stride.depth() < 0 || stride.depth() >= static_cast<int64_t>(loops.size()))
-        return at.Error("strides[", i, "].depth is ", stride.depth(), " when ", loops.size(), " loops enclose it");
+        return at.Error("strides[", i, "].depth is ", stride.depth(), " when ", loops.size(),
+                        " loops enclose it");
       const Enclosing &loop = loops[stride.depth()];
       if (loop.dynamic) {
         if (!argument || !argument->dynamic())
           return at.Error("strides over a loop whose trip count is known at run time only, into ", space,
                           ", which has a fixed size");
         if (stride.stride() != argument->bytes())
-          return at.Error("strides[", i, "].stride is ", stride.stride(), " when one iteration of ", space, " has ",
-                          argument->bytes(), " bytes");
+          return at.Error("strides[", i, "].stride is ", stride.stride(), " when one iteration of ", space,
+                          " has ", argument->bytes(), " bytes");
         ++dynamic_strides;
         continue;
       }
@@ -139,18 +151,20 @@ struct EntryChecker {
   }
 
   absl::Status CheckPeer(const Where &at, int32_t axis, int32_t peer) {
-    if (axis < 0 || axis > 1) return at.Error("axis is ", axis, " when it should be 0 (data) or 1 (pipeline)");
+    if (axis < 0 || axis > 1)
+      return at.Error("axis is ", axis, " when it should be 0 (data) or 1 (pipeline)");
     if (peer < 0) return at.Error("peer is ", peer, " when it should not be negative");
     return absl::OkStatus();
   }
 
   absl::Status CheckLaunch(const Where &at, const fb::Launch &launch) {
     if (launch.kernel() < 0 || launch.kernel() >= Size(artifact.kernels()))
-      return at.Error("kernel is ", launch.kernel(), " when there are ", Size(artifact.kernels()), " kernels");
+      return at.Error("kernel is ", launch.kernel(), " when there are ", Size(artifact.kernels()),
+                      " kernels");
     const fb::Kernel &kernel = *artifact.kernels()->Get(launch.kernel());
     if (Size(launch.buffers()) != kernel.num_buffers())
-      return at.Error("has ", Size(launch.buffers()), " buffers when kernel '", Text(kernel.name()), "' takes ",
-                      kernel.num_buffers());
+      return at.Error("has ", Size(launch.buffers()), " buffers when kernel '", Text(kernel.name()),
+                      "' takes ", kernel.num_buffers());
     if (Size(launch.sizes()) != kernel.num_sizes())
       return at.Error("has ", Size(launch.sizes()), " sizes when kernel '", Text(kernel.name()), "' takes ",
                       kernel.num_sizes());
@@ -174,23 +188,27 @@ struct EntryChecker {
     Enclosing enclosing{};
     if (loop.count_argument() >= 0) {
       if (loop.count_argument() >= Size(entry.arguments()))
-        return at.Error("count_argument is ", loop.count_argument(), " when the entry has ", Size(entry.arguments()),
-                        " arguments");
+        return at.Error("count_argument is ", loop.count_argument(), " when the entry has ",
+                        Size(entry.arguments()), " arguments");
       const fb::Argument &count = *entry.arguments()->Get(loop.count_argument());
       if (count.dtype() != fb::DType::i64 || count.bytes() != 8 || count.dynamic() ||
           count.kind() != fb::ArgumentKind::input)
-        return at.Error("count_argument '", Text(count.name()), "' should be an i64 scalar input that is not dynamic");
+        return at.Error("count_argument '", Text(count.name()),
+                        "' should be an i64 scalar input that is not dynamic");
       if (count_argument >= 0 && count_argument != loop.count_argument())
-        return at.Error("count_argument is ", loop.count_argument(), " when another loop of the entry uses ", count_argument);
+        return at.Error("count_argument is ", loop.count_argument(), " when another loop of the entry uses ",
+                        count_argument);
       count_argument = loop.count_argument();
       if (loop.parts() < 1 || loop.part() < 0 || loop.part() >= loop.parts())
         return at.Error("part ", loop.part(), " of ", loop.parts(), " parts does not exist");
       enclosing.dynamic = true;
     } else {
       if (loop.count_argument() != -1)
-        return at.Error("count_argument is ", loop.count_argument(), " when it should be -1 (none) or an argument");
+        return at.Error("count_argument is ", loop.count_argument(),
+                        " when it should be -1 (none) or an argument");
       if (loop.part() != 0 || loop.parts() != 1)
-        return at.Error("is part ", loop.part(), " of ", loop.parts(), " when only a run-time trip count can be cut into parts");
+        return at.Error("is part ", loop.part(), " of ", loop.parts(),
+                        " when only a run-time trip count can be cut into parts");
       if (loop.begin() > loop.end()) return at.Error("begin ", loop.begin(), " lies after end ", loop.end());
       if (loop.begin() < -kMaxBytes || loop.end() > kMaxBytes)
         return at.Error("range [", loop.begin(), ", ", loop.end(), ") is too large");
@@ -206,9 +224,12 @@ struct EntryChecker {
   absl::Status CheckInstruction(const Where &at, const fb::Instruction &instruction) {
     if (!instruction.op()) return at.Error("op is missing");
     switch (instruction.op_type()) {
-    case fb::Op::Launch: return CheckLaunch(at, *instruction.op_as_Launch());
-    case fb::Op::Loop: return CheckLoop(at, *instruction.op_as_Loop());
-    case fb::Op::Zero: return CheckRef({&at, "to"}, instruction.op_as_Zero()->to(), true);
+    case fb::Op::Launch:
+      return CheckLaunch(at, *instruction.op_as_Launch());
+    case fb::Op::Loop:
+      return CheckLoop(at, *instruction.op_as_Loop());
+    case fb::Op::Zero:
+      return CheckRef({&at, "to"}, instruction.op_as_Zero()->to(), true);
     case fb::Op::Copy: {
       const fb::Copy &copy = *instruction.op_as_Copy();
       WEFT_CHECK_OK(CheckRef({&at, "from"}, copy.from(), false));
@@ -223,11 +244,12 @@ struct EntryChecker {
       WEFT_CHECK_OK(CheckRef({&at, "buffer"}, reduce.buffer(), true));
       int64_t element = ByteSize(reduce.dtype()), bytes;
       if (element == 0 || reduce.dtype() == fb::DType::boolean)
-        return at.Error("dtype is ", static_cast<int>(reduce.dtype()), " when it should be f32, f64, i32 or i64");
+        return at.Error("dtype is ", static_cast<int>(reduce.dtype()),
+                        " when it should be f32, f64, i32 or i64");
       if (reduce.elements() < 0 || __builtin_mul_overflow(reduce.elements(), element, &bytes) ||
           bytes != reduce.buffer()->extent())
-        return at.Error("elements is ", reduce.elements(), " of ", element, " bytes when the buffer's extent is ",
-                        reduce.buffer()->extent());
+        return at.Error("elements is ", reduce.elements(), " of ", element,
+                        " bytes when the buffer's extent is ", reduce.buffer()->extent());
       bool aligned = reduce.buffer()->offset() % element == 0;
       for (int64_t i = 0; i < Size(reduce.buffer()->strides()); ++i)
         aligned &= reduce.buffer()->strides()->Get(i)->stride() % element == 0;
@@ -244,12 +266,14 @@ struct EntryChecker {
       WEFT_CHECK_OK(CheckPeer(at, receive.axis(), receive.peer()));
       return CheckRef({&at, "buffer"}, receive.buffer(), true);
     }
-    case fb::Op::NONE: break;
+    case fb::Op::NONE:
+      break;
     }
     return at.Error("op has the unknown type ", static_cast<int>(instruction.op_type()));
   }
 
-  absl::Status CheckBody(const Where &at, const flatbuffers::Vector<flatbuffers::Offset<fb::Instruction>> *body) {
+  absl::Status CheckBody(const Where &at,
+                         const flatbuffers::Vector<flatbuffers::Offset<fb::Instruction>> *body) {
     for (int64_t i = 0; i < Size(body); ++i) WEFT_CHECK_OK(CheckInstruction({&at, "body", i}, *body->Get(i)));
     return absl::OkStatus();
   }
@@ -268,7 +292,8 @@ struct EntryChecker {
       if (argument.kind() > fb::ArgumentKind::output)
         return here.Error("kind is ", static_cast<int>(argument.kind()), " when it should be 0 or 1");
       WEFT_CHECK_OK(CheckTyped(here, argument.dtype(), argument.shape(), argument.bytes()));
-      if (argument.limit() < -1) return here.Error("limit is ", argument.limit(), " when it should be -1 (none) or more");
+      if (argument.limit() < -1)
+        return here.Error("limit is ", argument.limit(), " when it should be -1 (none) or more");
       if (argument.limit() >= 0 && argument.dtype() != fb::DType::i32 && argument.dtype() != fb::DType::i64)
         return here.Error("has a limit when its type is ", fb::EnumNameDType(argument.dtype()));
       any_dynamic |= argument.dynamic();
@@ -298,19 +323,21 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
     WEFT_CHECK_OK(CheckTyped(here, variable.dtype(), variable.shape(), variable.bytes()));
     if (variable.layers() < 0 || variable.layer_begin() < 0 || variable.layer_begin() > kMaxBytes)
       return here.Error("layers or layer_begin is out of range");
-    if (variable.layers() > 0 && (Size(variable.shape()) == 0 || variable.shape()->Get(0) != variable.layers()))
+    if (variable.layers() > 0 &&
+        (Size(variable.shape()) == 0 || variable.shape()->Get(0) != variable.layers()))
       return here.Error("layers is ", variable.layers(), " when the shape is ", ShapeText(variable.shape()));
     absl::string_view file_name = Text(variable.file_name());
     size_t braces = file_name.find("{}");
-    bool one = braces != absl::string_view::npos && file_name.find("{}", braces + 2) == absl::string_view::npos;
+    bool one =
+        braces != absl::string_view::npos && file_name.find("{}", braces + 2) == absl::string_view::npos;
     bool none = braces == absl::string_view::npos;
     if (!file_name.empty() && !(variable.layers() > 0 ? one : none))
-      return here.Error("file_name '", file_name, "' should have ", variable.layers() > 0 ? "one {}" : "no {}", " as layers is ",
-                        variable.layers());
+      return here.Error("file_name '", file_name, "' should have ",
+                        variable.layers() > 0 ? "one {}" : "no {}", " as layers is ", variable.layers());
     if (variable.offset() < 0 || variable.offset() > stage.persistent_bytes() ||
         variable.bytes() > stage.persistent_bytes() - variable.offset())
-      return here.Error("offset ", variable.offset(), " and ", variable.bytes(), " bytes leave the persistent space of ",
-                        stage.persistent_bytes());
+      return here.Error("offset ", variable.offset(), " and ", variable.bytes(),
+                        " bytes leave the persistent space of ", stage.persistent_bytes());
     if (variable.offset() % ByteSize(variable.dtype()) != 0)
       return here.Error("offset ", variable.offset(), " is not a multiple of the element size");
     if (variable.line() < -1 || variable.line() >= Size(artifact.lines()))
@@ -319,9 +346,11 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
   }
   std::sort(placed.begin(), placed.end());
   for (size_t i = 1; i < placed.size(); ++i) {
-    const fb::Variable &a = *stage.variables()->Get(placed[i - 1].second), &b = *stage.variables()->Get(placed[i].second);
+    const fb::Variable &a = *stage.variables()->Get(placed[i - 1].second),
+                       &b = *stage.variables()->Get(placed[i].second);
     if (a.offset() + a.bytes() > b.offset())
-      return Where{&at, "variables", placed[i].second}.Error("'", Text(b.name()), "' overlaps '", Text(a.name()), "'");
+      return Where{&at, "variables", placed[i].second}.Error("'", Text(b.name()), "' overlaps '",
+                                                             Text(a.name()), "'");
   }
   return absl::OkStatus();
 }
@@ -331,7 +360,8 @@ absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
     const fb::Kernel &kernel = *artifact.kernels()->Get(i);
     Where at{&root, "kernels", i};
     if (Text(kernel.name()).empty()) return at.Error("has no name");
-    if (kernel.num_buffers() < 0 || kernel.num_sizes() < 0) return at.Error("num_buffers or num_sizes is negative");
+    if (kernel.num_buffers() < 0 || kernel.num_sizes() < 0)
+      return at.Error("num_buffers or num_sizes is negative");
     if (kernel.scratch_bytes() < 0 || kernel.scratch_bytes() > kMaxBytes)
       return at.Error("scratch_bytes is ", kernel.scratch_bytes(), " when it should be 0 to ", kMaxBytes);
     for (int64_t j = 0; j < Size(kernel.lines()); ++j)
@@ -349,10 +379,12 @@ absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
   }
   for (int64_t i = 0; i < Size(artifact.remarks()); ++i)
     if (int32_t line = artifact.remarks()->Get(i)->line(); line < -1 || line >= Size(artifact.lines()))
-      return Where{&root, "remarks", i}.Error("line is ", line, " when there are ", Size(artifact.lines()), " lines");
+      return Where{&root, "remarks", i}.Error("line is ", line, " when there are ", Size(artifact.lines()),
+                                              " lines");
   for (int64_t i = 0; i < Size(artifact.peak()); ++i)
     if (int32_t line = artifact.peak()->Get(i)->line(); line < -1 || line >= Size(artifact.lines()))
-      return Where{&root, "peak", i}.Error("line is ", line, " when there are ", Size(artifact.lines()), " lines");
+      return Where{&root, "peak", i}.Error("line is ", line, " when there are ", Size(artifact.lines()),
+                                           " lines");
   return absl::OkStatus();
 }
 
@@ -366,7 +398,8 @@ absl::Status CheckArtifact(const fb::Artifact &artifact) {
     const fb::Stage &stage = *artifact.stages()->Get(s);
     Where at{&root, "stages", s};
     if (stage.persistent_bytes() < 0 || stage.persistent_bytes() > kMaxBytes)
-      return at.Error("persistent_bytes is ", stage.persistent_bytes(), " when it should be 0 to ", kMaxBytes);
+      return at.Error("persistent_bytes is ", stage.persistent_bytes(), " when it should be 0 to ",
+                      kMaxBytes);
     WEFT_CHECK_OK(CheckVariables(at, artifact, stage));
     std::set<absl::string_view> names;
     for (int64_t e = 0; e < Size(stage.entries()); ++e) {

@@ -10,10 +10,13 @@ namespace weft {
 inline int64_t ByteSize(fb::DType dtype) {
   switch (dtype) {
   case fb::DType::f32:
-  case fb::DType::i32: return 4;
+  case fb::DType::i32:
+    return 4;
   case fb::DType::f64:
-  case fb::DType::i64: return 8;
-  case fb::DType::boolean: return 1;
+  case fb::DType::i64:
+    return 8;
+  case fb::DType::boolean:
+    return 1;
   }
   return 0;
 }

@@ -35,31 +35,36 @@ absl::StatusOr<std::shared_ptr<const LoadedArtifact>> Check(std::unique_ptr<uint
   // The header first: nothing else of a file of another version can be trusted to be laid out as we know it.
   flatbuffers::Verifier header_verifier(data, size);
   if (!header_verifier.VerifyBuffer<fb::ArtifactHeader>("WEFT"))
-    return Damaged(name, absl::StrCat("the header is damaged, or the file is cut off (it has ", size, " bytes)"));
+    return Damaged(name,
+                   absl::StrCat("the header is damaged, or the file is cut off (it has ", size, " bytes)"));
   const auto *header = flatbuffers::GetRoot<fb::ArtifactHeader>(data);
-  const uint8_t *checksum_field = reinterpret_cast<const flatbuffers::Table *>(header)->GetAddressOf(
-      fb::ArtifactHeader::VT_CHECKSUM);
+  const uint8_t *checksum_field =
+      reinterpret_cast<const flatbuffers::Table *>(header)->GetAddressOf(fb::ArtifactHeader::VT_CHECKSUM);
   if (!checksum_field) return Damaged(name, "has no checksum: the header is damaged");
   uint64_t expected = header->checksum();
   uint64_t got = ArtifactChecksum({data, size}, checksum_field - data);
   if (int32_t version = header->format_version(); version != kArtifactFormatVersion) {
     if (got != expected)
-      return Damaged(name, absl::StrFormat("the file is damaged: its checksum is %016x when the header says %016x", got,
-                                           expected));
+      return Damaged(name,
+                     absl::StrFormat("the file is damaged: its checksum is %016x when the header says %016x",
+                                     got, expected));
     return absl::FailedPreconditionError(absl::StrFormat(
-        "%s: format version is %d when this runtime reads version %d: %s", name, version, kArtifactFormatVersion,
+        "%s: format version is %d when this runtime reads version %d: %s", name, version,
+        kArtifactFormatVersion,
         version > kArtifactFormatVersion ? "use the runtime that belongs to the compiler that wrote it"
                                          : "compile the model again"));
   }
   if (got != expected)
-    return Damaged(name, absl::StrFormat("the file is damaged or cut off: its checksum is %016x when the header says "
-                                         "%016x; copy or compile it again",
-                                         got, expected));
+    return Damaged(
+        name, absl::StrFormat("the file is damaged or cut off: its checksum is %016x when the header says "
+                              "%016x; copy or compile it again",
+                              got, expected));
 
   flatbuffers::Verifier verifier(data, size, kMaxTableDepth, kMaxTables);
   if (!fb::VerifyArtifactBuffer(verifier))
-    return Damaged(name, absl::StrFormat("the tables are malformed, or nested deeper than %d, or more than %d",
-                                         kMaxTableDepth, kMaxTables));
+    return Damaged(name,
+                   absl::StrFormat("the tables are malformed, or nested deeper than %d, or more than %d",
+                                   kMaxTableDepth, kMaxTables));
   auto loaded = std::make_shared<LoadedArtifact>();
   loaded->path = name;
   loaded->bytes = std::move(bytes);
@@ -82,7 +87,8 @@ absl::StatusOr<std::shared_ptr<const LoadedArtifact>> LoadArtifact(const std::st
   } closer{fd};
   struct stat info;
   if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read artifact ", path));
-  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": is not a regular file"));
+  if (!S_ISREG(info.st_mode))
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is not a regular file"));
   size_t size = info.st_size;
   if (size >= FLATBUFFERS_MAX_BUFFER_SIZE)
     return Damaged(path, absl::StrCat("has ", size, " bytes when an artifact has less than 2 GiB"));
