@@ -46,8 +46,8 @@ size_t RunEnd(std::string_view text, size_t at, CharClass cls) {
   return at;
 }
 
-// The length of a contraction after the apostrophe at text[at], or 0. Without case, U+017F (a long s) is an s too:
-// simple case folding makes it so, and Oniguruma follows it.
+// The length of a contraction after the apostrophe at text[at], or 0. Without case, U+017F (a long s) is an s
+// too: simple case folding makes it so, and Oniguruma follows it.
 size_t Contraction(std::string_view text, size_t at, bool any_case) {
   const std::string_view rest = text.substr(at + 1);
   auto letter = [&](size_t i) -> char {
@@ -59,16 +59,20 @@ size_t Contraction(std::string_view text, size_t at, bool any_case) {
   case 's':
   case 't':
   case 'm':
-  case 'd': return 2;
+  case 'd':
+    return 2;
   case 'r':
-  case 'v': return letter(1) == 'e' ? 3 : 0;
-  case 'l': return letter(1) == 'l' ? 3 : 0;
-  default: return any_case && rest.substr(0, 2) == "\xc5\xbf" ? 3 : 0;
+  case 'v':
+    return letter(1) == 'e' ? 3 : 0;
+  case 'l':
+    return letter(1) == 'l' ? 3 : 0;
+  default:
+    return any_case && rest.substr(0, 2) == "\xc5\xbf" ? 3 : 0;
   }
 }
 
-// \s+(?!\S)|\s+ : all the blanks at the end of the text; else all but the last, which the next word may take; a
-// single one stands alone.
+// \s+(?!\S)|\s+ : all the blanks at the end of the text; else all but the last, which the next word may take;
+// a single one stands alone.
 size_t BlanksEnd(std::string_view text, size_t at) {
   size_t last = at, end = at;
   while (end < text.size()) {
@@ -137,9 +141,12 @@ size_t Gpt2WordEnd(std::string_view text, size_t at) {
 
 std::string_view SplitRegex(Split split) {
   switch (split) {
-  case Split::kLlama3: return kLlama3Regex;
-  case Split::kQwen2: return kQwen2Regex;
-  case Split::kGpt2: return kGpt2Regex;
+  case Split::kLlama3:
+    return kLlama3Regex;
+  case Split::kQwen2:
+    return kQwen2Regex;
+  case Split::kGpt2:
+    return kGpt2Regex;
   }
   return kLlama3Regex;
 }
@@ -152,9 +159,12 @@ std::optional<Split> SplitFromRegex(std::string_view regex) {
 
 size_t WordEnd(Split split, std::string_view text, size_t at) {
   switch (split) {
-  case Split::kLlama3: return Llama3WordEnd(text, at, 3);
-  case Split::kQwen2: return Llama3WordEnd(text, at, 1);
-  case Split::kGpt2: return Gpt2WordEnd(text, at);
+  case Split::kLlama3:
+    return Llama3WordEnd(text, at, 3);
+  case Split::kQwen2:
+    return Llama3WordEnd(text, at, 1);
+  case Split::kGpt2:
+    return Gpt2WordEnd(text, at);
   }
   return text.size();
 }

@@ -7,11 +7,12 @@
 
 namespace weft {
 
-// The split rules of the tokenizers we read. Each is a hand-written scanner equal to the regular expression that
-// `SplitRegex` gives (as Oniguruma reads it in the `tokenizers` package); a tokenizer.json must hold one of them
-// word for word. A byte that is not valid UTF-8 counts as a symbol, [^\s\p{L}\p{N}].
+// The split rules of the tokenizers we read. Each is a hand-written scanner equal to the regular expression
+// that `SplitRegex` gives (as Oniguruma reads it in the `tokenizers` package); a tokenizer.json must hold one
+// of them word for word. A byte that is not valid UTF-8 counts as a symbol, [^\s\p{L}\p{N}].
 enum class Split {
-  kLlama3, // contractions; a word with one symbol or space before it; up to 3 digits; symbols; blanks. Ours too.
+  kLlama3, // contractions; a word with one symbol or space before it; up to 3 digits; symbols; blanks. Ours
+           // too.
   kQwen2,  // likewise, each digit alone
   kGpt2,   // contractions in lower case; words, numbers and symbols with one space before them; blanks
 };

@@ -11,8 +11,8 @@ namespace weft {
 // What `DecodeUtf8` gives for a byte that starts no valid sequence; it is no code point.
 inline constexpr uint32_t kInvalidCodePoint = 0xffffffff;
 
-// Decodes the sequence at text[at] (at < text.size()), strictly: no overlong forms, surrogates or values above
-// U+10FFFF. `length` is its bytes; an invalid byte gives kInvalidCodePoint and length 1.
+// Decodes the sequence at text[at] (at < text.size()), strictly: no overlong forms, surrogates or values
+// above U+10FFFF. `length` is its bytes; an invalid byte gives kInvalidCodePoint and length 1.
 uint32_t DecodeUtf8(std::string_view text, size_t at, size_t &length);
 
 // Appends the UTF-8 form of `code_point`; surrogates and values above U+10FFFF become U+FFFD.

@@ -1,0 +1,46 @@
+// Whole files: written so that a crash leaves the old one or the new one, read with their size bounded first.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace weft {
+
+// Writes beside `path` under a temporary name; Commit() syncs and renames it into place. Without Commit (an
+// error, or the writer going away) the temporary file is removed and `path` is left as it was. Errors name
+// the file and carry the system's reason (a full disk, no permission).
+class AtomicFile {
+public:
+  static absl::StatusOr<AtomicFile> Create(const std::string &path);
+  AtomicFile(AtomicFile &&other) noexcept;
+  AtomicFile &operator=(AtomicFile &&other) noexcept;
+  ~AtomicFile();
+
+  absl::Status Append(const void *data, size_t bytes);
+  // Overwrites bytes already written, such as a header.
+  absl::Status WriteAt(uint64_t offset, const void *data, size_t bytes);
+  absl::Status Commit();
+
+private:
+  AtomicFile(std::string path, std::string temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  void Abandon();
+
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
+absl::Status WriteFileAtomically(const std::string &path, std::string_view content);
+
+// NotFound when there is no such file; InvalidArgument when it is not a regular file; ResourceExhausted when
+// it is larger than `max_bytes`.
+absl::StatusOr<std::string> ReadFile(const std::string &path, uint64_t max_bytes);
+
+// The status for a failed system call: "cannot WHAT PATH: REASON", its code after errno.
+absl::Status FileError(std::string_view what, std::string_view path, int error);
+
+} // namespace weft
