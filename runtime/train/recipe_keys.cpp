@@ -1,0 +1,95 @@
+// The table of a recipe's keys.
+#include "runtime/train/recipe.h"
+#include "runtime/train/schedule.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+#include <algorithm>
+
+namespace weft {
+
+#define FIELD(member)                                                                                        \
+  [](Recipe &r) -> std::variant<int64_t *, double *, std::string *, std::vector<std::string> *> {            \
+    return &r.member;                                                                                        \
+  }
+
+const std::vector<RecipeKey> &RecipeKeys() {
+  constexpr double kMany = 9e15; // below 2^53, so that a double holds it
+  // clang-format off
+  static const std::vector<RecipeKey> keys = {
+      {"model.name", "text", "", "a built-in model; any other key of this section is one of its Config", {}, 0, 0, FIELD(model.name)},
+      {"model.file", "text", "", "a C++ file with a model of your own, relative to the recipe; then name and config may be left out", {}, 0, 0, FIELD(model.file)},
+      {"model.config", "text", "", "one of the model's configs", {}, 0, 0, FIELD(model.config)},
+
+      {"data.train", "list of text", "", "text files or patterns (*, ?), .zst too; relative to the recipe", {}, 0, 0, FIELD(data.train)},
+      {"data.validation", "number", "", "part of the documents held out for evaluation (0 = none)", {}, 0, 0.5, FIELD(data.validation)},
+      {"data.tokenizer", "text", "", "train:N trains one of N tokens on the data; otherwise a tokenizer.json, relative to the recipe", {}, 0, 0, FIELD(data.tokenizer)},
+      {"data.split", "text", "", "what a document is: a whole file, or a paragraph between blank lines, or a line", {"file", "paragraph", "line"}, 0, 0, FIELD(data.split)},
+
+      {"train.stage", "text", "", "what the run is for", {"pretrain"}, 0, 0, FIELD(train.stage)},
+      {"train.steps", "integer", "steps", "optimiser steps of the whole run", {}, 1, kMany, FIELD(train.steps)},
+      {"train.batch", "integer", "rows", "rows of a step over all ranks", {}, 1, 1e9, FIELD(train.batch)},
+      {"train.micro_batch", "integer", "rows", "rows computed at once by a rank; fixes the memory", {}, 1, 1e9, FIELD(train.micro_batch)},
+      {"train.seq", "integer", "tokens", "tokens of a row; the context", {}, 1, 1e9, FIELD(train.seq)},
+      {"train.precision", "text", "", "type of the computation", {"f32"}, 0, 0, FIELD(train.precision)},
+      {"train.seed", "integer", "", "of initial values, order of the data and held-out part", {}, 0, kMany, FIELD(train.seed)},
+      {"train.shards", "integer", "shards", "virtual shards of the batch: runs with equal shards have equal bits (0 = data-parallel ranks)", {}, 0, 65536, FIELD(train.shards)},
+      {"train.eval_every", "integer", "steps", "steps between evaluations (0 = off)", {}, 0, kMany, FIELD(train.eval_every)},
+      {"train.eval_batches", "integer", "micro-batches", "most micro-batches of an evaluation (0 = all of the held-out part)", {}, 0, kMany, FIELD(train.eval_batches)},
+
+      {"optimizer.name", "text", "", "the optimiser", {"adamw"}, 0, 0, FIELD(optimizer.name)},
+      {"optimizer.lr", "number", "", "learning rate at its highest", {}, 0, 1e6, FIELD(optimizer.lr)},
+      {"optimizer.min_lr", "number", "", "learning rate that a decay ends at", {}, 0, 1e6, FIELD(optimizer.min_lr)},
+      {"optimizer.schedule", "text", "", "learning rate over the steps after warm-up; wsd = stable, then linear decay", ScheduleNames(), 0, 0, FIELD(optimizer.schedule)},
+      {"optimizer.warmup", "integer", "steps", "steps of linear warm-up (0 = none)", {}, 0, kMany, FIELD(optimizer.warmup)},
+      {"optimizer.decay_steps", "integer", "steps", "steps of wsd's decay (-1 = decay_fraction of the steps)", {}, -1, kMany, FIELD(optimizer.decay_steps)},
+      {"optimizer.decay_fraction", "number", "", "part of the steps that wsd decays in, where decay_steps is -1", {}, 0, 1, FIELD(optimizer.decay_fraction)},
+      {"optimizer.weight_decay", "number", "", "decoupled weight decay per unit of learning rate", {}, 0, 1e6, FIELD(optimizer.weight_decay)},
+      {"optimizer.beta1", "number", "", "decay of the gradient's mean", {}, 0, 1, FIELD(optimizer.beta1)},
+      {"optimizer.beta2", "number", "", "decay of the gradient's square", {}, 0, 1, FIELD(optimizer.beta2)},
+      {"optimizer.eps", "number", "", "added to the root of the square", {}, 0, 1, FIELD(optimizer.eps)},
+      {"optimizer.clip", "number", "", "largest global norm of the gradient (0 = off)", {}, 0, 1e30, FIELD(optimizer.clip)},
+
+      {"run.dir", "text", "", "the run directory, relative to where weft is started", {}, 0, 0, FIELD(run.dir)},
+      {"run.checkpoint_every", "integer", "steps", "steps between checkpoints (0 = only the last)", {}, 0, kMany, FIELD(run.checkpoint_every)},
+      {"run.keep", "integer", "checkpoints", "newest checkpoints kept (0 = all)", {}, 0, 1e9, FIELD(run.keep)},
+      {"run.threads", "integer", "threads", "threads of a rank (0 = processors / ranks)", {}, 0, 4096, FIELD(run.threads)},
+      {"run.ranks", "integer", "ranks", "ranks of the plan; without one they are data-parallel", {}, 1, 4096, FIELD(run.ranks)},
+      {"run.plan", "text", "", "how ranks share the work: dp2, pp2, or dp2,pp2 (data-parallel, pipeline)", {}, 0, 0, FIELD(run.plan)},
+      {"run.log_every", "integer", "steps", "steps between lines of progress where there is no terminal", {}, 1, kMany, FIELD(run.log_every)},
+      {"run.target", "text", "", "what to compile for: cpu, cpu:native, cpu:avx2, cpu:avx512", {}, 0, 0, FIELD(run.target)},
+  };
+  // clang-format on
+  return keys;
+}
+#undef FIELD
+
+std::string RecipeHelp() {
+  Recipe defaults;
+  std::string out = "key = default                          unit: what it is\n", section;
+  for (const RecipeKey &key : RecipeKeys()) {
+    std::string name = key.name.substr(key.name.find('.') + 1);
+    if (std::string s = key.name.substr(0, key.name.find('.')); s != section)
+      absl::StrAppend(&out, "\n[", section = s, "]\n");
+    std::string value = std::visit(
+        [](auto *field) -> std::string {
+          using T = std::decay_t<decltype(*field)>;
+          if constexpr (std::is_same_v<T, std::string>)
+            return TomlQuoted(*field);
+          else if constexpr (std::is_same_v<T, std::vector<std::string>>)
+            return "[]";
+          else
+            return absl::StrCat(*field);
+        },
+        key.field(defaults));
+    absl::StrAppendFormat(&out, "  %-36s ", absl::StrCat(name, " = ", value));
+    absl::StrAppend(&out, key.unit.empty() ? key.type : key.unit, ": ", key.help);
+    if (!key.choices.empty()) absl::StrAppend(&out, " (", absl::StrJoin(key.choices, ", "), ")");
+    out += '\n';
+  }
+  return out;
+}
+
+} // namespace weft
