@@ -48,6 +48,9 @@ struct Variable {
   InitKind init = InitKind::zeros;
   double init_scale = 0; // normal: standard deviation; uniform: half width; constant: the value
   bool decay = false;    // weight decay applies
+  // Outside a repeat, for a variable that lives inside one: `shape` is then the whole stack, whose first dimension is `layers`, numbered from
+  // `layer_begin`. accumulate_gradients fills both in its pairs; variable() takes both for an optimiser's state of the same layout. 0: not stacked.
+  i64 layers = 0, layer_begin = 0;
 };
 
 // Thrown out of model code when it is wrong; what() names the model's lines and the shapes.
@@ -66,7 +69,8 @@ public:
   // The module path, for names in remarks and profiles.
   virtual void set_path(const std::string &path) = 0;
 
-  // Adds graph.<name>; result types are inferred. `lines` are those of the operands' calls, for errors that name both.
+  // Adds graph.<name>; result types are inferred. Attributes are named as in the dialect: enums are their i64 value; iota's and cast's types
+  // come as `shape` (iota) and `element` (a DType); unit attributes as true; defaulted ones may be absent.
   virtual std::vector<Value> op(std::string_view name, const std::vector<Value> &operands, const std::vector<Attribute> &attributes) = 0;
   // A constant with one value per element (small tables); `values` has the product of shape, or one element for a splat.
   virtual Value constant(DType dtype, const Shape &shape, const std::vector<double> &values) = 0;
