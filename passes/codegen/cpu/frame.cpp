@@ -1,0 +1,74 @@
+#include "passes/codegen/cpu/frame.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+namespace weft::cpu {
+
+static SmallVector<int64_t> ownSizesOf(Operation *op) {
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return SmallVector<int64_t>(loops.getDomain());
+  if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) return SmallVector<int64_t>(matmul.getSizes());
+  return SmallVector<int64_t>(cast<kernel::AttentionOp>(op).getSizes());
+}
+
+KernelFrame::KernelFrame(Builder &b, LLVM::LLVMFuncOp function, Operation *kernelOp, const CpuLevel &level)
+    : b(b), function(function), level(level), layout(kernelOp), ownSizes(ownSizesOf(kernelOp)) {
+  Block &entry = function.getBody().front();
+  buffers = entry.getArgument(0);
+  sizes = entry.getArgument(1);
+  begin = entry.getArgument(2);
+  end = entry.getArgument(3);
+  scratch = entry.getArgument(4);
+}
+
+Value KernelFrame::buffer(int64_t i) {
+  Value &cached = loadedBuffers[i];
+  if (cached) return cached;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&function.getBody().front());
+  Type pointer = buffers.getType();
+  Value place = b.create<LLVM::GEPOp>(pointer, pointer, buffers, ArrayRef<LLVM::GEPArg>{int32_t(i)});
+  return cached = b.create<LLVM::LoadOp>(pointer, place, 8);
+}
+
+Value KernelFrame::slot(int64_t slot, int64_t known) {
+  if (known != kernel::kDynamic) return constantI64(b, known);
+  Value &cached = loadedSlots[slot];
+  if (cached) return cached;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&function.getBody().front());
+  Value place = b.create<LLVM::GEPOp>(sizes.getType(), b.getI64Type(), sizes, ArrayRef<LLVM::GEPArg>{int32_t(slot)});
+  return cached = b.create<LLVM::LoadOp>(b.getI64Type(), place, 8);
+}
+
+Value KernelFrame::size(int64_t dim) { return slot(dim, ownSizes[dim]); }
+
+Value KernelFrame::stride(int64_t access, int64_t dim) {
+  return slot(layout.stride(access, dim), layout.accesses[access].getStrides()[dim]);
+}
+
+Value KernelFrame::indexStride(int64_t access) { return slot(layout.indexStride(access), layout.accesses[access].getIndexStride()); }
+
+Value KernelFrame::indexLimit(int64_t access) { return slot(layout.indexLimit(access), layout.accesses[access].getIndexLimit()); }
+
+bool KernelFrame::strideIs(int64_t access, int64_t dim, int64_t value) const {
+  return layout.accesses[access].getStrides()[dim] == value;
+}
+
+Value KernelFrame::offset(int64_t access, ArrayRef<Value> dims) {
+  Value sum = constantI64(b, 0);
+  for (auto [dim, index] : llvm::enumerate(dims))
+    if (index && !strideIs(access, dim, 0)) sum = addI64(b, sum, mulI64(b, index, stride(access, dim)));
+  return sum;
+}
+
+Value KernelFrame::offset(int64_t access, ArrayRef<Value> dims, Value index) {
+  Value sum = offset(access, dims);
+  if (layout.accesses[access].getIndex() < 0) return sum;
+  if (!index.getType().isInteger(64)) index = b.create<arith::ExtSIOp>(b.getI64Type(), index);
+  Value last = b.create<arith::SubIOp>(indexLimit(access), constantI64(b, 1));
+  index = b.create<arith::MaxSIOp>(minI64(b, index, last), constantI64(b, 0));
+  return addI64(b, sum, mulI64(b, index, indexStride(access)));
+}
+
+} // namespace weft::cpu

@@ -1,0 +1,10 @@
+// kernel.loops for CPUs: rows (elementwise and row reductions), columns (reduce_dims) and scatter-add.
+#pragma once
+#include "passes/codegen/cpu/frame.h"
+
+namespace weft::cpu {
+
+// Emits the body of the frame's function at its builder's insertion point (the return is the caller's).
+mlir::LogicalResult emitLoops(kernel::LoopsOp op, KernelFrame &frame);
+
+} // namespace weft::cpu
