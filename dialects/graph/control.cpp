@@ -1,0 +1,82 @@
+// Repetition, differentiation and variables: verifiers. The interpreter runs them: interpret.cpp.
+#include "dialects/graph/graph.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+namespace weft::graph {
+
+static func::FuncOp findFunction(Operation *op, FlatSymbolRefAttr name, SymbolTableCollection &table) {
+  auto f = table.lookupNearestSymbolFrom<func::FuncOp>(op, name);
+  if (!f) op->emitOpError() << "names " << name << ", which is not a function";
+  return f;
+}
+
+static LogicalResult checkTypes(Operation *op, StringRef what, TypeRange got, ArrayRef<Type> expected) {
+  if (got.size() != expected.size())
+    return op->emitOpError() << "has " << got.size() << " " << what << " when it should have " << expected.size();
+  for (auto [i, pair] : llvm::enumerate(llvm::zip(got, expected)))
+    if (std::get<0>(pair) != std::get<1>(pair))
+      return op->emitOpError() << what << " " << i << " is " << std::get<0>(pair) << " when it should be " << std::get<1>(pair);
+  return success();
+}
+
+LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto body = findFunction(*this, getBodyAttr(), table);
+  if (!body) return failure();
+  if (getEnd() < getBegin()) return emitOpError() << "covers [" << getBegin() << ", " << getEnd() << ")";
+  if (getParts() < 1 || getPart() >= getParts()) return emitOpError() << "is part " << getPart() << " of " << getParts();
+  SmallVector<Type> arguments(getCarry().getTypes()), results(getCarry().getTypes());
+  for (Value v : getStacked()) {
+    auto t = tensorType(v);
+    if (t.getRank() < 1) return emitOpError("has a stacked operand of rank 0");
+    if (!getDynamic() && int64_t(getEnd()) > t.getDimSize(0))
+      return emitOpError() << "runs to " << getEnd() << " over a stacked operand of " << t.getDimSize(0);
+    arguments.push_back(RankedTensorType::get(t.getShape().drop_front(), t.getElementType()));
+  }
+  llvm::append_range(arguments, getInvariant().getTypes());
+  for (auto [result, tied] : llvm::zip(sliceResults(), getTied())) {
+    if (tied >= int64_t(getStacked().size())) return emitOpError() << "ties a slice result to stacked operand " << tied << " of " << getStacked().size();
+    auto t = tensorType(result);
+    if (tied >= 0 && t != getStacked()[tied].getType())
+      return emitOpError() << "ties a result of " << t << " to a stacked operand of " << getStacked()[tied].getType();
+    if (tied < 0 && (getDynamic() || t.getDimSize(0) != tripCount()))
+      return emitOpError() << "stacks a result of " << t << " over " << tripCount() << " iterations";
+    results.push_back(RankedTensorType::get(t.getShape().drop_front(), t.getElementType()));
+  }
+  if (sliceResults().size() != getTied().size())
+    return emitOpError() << "has " << sliceResults().size() << " slice results when `tied` names " << getTied().size();
+  if (failed(checkTypes(*this, "carried results", carryResults().getTypes(), SmallVector<Type>(getCarry().getTypes())))) return failure();
+  if (failed(checkTypes(*this, "body arguments", body.getArgumentTypes(), arguments))) return failure();
+  return checkTypes(*this, "body results", body.getResultTypes(), results);
+}
+
+LogicalResult ValueAndGradOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto f = findFunction(*this, getFunctionAttr(), table);
+  if (!f) return failure();
+  if (failed(checkTypes(*this, "arguments", getArgs().getTypes(), SmallVector<Type>(f.getArgumentTypes())))) return failure();
+  if (f.getNumResults() < 1 || cast<RankedTensorType>(f.getResultTypes()[0]).getRank() != 0 ||
+      !isa<FloatType>(cast<RankedTensorType>(f.getResultTypes()[0]).getElementType()))
+    return emitOpError() << "differentiates " << getFunctionAttr() << ", whose first result is not a scalar float";
+  SmallVector<Type> results(f.getResultTypes());
+  for (int64_t i : getWrt()) {
+    if (i < 0 || i >= int64_t(getArgs().size())) return emitOpError() << "differentiates with respect to argument " << i << " of " << getArgs().size();
+    if (!isFloat(getArgs()[i])) return emitOpError() << "differentiates with respect to argument " << i << " of type " << getArgs()[i].getType();
+    results.push_back(getArgs()[i].getType());
+  }
+  SmallVector<Type> acc(ArrayRef<Type>(results).drop_front(f.getNumResults()));
+  if (!getAcc().empty() && failed(checkTypes(*this, "accumulators", getAcc().getTypes(), acc))) return failure();
+  return checkTypes(*this, "results", getResultTypes(), results);
+}
+
+static LogicalResult checkVariable(Operation *op, FlatSymbolRefAttr name, Type type, SymbolTableCollection &table) {
+  auto v = table.lookupNearestSymbolFrom<VariableOp>(op, name);
+  if (!v) return op->emitOpError() << "names " << name << ", which is not a variable";
+  if (v.getType() != type) return op->emitOpError() << "has type " << type << " when the variable is " << v.getType();
+  return success();
+}
+LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &table) { return checkVariable(*this, getVariableAttr(), getType(), table); }
+LogicalResult WriteOp::verifySymbolUses(SymbolTableCollection &table) {
+  return checkVariable(*this, getVariableAttr(), getValue().getType(), table);
+}
+
+} // namespace weft::graph

@@ -3,8 +3,7 @@
 #define WEFT_GRAPH_CONTROL
 include "dialects/graph/graph_base.td"
 
-def RepeatOp : Graph_Op<"repeat", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
-      DeclareOpInterfaceMethods<EvaluateInterface>, RecursiveMemoryEffects]> {
+def RepeatOp : Graph_Op<"repeat", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>, RecursiveMemoryEffects]> {
   let summary = "applies one function for each index of a range, over stacked operands";
   let description = [{
     The body is `(carry…, slices of stacked…, invariant…) -> (carry'…, slice results…)`: equal layers as one function, and micro-batches.

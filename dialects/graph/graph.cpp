@@ -1,0 +1,59 @@
+#include "dialects/graph/graph.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include "dialects/graph/graph_dialect.cpp.inc"
+#include "dialects/graph/graph_enums.cpp.inc"
+#include "dialects/graph/graph_interfaces.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/graph/graph_ops.cpp.inc"
+
+using namespace mlir;
+namespace weft::graph {
+
+void GraphDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/graph/graph_ops.cpp.inc"
+      >();
+}
+
+Operation *GraphDialect::materializeConstant(OpBuilder &b, Attribute value, Type type, Location loc) {
+  if (auto elements = dyn_cast<ElementsAttr>(value)) return b.create<ConstantOp>(loc, elements);
+  return nullptr;
+}
+
+void GradientBuilder::add(Value forward, Value contribution) {
+  Value &slot = adjoints[forward];
+  slot = slot ? b.create<AddOp>(location, slot, contribution).getResult() : contribution;
+}
+
+Value splat(OpBuilder &b, Location loc, RankedTensorType type, double value) {
+  Type e = type.getElementType();
+  Attribute a = isa<FloatType>(e) ? Attribute(b.getFloatAttr(e, value)) : Attribute(b.getIntegerAttr(e, int64_t(value)));
+  return b.create<ConstantOp>(loc, SplatElementsAttr::get(type, a));
+}
+
+Value broadcastTo(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims, ArrayRef<int64_t> shape) {
+  if (shapeOf(x) == shape) return x;
+  return b.create<BroadcastOp>(loc, x, dims, shape);
+}
+
+Value broadcastAlong(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes, ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> dims;
+  for (int64_t i = 0; i < int64_t(shape.size()); ++i)
+    if (!llvm::is_contained(axes, i)) dims.push_back(i);
+  return broadcastTo(b, loc, x, dims, shape);
+}
+
+Value sum(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes, Value acc) {
+  if (axes.empty()) return x;
+  return b.create<ReduceOp>(loc, ReduceKind::sum, x, acc, axes);
+}
+
+Value reshape(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
+  if (shapeOf(x) == shape) return x;
+  return b.create<ReshapeOp>(loc, x, shape);
+}
+
+} // namespace weft::graph

@@ -11,6 +11,7 @@ include "dialects/graph/graph_interfaces.td"
 def Graph_Dialect : Dialect {
   let name = "graph";
   let cppNamespace = "::weft::graph";
+  let hasConstantMaterializer = 1;
   let summary = "tensors and their operators, as the model's author wrote them";
   let description = [{
     Value semantics on ranked tensors of f32, f64, i32, i64 and i1. Operators do not broadcast silently: `graph.broadcast` says it.
