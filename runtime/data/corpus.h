@@ -1,0 +1,43 @@
+// The text a model learns from: files found by patterns, and the part of it that is held out.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace weft {
+
+struct Document {
+  std::string name; // the file's path
+  std::string text; // any bytes: they need not be UTF-8
+};
+
+// The files that `patterns` name, sorted by path, each once. Patterns are those of glob(7), with {a,b}.
+// NotFound names a pattern that no file matches; InvalidArgument one that names a folder.
+absl::StatusOr<std::vector<std::string>> ExpandPatterns(absl::Span<const std::string> patterns);
+
+// Reads the files, a document each; *.html and *.htm are stripped to their prose (html_text.h), pages of one
+// folder together. Documents without text are left out; InvalidArgument when none is left.
+absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> files);
+absl::StatusOr<std::vector<Document>> LoadCorpus(absl::Span<const std::string> patterns);
+
+// Writes each document of `files` to `folder` (made if need be) as NAME.txt, as LoadFiles gives it.
+absl::Status ExtractText(absl::Span<const std::string> files, const std::string &folder);
+
+// Views into the documents that were split, which must outlive them.
+struct CorpusSplit {
+  std::vector<std::string_view> train, validation;
+};
+
+// Holds out about `fraction` of the text's bytes (0 <= fraction < 1; 0 holds out none). Documents are cut at
+// paragraphs into parts of about 1/16 of what is held out (256 bytes to 16 KiB), so that even one document is
+// split; parts are taken in the order of a hash of their text, at least one and never all. The rest of a
+// document stays together where nothing was taken from between. The same text is split the same way, whatever
+// its files are called. InvalidArgument when the text is too short to hold out a part of it.
+absl::StatusOr<CorpusSplit> SplitCorpus(absl::Span<const Document> documents, double fraction);
+
+} // namespace weft
