@@ -1,5 +1,6 @@
 // Reference evaluation of sums, maxima, matrix products and rows by index.
 #include "dialects/graph/graph.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -15,7 +16,7 @@ LogicalResult ReduceOp::evaluate(Operands x, Results y) {
   if (x.size() > 1)
     out.values = x[1]->values;
   else
-    llvm::fill(out.values, isSum ? 0.0 : in.isFloat() ? -INFINITY : in.element == Element::i32 ? double(INT32_MIN) : double(INT64_MIN));
+    std::ranges::fill(out.values, isSum ? 0.0 : in.isFloat() ? -INFINITY : in.element == Element::i32 ? double(INT32_MIN) : double(INT64_MIN));
   SmallVector<int64_t> strides(in.rank(), 0), to = out.strides(); // of the output, for each dimension of the input
   for (int64_t d = 0, o = 0; d < in.rank(); ++d)
     if (!llvm::is_contained(getAxes(), d)) strides[d] = to[o++];

@@ -1,5 +1,6 @@
 // Reference evaluation of elementwise operators: the C library's functions on doubles.
 #include "dialects/graph/graph.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;

@@ -1,4 +1,5 @@
 #include "dialects/graph/host_attention.h"
+#include <algorithm>
 #include <cmath>
 
 namespace weft::graph {

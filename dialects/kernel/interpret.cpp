@@ -1,0 +1,265 @@
+#include "dialects/kernel/interpret.h"
+#include "dialects/graph/host_attention.h"
+#include "dialects/kernel/interpret_region.h"
+#include <algorithm>
+
+using namespace mlir;
+using weft::graph::addressOf;
+using weft::graph::forEachIndex;
+using weft::graph::HostTensor;
+namespace weft::kernel {
+
+using Operands = ArrayRef<const HostTensor *>;
+using Results = MutableArrayRef<HostTensor>;
+
+static LogicalResult refuseDynamic(Operation *op, ArrayRef<int64_t> sizes) {
+  bool dynamic = llvm::is_contained(sizes, kDynamic);
+  for (AccessAttr a : SizeLayout(op).accesses) dynamic |= llvm::is_contained(a.getStrides(), kDynamic);
+  if (dynamic) return op->emitOpError("has sizes that only its launch knows; the interpreter runs kernels before they are outlined");
+  return success();
+}
+
+namespace {
+// One access: where its element at (row, column) lies, and whether that is inside the tensor.
+struct Addresses {
+  AccessAttr access;
+  std::vector<double> *indices = nullptr; // of the indexing input, by column
+  int64_t rowBase = 0;
+
+  // `index`'s last entry is not read.
+  void startRow(ArrayRef<int64_t> index) { rowBase = access.getOffset() + addressOf(index.drop_back(), access.getStrides().drop_back()); }
+  int64_t at(int64_t column) const {
+    int64_t a = rowBase + column * access.getStrides().back();
+    if (indices) a += std::clamp<int64_t>(int64_t((*indices)[column]), 0, access.getIndexLimit() - 1) * access.getIndexStride();
+    return a;
+  }
+};
+
+// Results under construction: which elements have been written.
+struct Output {
+  HostTensor &tensor;
+  std::vector<bool> written;
+  explicit Output(HostTensor &t) : tensor(t), written(t.values.size(), false) {}
+};
+} // namespace
+
+static LogicalResult checkInside(Operation *op, const char *what, size_t i, int64_t address, const HostTensor &t) {
+  if (address >= 0 && address < t.numElements()) return success();
+  return op->emitOpError() << what << " access " << i << " reaches element " << address << " of " << t.numElements();
+}
+
+static LogicalResult checkWritten(Operation *op, ArrayRef<Output> outputs) {
+  for (auto [r, out] : llvm::enumerate(outputs))
+    for (size_t i = 0; i < out.written.size(); ++i)
+      if (!out.written[i]) return op->emitOpError() << "never writes element " << i << " of result " << r << ", which has no init";
+  return success();
+}
+
+// Loads the inputs' columns of a row into the region's arguments, indexing inputs first.
+static LogicalResult loadRow(Operation *op, RegionInterpreter &region, MutableArrayRef<Addresses> inputs, Operands tensors,
+                             ArrayRef<int64_t> index, int64_t columns) {
+  for (bool indexed : {false, true})
+    for (auto [i, in] : llvm::enumerate(inputs)) {
+      if ((in.access.getIndex() >= 0) != indexed) continue;
+      in.startRow(index);
+      std::vector<double> &values = region.argument(i);
+      values.resize(columns);
+      for (int64_t c = 0; c < columns; ++c) {
+        int64_t a = in.at(c);
+        if (failed(checkInside(op, "input", i, a, *tensors[i]))) return failure();
+        values[c] = tensors[i]->values[a];
+      }
+    }
+  return success();
+}
+
+// Stores one yielded row. A value stored through column stride 0 must be the same at every column.
+static LogicalResult storeRow(Operation *op, size_t i, const std::vector<double> &values, const Addresses &to, Output &out) {
+  bool fixed = to.access.getStrides().back() == 0;
+  for (int64_t c = 0; c < int64_t(values.size()); ++c) {
+    int64_t a = to.at(c);
+    if (failed(checkInside(op, "output", i, a, out.tensor))) return failure();
+    bool same = values[c] == values[0] || (std::isnan(values[c]) && std::isnan(values[0]));
+    if (fixed && !same)
+      return op->emitOpError() << "yields value " << i << " through column stride 0, but it is " << values[0] << " at column 0 and " << values[c]
+                               << " at column " << c;
+    out.tensor.values[a] = values[c];
+    out.written[a] = true;
+  }
+  return success();
+}
+
+static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results results) {
+  if (failed(refuseDynamic(op, op.getDomain()))) return failure();
+  RegionInterpreter region;
+  if (failed(region.compile(op.getBody().front()))) return failure();
+  int64_t numInputs = op.getInputs().size(), columns = op.getDomain().back();
+  bool reduced = op.getReduceDims() > 0;
+
+  std::vector<Output> outputs;
+  for (HostTensor &r : results) outputs.emplace_back(r);
+  if (reduced)
+    for (Output &o : outputs) o.written.assign(o.written.size(), true); // sums start at zero
+  for (auto [j, r] : llvm::enumerate(op.getInitResult())) {
+    results[r].values = operands[numInputs + j]->values;
+    outputs[r].written.assign(outputs[r].written.size(), true);
+  }
+  auto addresses = [&](Attribute a) -> FailureOr<Addresses> {
+    auto access = cast<AccessAttr>(a);
+    if (access.getIndex() < 0) return Addresses{access};
+    if (access.getIndex() >= numInputs || cast<AccessAttr>(op.getInputAccess()[access.getIndex()]).getIndex() >= 0)
+      return op.emitOpError() << "is indexed by input " << access.getIndex() << ", which should be an input that is not indexed itself";
+    return Addresses{access, &region.argument(access.getIndex())};
+  };
+  SmallVector<Addresses> inputs, to;
+  for (auto [list, out] : {std::pair{op.getInputAccess(), &inputs}, {op.getOutputAccess(), &to}})
+    for (Attribute a : list) {
+      auto access = addresses(a);
+      if (failed(access)) return failure();
+      out->push_back(*access);
+    }
+
+  SmallVector<int64_t> rows(op.getDomain());
+  rows.back() = columns > 0 ? 1 : 0;
+  LogicalResult ok = success();
+  forEachIndex(rows, [&](int64_t, ArrayRef<int64_t> index) {
+    if (failed(ok) || failed(ok = loadRow(op, region, inputs, operands, index, columns))) return;
+    region.run(index, columns);
+    for (size_t i = 0; i < to.size() && succeeded(ok); ++i) {
+      Output &out = outputs[op.getYieldResult()[i]];
+      to[i].startRow(index);
+      if (!reduced) {
+        ok = storeRow(op, i, region.yielded(i), to[i], out);
+        continue;
+      }
+      for (int64_t c = 0; c < columns && succeeded(ok); ++c) {
+        int64_t a = to[i].at(c);
+        if (succeeded(ok = checkInside(op, "output", i, a, out.tensor))) out.tensor.values[a] += region.yielded(i)[c];
+      }
+    }
+  });
+  return failed(ok) ? failure() : checkWritten(op, outputs);
+}
+
+static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results) {
+  ArrayRef<int64_t> sizes = op.getSizes();
+  if (failed(refuseDynamic(op, sizes))) return failure();
+  for (AccessAttr a : SizeLayout(op).accesses)
+    if (a.getIndex() >= 0) return op.emitOpError("has an indexed access, which only kernel.loops may");
+  RegionInterpreter region;
+  if (failed(region.compile(op.getBody().front()))) return failure();
+  int64_t batch = sizes[0], m = sizes[1], n = sizes[2], k = sizes[3];
+  const HostTensor &lhs = *operands[0], &rhs = *operands[1];
+  const HostTensor *init = op.getInit() ? operands[2] : nullptr;
+  Operands extras = operands.drop_front(init ? 3 : 2);
+  AccessAttr left = op.getLhsAccess(), right = op.getRhsAccess();
+
+  std::vector<Output> outputs;
+  for (HostTensor &r : results) outputs.emplace_back(r);
+  if (init) {
+    results[0].values = init->values;
+    outputs[0].written.assign(outputs[0].written.size(), true);
+  }
+  SmallVector<Addresses> from, to;
+  for (Attribute a : op.getExtraAccess()) from.push_back({cast<AccessAttr>(a)});
+  for (Attribute a : op.getOutputAccess()) to.push_back({cast<AccessAttr>(a)});
+
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t i = 0; i < m; ++i) {
+      int64_t index[3] = {b, i, 0};
+      std::vector<double> &acc = region.argument(0);
+      acc.assign(n, 0);
+      for (Addresses &a : to) a.startRow(index);
+      if (init)
+        for (int64_t j = 0; j < n; ++j) {
+          if (failed(checkInside(op, "output", 0, to[0].at(j), *init))) return failure();
+          acc[j] = init->values[to[0].at(j)];
+        }
+      for (int64_t p = 0; p < k; ++p) {
+        int64_t l = left.getOffset() + addressOf({b, i, p}, left.getStrides());
+        if (failed(checkInside(op, "lhs", 0, l, lhs))) return failure();
+        for (int64_t j = 0; j < n; ++j) {
+          int64_t r = right.getOffset() + addressOf({b, p, j}, right.getStrides());
+          if (failed(checkInside(op, "rhs", 0, r, rhs))) return failure();
+          acc[j] += lhs.values[l] * rhs.values[r];
+        }
+      }
+      for (auto [e, extra] : llvm::enumerate(from)) {
+        extra.startRow(index);
+        std::vector<double> &values = region.argument(1 + e);
+        values.resize(n);
+        for (int64_t j = 0; j < n; ++j) {
+          if (failed(checkInside(op, "extra", e, extra.at(j), *extras[e]))) return failure();
+          values[j] = extras[e]->values[extra.at(j)];
+        }
+      }
+      region.run(index, n);
+      for (size_t r = 0; r < to.size(); ++r)
+        if (failed(storeRow(op, r, region.yielded(r), to[r], outputs[r]))) return failure();
+    }
+  return checkWritten(op, outputs);
+}
+
+// The operand as `access` sees it, in a row-major tensor of `shape`.
+static FailureOr<HostTensor> gathered(Operation *op, size_t i, const HostTensor &t, AccessAttr access, ArrayRef<int64_t> shape) {
+  HostTensor result = HostTensor::zeros(shape, t.element);
+  LogicalResult ok = success();
+  forEachIndex(shape, [&](int64_t linear, ArrayRef<int64_t> index) {
+    int64_t a = access.getOffset() + addressOf(index, access.getStrides());
+    if (succeeded(ok) && succeeded(ok = checkInside(op, "input", i, a, t))) result.values[linear] = t.values[a];
+  });
+  if (failed(ok)) return failure();
+  return result;
+}
+
+static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Results results) {
+  if (failed(refuseDynamic(op, op.getSizes()))) return failure();
+  ArrayRef<int64_t> z = op.getSizes();
+  int64_t B = z[0], T = z[1], S = z[2], H = z[3], G = z[4], D = z[5], E = z[6];
+  using Shape = SmallVector<int64_t>;
+  Shape query{B, T, H, D}, out{B, T, H, E}, key{B, S, G, D}, value{B, S, G, E}, token{B, T}, head{B, T, H};
+  Shape inputShapes[] = {query, key, value, token, token, head, head, out};
+  bool forward = op.getKind() == AttentionKind::forward, gradQuery = op.getKind() == AttentionKind::grad_query;
+  SmallVector<HostTensor> in, dense;
+  for (auto [i, x] : llvm::enumerate(operands)) {
+    auto access = cast<AccessAttr>(op.getInputAccess()[i]);
+    if (access.getStrides().size() != inputShapes[i].size())
+      return op.emitOpError() << "input access " << i << " has " << access.getStrides().size() << " strides when it should have " << inputShapes[i].size();
+    auto t = gathered(op, i, *x, access, inputShapes[i]);
+    if (failed(t)) return failure();
+    in.push_back(std::move(*t));
+  }
+  SmallVector<Shape> outputShapes = forward ? SmallVector<Shape>{out, head} : gradQuery ? SmallVector<Shape>{query} : SmallVector<Shape>{key, value};
+  for (auto [shape, r] : llvm::zip(outputShapes, results)) dense.push_back(HostTensor::zeros(shape, r.element));
+
+  graph::HostAttention attention{in[0], in[1], in[2], in[3], in[4], op.getScale().convertToDouble()};
+  if (forward) attention.forward(dense[0], dense[1]);
+  else if (gradQuery) attention.gradQuery(in[5], in[6], in[7], dense[0]);
+  else attention.gradKeyValue(in[5], in[6], in[7], dense[0], dense[1]);
+
+  std::vector<Output> outputs;
+  for (HostTensor &r : results) outputs.emplace_back(r);
+  for (auto [i, d] : llvm::enumerate(dense)) {
+    auto access = cast<AccessAttr>(op.getOutputAccess()[i]);
+    if (access.getStrides().size() != d.shape.size())
+      return op.emitOpError() << "output access " << i << " has " << access.getStrides().size() << " strides when it should have " << d.shape.size();
+    LogicalResult ok = success();
+    forEachIndex(d.shape, [&](int64_t linear, ArrayRef<int64_t> index) {
+      int64_t a = access.getOffset() + addressOf(index, access.getStrides());
+      if (failed(ok) || failed(ok = checkInside(op, "output", i, a, results[i]))) return;
+      results[i].values[a] = d.values[linear];
+      outputs[i].written[a] = true;
+    });
+    if (failed(ok)) return failure();
+  }
+  return checkWritten(op, outputs);
+}
+
+LogicalResult evaluate(Operation *op, Operands operands, Results results) {
+  if (auto loops = dyn_cast<LoopsOp>(op)) return evaluateLoops(loops, operands, results);
+  if (auto matmul = dyn_cast<MatmulOp>(op)) return evaluateMatmul(matmul, operands, results);
+  if (auto attention = dyn_cast<AttentionOp>(op)) return evaluateAttention(attention, operands, results);
+  return op->emitOpError("is not a kernel that the interpreter knows");
+}
+
+} // namespace weft::kernel
