@@ -1,0 +1,93 @@
+#include "runtime/device/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <vector>
+
+namespace weft {
+namespace {
+
+TEST(ThreadPool, PartitionsCoverAllItemsInWholeBlocks) {
+  for (int64_t items : {0, 1, 2, 7, 16, 100, 1001})
+    for (int64_t grain : {1, 3, 8, 5000})
+      for (int threads : {1, 2, 3, 4, 9}) {
+        int64_t at = 0;
+        for (int t = 0; t < threads; ++t) {
+          auto [begin, end] = PartitionItems(items, grain, t, threads);
+          EXPECT_EQ(begin, at);
+          EXPECT_LE(begin, end);
+          EXPECT_TRUE(end == items || end % grain == 0);
+          at = end;
+        }
+        EXPECT_EQ(at, items);
+      }
+  constexpr int64_t huge = INT64_MAX;
+  EXPECT_EQ(PartitionItems(huge, 1, 3, 4).second, huge);
+  EXPECT_EQ(PartitionItems(huge, huge, 0, 4).second, 0); // the last thread has the one block
+}
+
+TEST(ThreadPool, ComputesEveryItemOnce) {
+  for (int threads = 1; threads <= 4; ++threads)
+    for (int spin_us : {0, 50}) {
+      ThreadPool pool({threads, spin_us});
+      ASSERT_EQ(pool.size(), threads);
+      for (int round = 0; round < 300; ++round) {
+        std::vector<int> counts(1 + round % 50);
+        pool.ParallelFor(counts.size(), 1 + round % 3, [&](int64_t begin, int64_t end, int thread) {
+          EXPECT_LT(thread, threads);
+          for (int64_t i = begin; i < end; ++i) ++counts[i];
+        });
+        for (int count : counts) ASSERT_EQ(count, 1);
+      }
+    }
+}
+
+TEST(ThreadPool, LaterJobsSeeWhatEarlierOnesWrote) {
+  ThreadPool pool({4});
+  std::vector<int64_t> values(4096, 1);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int64_t> next(values.size());
+    pool.ParallelFor(values.size(), 64, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) next[i] = values[values.size() - 1 - i] + 1;
+    });
+    values.swap(next);
+  }
+  for (int64_t value : values) ASSERT_EQ(value, 201);
+}
+
+TEST(ThreadPool, WakesSleepers) {
+  ThreadPool pool({2, 1});
+  int64_t sum = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2)); // beyond the spinning
+    int64_t parts[2] = {};
+    pool.ParallelFor(2, 1, [&](int64_t begin, int64_t, int thread) { parts[thread] = begin + 1; });
+    sum += parts[0] + parts[1];
+  }
+  EXPECT_EQ(sum, 15);
+}
+
+TEST(ThreadPool, ZeroThreadsMeansTheMachines) {
+  ThreadPool pool({0});
+  EXPECT_EQ(pool.size(), ThreadPool::HardwareThreads());
+  EXPECT_FALSE(pool.oversubscribed());
+  EXPECT_TRUE(ThreadPool({ThreadPool::HardwareThreads() + 1}).oversubscribed());
+}
+
+TEST(ThreadPool, ReportsLaunchTime) {
+  ThreadPool pool;
+  int64_t sink[64] = {};
+  constexpr int rounds = 20000;
+  auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < rounds; ++i)
+    pool.ParallelFor(pool.size(), 1,
+                     [&](int64_t begin, int64_t, int thread) { sink[thread * 8 % 64] += begin; });
+  double ns =
+      std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / rounds;
+  RecordProperty("launch_and_barrier_ns", static_cast<int>(ns));
+  std::printf("launch and barrier over %d threads: %.0f ns\n", pool.size(), ns);
+}
+
+} // namespace
+} // namespace weft
