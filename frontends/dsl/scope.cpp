@@ -1,0 +1,65 @@
+#include "frontends/dsl/scope.h"
+
+#include "frontends/dsl/record.h"
+
+namespace weft {
+namespace {
+constinit thread_local const std::string *current_path = nullptr;
+
+std::string join(std::string path, std::string_view name) {
+  if (!path.empty()) path += ".";
+  return path += name;
+}
+} // namespace
+
+std::string default_file_name(const std::string &path) {
+  return path.rfind("lm_head.", 0) == 0 ? path : "model." + path;
+}
+
+Scope Scope::operator/(std::string_view name) const {
+  Scope s = *this;
+  s.path_ = join(path_, name);
+  s.file_ = join(file_, name);
+  return s;
+}
+
+Scope Scope::repeated(Range range) const {
+  Scope s = *this;
+  if (range.begin) s.path_ += "[" + std::to_string(range.begin) + ":" + std::to_string(range.end) + "]";
+  s.file_ = join(file_, "{}");
+  return s;
+}
+
+std::string Scope::path(std::string_view name) const { return join(path_, name); }
+
+std::string Scope::file_name(std::string_view name) const {
+  std::string file = join(file_, name);
+  return trace_ && trace_->file_name ? trace_->file_name(file) : default_file_name(file);
+}
+
+PathGuard::PathGuard(const Scope &s) : path_(s.path()), previous_(current_path) {
+  current_path = &path_;
+  builder().set_path(path_);
+}
+
+PathGuard::~PathGuard() {
+  current_path = previous_;
+  builder().set_path(previous_ ? *previous_ : std::string());
+}
+
+Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
+                 Caller at) {
+  LineGuard guard(at.line);
+  Variable v;
+  v.path = s.path(name);
+  v.file_name = s.file_name(name);
+  v.shape = shape;
+  v.init = init.kind;
+  v.init_scale = init.scale;
+  v.decay = decay;
+  for (i64 dim : shape)
+    if (dim <= 0) fail(at.line, "parameter " + v.path + " has the shape " + shape_text(shape));
+  return {builder().variable(v), blamed_line(at.line)};
+}
+
+} // namespace weft

@@ -1,0 +1,79 @@
+// Llama 2 and 3 (Touvron et al., 2023, arXiv:2307.09288; Grattafiori et al., 2024, arXiv:2407.21783): a
+// pre-norm decoder with rotary grouped-query attention and SwiGLU. Parameters have the names of Hugging
+// Face's LlamaForCausalLM.
+#include <weft/weft.h>
+using namespace weft;
+
+struct Config {
+  i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4, kv_heads = 2;
+  i64 head_dim = 0;          // 0: dim / heads
+  double rope_theta = 10000; // base of the rotary wavelengths
+  double rope_factor =
+      1; // > 1: Llama 3.1's stretching of the wavelengths that turn less than 4 times in rope_context tokens
+  i64 rope_context = 8192; // tokens it was first trained with
+  double norm_eps = 1e-5;
+  bool tied = false;  // the head uses the embedding's table
+  i64 context = 2048; // tokens it is meant for, at most
+  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, rope_theta, rope_factor, rope_context,
+              norm_eps, tied, context)
+
+  std::string hugging_face_config() const;
+};
+
+// x: (batch, seq, dim)
+Tensor block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
+  Init residual = normal(residual_scale(c.layers)); // so that the stream's variance does not grow with depth
+  AttentionOptions attention_options{
+      .heads = c.heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim, .rope_theta = c.rope_theta};
+  attention_options.rope = {.factor = c.rope_factor, .original_context = c.rope_context};
+  attention_options.output_init = residual;
+  x = x + attention(s / "self_attn", rms_norm(s / "input_layernorm", x, c.norm_eps), seq, attention_options);
+  return x + swiglu(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps), c.ffn,
+                    {.output_init = residual});
+}
+
+Tensor llama(Scope s, const Sequence &seq, const Config &c) {
+  Tensor x = embedding(s / "embed_tokens", seq.tokens, c.vocab, c.dim);
+  x = repeat(s / "layers", {0, c.layers}, x, [&](Scope s, Tensor x) { return block(s, x, seq, c); });
+  return lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), rms_norm(s / "norm", x, c.norm_eps), c.vocab);
+}
+WEFT_MODEL(llama)
+
+// config.json as transformers reads it; the tokenizer's ids (bos, eos) are added by whoever writes the
+// folder.
+std::string Config::hugging_face_config() const {
+  auto entry = [](const char *key, const std::string &value) {
+    return std::string("  \"") + key + "\": " + value;
+  };
+  std::string rope = "null";
+  if (rope_factor != 1)
+    rope = "{\"rope_type\": \"llama3\", \"factor\": " + std::to_string(rope_factor) +
+           ", \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": " +
+           std::to_string(rope_context) + "}";
+  char eps[32];
+  snprintf(eps, sizeof eps, "%g", norm_eps);
+  const std::string entries[] = {
+      entry("architectures", "[\"LlamaForCausalLM\"]"),
+      entry("model_type", "\"llama\""),
+      entry("vocab_size", std::to_string(vocab)),
+      entry("hidden_size", std::to_string(dim)),
+      entry("intermediate_size", std::to_string(ffn)),
+      entry("num_hidden_layers", std::to_string(layers)),
+      entry("num_attention_heads", std::to_string(heads)),
+      entry("num_key_value_heads", std::to_string(kv_heads ? kv_heads : heads)),
+      entry("head_dim", std::to_string(head_dim ? head_dim : dim / heads)),
+      entry("max_position_embeddings", std::to_string(context)),
+      entry("rms_norm_eps", eps),
+      entry("rope_theta", std::to_string(rope_theta)),
+      entry("rope_scaling", rope),
+      entry("tie_word_embeddings", tied ? "true" : "false"),
+      entry("hidden_act", "\"silu\""),
+      entry("attention_bias", "false"),
+      entry("mlp_bias", "false"),
+      entry("initializer_range", "0.02"),
+      entry("torch_dtype", "\"float32\""),
+  };
+  std::string json = "{\n";
+  for (const std::string &line : entries) json += (json.size() > 2 ? ",\n" : "") + line;
+  return json + "\n}\n";
+}

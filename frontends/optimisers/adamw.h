@@ -1,0 +1,19 @@
+// Adam with decoupled weight decay (Loshchilov and Hutter, 2019; arXiv:1711.05101), as PyTorch's AdamW
+// computes it.
+#pragma once
+#include "frontends/optimisers/optimiser.h"
+
+namespace weft {
+
+struct AdamwOptions {
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double weight_decay = 0.1; // of parameters with `decay`
+};
+
+// One step: m = β1 m + (1 - β1) g, v = β2 v + (1 - β2) g², p = p (1 - lr wd) - lr / (1 - β1^t) m / (sqrt(v /
+// (1 - β2^t)) + eps), with g the gradient times `scale`. lr, step (t, from 1) and scale are scalars, f32.
+// Writes the parameters and their states m and v.
+void adamw(const std::vector<Gradient> &gradients, Arg lr, Arg step, Arg scale,
+           const AdamwOptions &options = {});
+
+} // namespace weft

@@ -1,0 +1,69 @@
+#include "frontends/optimisers/optimiser.h"
+
+#include <algorithm>
+
+#include "frontends/dsl/record.h"
+
+namespace weft {
+
+Variable state_of(const Variable &parameter, const std::string &name) {
+  Variable v = parameter;
+  v.path = "optimizer." + name + "." + parameter.path;
+  v.file_name = "";
+  v.kind = VariableKind::optimizer;
+  v.init = InitKind::zeros;
+  v.init_scale = 0;
+  v.decay = false;
+  return v;
+}
+
+Tensor read_variable(const Variable &v, Caller at) {
+  LineGuard guard(at.line);
+  return {builder().variable(v), blamed_line(at.line)};
+}
+
+void write_variable(const Variable &v, Arg value) {
+  LineGuard guard(value.at);
+  builder().assign(v.path, value.value());
+}
+
+namespace {
+
+// Σ g² of `rows` (layers, n) over n, in f64: (layers).
+Tensor sum_squares(const Tensor &rows, i64 axis) {
+  Tensor x = cast(rows, DType::f64);
+  return sum(x * x, {axis});
+}
+
+// The chunk sums of one gradient, (layers * chunks): layer by layer, the short chunk last.
+Tensor chunk_sums(const Gradient &g) {
+  i64 layers = g.parameter.layers > 0 ? g.gradient.dim(0) : 1, n = g.gradient.size() / layers;
+  i64 chunks = n / norm_chunk, whole = chunks * norm_chunk;
+  Tensor flat = reshape(g.gradient, {layers, n});
+  std::vector<Tensor> sums;
+  if (chunks)
+    sums.push_back(
+        sum_squares(reshape(slice(flat, 1, 0, whole), {layers, chunks, norm_chunk}), 2)); // (layers, chunks)
+  if (n > whole) sums.push_back(reshape(sum_squares(slice(flat, 1, whole, n), 1), {layers, 1}));
+  return reshape(concat(sums, 1), {-1});
+}
+
+} // namespace
+
+Tensor global_norm(std::vector<Gradient> gradients, Caller at) {
+  LineGuard guard(at.line);
+  if (gradients.empty()) fail(at.line, "the global norm of no gradients: the model has no parameters");
+  std::sort(gradients.begin(), gradients.end(),
+            [](const Gradient &a, const Gradient &b) { return a.parameter.path < b.parameter.path; });
+  std::vector<Tensor> sums;
+  for (const Gradient &g : gradients) sums.push_back(chunk_sums(g));
+  return cast(sqrt(sum(concat(sums, 0))), DType::f32);
+}
+
+Tensor clip_scale(Arg norm, double clip) {
+  LineGuard guard(norm.at);
+  if (clip <= 0) return full({}, 1);
+  return min(clip / norm, 1);
+}
+
+} // namespace weft

@@ -1,0 +1,32 @@
+// What the optimisers share: parameters with their gradients, as accumulate_gradients gives them, and
+// clipping by the global norm.
+#pragma once
+#include "frontends/dsl/contract.h"
+
+namespace weft {
+
+// Stacked when it lives in a repeat: parameter.shape and the gradient's are then (layers, …).
+struct Gradient {
+  Variable parameter;
+  Tensor gradient;
+};
+
+// The optimiser's state `name` of a parameter: a variable "optimizer.<name>.<path>" laid out as the parameter
+// is, zero at first.
+Variable state_of(const Variable &parameter, const std::string &name);
+Tensor read_variable(const Variable &v, Caller at = {});
+void write_variable(const Variable &v, Arg value);
+
+// Elements summed together, in f64, before chunks are combined (docs/numerics.md: the global norm).
+inline constexpr i64 norm_chunk = 65536;
+
+// sqrt Σ g² over all gradients, f32. Each layer's gradient is flattened and cut into chunks of 65,536
+// elements; their f64 sums are combined in the order of parameter path, layer and chunk, so that neither
+// pipeline stages nor sharded optimisers change a bit.
+Tensor global_norm(std::vector<Gradient> gradients, Caller at = {});
+
+// min(1, clip / norm), which the gradients are multiplied with; a clip of 0 or less gives 1. norm: scalar
+// f32.
+Tensor clip_scale(Arg norm, double clip);
+
+} // namespace weft

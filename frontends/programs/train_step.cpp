@@ -1,0 +1,77 @@
+// The training step: loss and gradients summed over micro-batches, then clipping by the global norm and the
+// optimiser.
+#include "frontends/losses/cross_entropy.h"
+#include "frontends/optimisers/adamw.h"
+#include "frontends/optimisers/sgd.h"
+#include "frontends/programs/entry.h"
+
+namespace weft {
+namespace {
+
+// Sums over micro-batches of loss(sequence, targets) and of its gradients. The graph: a function of one
+// micro-batch, differentiated and repeated.
+Tensor accumulate(const ModelInfo &model, const ProgramOptions &options, const std::vector<Tensor> &micro,
+                  const Tensor &inverse_targets, std::vector<Gradient> &gradients) {
+  std::vector<Value> like;
+  for (const Tensor &input : micro) {
+    like.push_back(input.value());
+    like.back().shape = {options.micro_batch, options.seq}; // of one micro-batch
+  }
+  SourceLine here = source_line(std::source_location::current());
+  std::vector<Tensor> x;
+  for (Value &value : builder().begin_function("micro_batch", like)) x.emplace_back(std::move(value), here);
+
+  Tensor logits = call_model(model, options, make_sequence(x[0], x[1], x[2]));
+  Tensor loss = cross_entropy(logits, x[3]).loss_sum * inverse_targets;
+  int function = builder().end_function({loss.value()});
+
+  std::vector<Value> inputs;
+  for (const Tensor &input : micro) inputs.push_back(input.value());
+  std::vector<std::pair<Variable, Value>> pairs;
+  LineGuard guard(here);
+  std::vector<Value> sums = builder().accumulate_gradients(function, inputs, pairs);
+  for (auto &[variable, value] : pairs) {
+    gradients.push_back({variable, Tensor(value, here)});
+    gradients.back().parameter.shape = value.shape;
+  }
+  return {sums.at(0), here};
+}
+
+} // namespace
+
+void build_train_step(const ModelInfo &model, const ProgramOptions &options) {
+  const OptimizerOptions &o = options.optimizer;
+  if (o.name != "adamw" && o.name != "sgd")
+    throw ModelError("unknown optimizer '" + o.name + "': should be adamw or sgd");
+  builder().begin_entry("train_step");
+  std::vector<Tensor> micro;
+  for (const InputSpec &spec : sequence_inputs(model, options)) micro.push_back(declare_input(spec, true));
+  Tensor lr = declare_input({"lr", DType::f32, {}});
+  Tensor step = declare_input({"step", DType::f32, {}});
+  Tensor inverse_targets = declare_input({"inverse_targets", DType::f32, {}});
+
+  std::vector<Gradient> gradients;
+  Tensor loss = accumulate(model, options, micro, inverse_targets, gradients);
+  Tensor norm = global_norm(gradients), scale = clip_scale(norm, o.clip);
+  if (o.name == "adamw")
+    adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay});
+  else
+    sgd(gradients, lr, scale, {o.momentum, o.weight_decay});
+
+  declare_output("loss", loss);
+  declare_output("grad_norm", norm);
+  builder().end_entry();
+}
+
+void build_eval_step(const ModelInfo &model, const ProgramOptions &options) {
+  builder().begin_entry("eval_step");
+  std::vector<Tensor> x;
+  for (const InputSpec &spec : sequence_inputs(model, options)) x.push_back(declare_input(spec));
+  CrossEntropy result = cross_entropy(call_model(model, options, make_sequence(x[0], x[1], x[2])), x[3]);
+  declare_output("loss_sum", result.loss_sum);
+  declare_output("num_targets", result.num_targets);
+  declare_output("logprobs", result.logprobs);
+  builder().end_entry();
+}
+
+} // namespace weft
