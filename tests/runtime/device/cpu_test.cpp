@@ -78,14 +78,15 @@ TEST_F(Cpu, SeveralLibrariesLiveSideBySide) {
 TEST_F(Cpu, SaysWhichLevelIsMissing) {
   absl::Status status = KernelLibrary::Load(*Artifact({"avx2"}), {"avx512"}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  if (DetectCpuLevel() == CpuLevel::avx512)
+  if (DetectCpuLevel() == CpuLevel::avx512) {
     EXPECT_TRUE(Contains(status,
                          "f.weft: has kernels for avx2 when cpu level 'avx512' was asked for: compile with "
                          "--target cpu:avx512"))
         << status;
-  else
+  } else {
     EXPECT_TRUE(Contains(status, "cpu level 'avx512' was asked for, but this machine lacks avx512f"))
         << status;
+  }
   status = KernelLibrary::Load(*Artifact({"avx2"}), {"mmx"}).status();
   EXPECT_TRUE(Contains(status, "cpu level is 'mmx' when it should be avx2 or avx512")) << status;
   status = KernelLibrary::Load(*Artifact({"sve"})).status();
@@ -103,8 +104,7 @@ TEST_F(Cpu, RefusesBrokenObjects) {
   for (size_t size = 64; size < image.size(); size += 997) {
     // Cut after the loaded segments, an object may still load; it must not take the process down.
     auto library = KernelLibrary::Load(*Artifact({"avx2"}, {image.begin(), image.begin() + size}));
-    if (!library.ok())
-      EXPECT_EQ(library.status().code(), absl::StatusCode::kInvalidArgument) << library.status();
+    EXPECT_TRUE(library.ok() || absl::IsInvalidArgument(library.status())) << library.status();
   }
 }
 
