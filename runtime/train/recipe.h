@@ -28,7 +28,6 @@ struct Recipe {
     std::vector<std::string> train;
     double validation = 0.02;
     std::string tokenizer = "train:4096";
-    std::string split = "file";
   } data;
   struct {
     std::string stage = "pretrain";
@@ -47,7 +46,7 @@ struct Recipe {
     std::string dir = "runs/run";
     int64_t checkpoint_every = 200, keep = 3, threads = 0, ranks = 1;
     std::string plan;
-    int64_t log_every = 1;
+    int64_t log_every = 10;
     std::string target = "cpu:native";
   } run;
 

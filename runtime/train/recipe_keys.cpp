@@ -23,10 +23,9 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"model.file", "text", "", "a C++ file with a model of your own, relative to the recipe; then name and config may be left out", {}, 0, 0, FIELD(model.file)},
       {"model.config", "text", "", "one of the model's configs", {}, 0, 0, FIELD(model.config)},
 
-      {"data.train", "list of text", "", "text files or patterns (*, ?), .zst too; relative to the recipe", {}, 0, 0, FIELD(data.train)},
-      {"data.validation", "number", "", "part of the documents held out for evaluation (0 = none)", {}, 0, 0.5, FIELD(data.validation)},
+      {"data.train", "list of text", "", "text or HTML files, or patterns (*, ?, [a-z], {a,b}), a document a file; relative to the recipe", {}, 0, 0, FIELD(data.train)},
+      {"data.validation", "number", "", "part of the text held out for evaluation (0 = none)", {}, 0, 0.5, FIELD(data.validation)},
       {"data.tokenizer", "text", "", "train:N trains one of N tokens on the data; otherwise a tokenizer.json, relative to the recipe", {}, 0, 0, FIELD(data.tokenizer)},
-      {"data.split", "text", "", "what a document is: a whole file, or a paragraph between blank lines, or a line", {"file", "paragraph", "line"}, 0, 0, FIELD(data.split)},
 
       {"train.stage", "text", "", "what the run is for", {"pretrain"}, 0, 0, FIELD(train.stage)},
       {"train.steps", "integer", "steps", "optimiser steps of the whole run", {}, 1, kMany, FIELD(train.steps)},

@@ -1,0 +1,72 @@
+// What a run reports: metrics.jsonl, a line of progress on the terminal, log.txt.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace weft {
+
+struct StepMetrics {
+  int64_t step = 0;
+  double loss = 0, lr = 0, grad_norm = 0;
+  double tokens_per_second = 0, step_ms = 0;
+};
+struct EvalMetrics {
+  int64_t step = 0;
+  double loss = 0; // nats a target
+  int64_t targets = 0;
+};
+
+// metrics.jsonl: a JSON object a line.
+// {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
+// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation. A line is written at once or not at all.
+class MetricsFile {
+public:
+  // Opens `path`, and cuts off what belongs to steps after `last_step`, and a last line that a crash left
+  // unfinished.
+  static absl::StatusOr<MetricsFile> Open(const std::string &path, int64_t last_step);
+  MetricsFile(MetricsFile &&other) noexcept;
+  ~MetricsFile();
+
+  absl::Status Add(const StepMetrics &metrics);
+  absl::Status Add(const EvalMetrics &metrics);
+  absl::Status Sync();
+
+private:
+  MetricsFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  absl::Status Write(const std::string &line);
+  std::string path_;
+  int fd_ = -1;
+};
+
+// "1h02m", "3m20s", "12s"
+std::string DurationText(double seconds);
+// "12.3k", "4.56M", "789"
+std::string CountText(double count);
+
+// Progress: one line that is written over on a terminal, a line every `log_every` steps elsewhere. What is
+// said goes to log.txt too. Used by one thread.
+class Progress {
+public:
+  // `out` is usually stderr; `log` may be null; both stay the caller's.
+  Progress(FILE *out, bool terminal, FILE *log, int64_t first_step, int64_t steps, int64_t log_every);
+  void Step(const StepMetrics &metrics);
+  void Eval(const EvalMetrics &metrics);
+  void Say(const std::string &text); // a line of its own
+  void Finish();                     // ends the line on a terminal
+
+private:
+  void Clear();
+  FILE *out_, *log_;
+  bool terminal_, line_open_ = false;
+  int64_t first_step_, steps_, log_every_;
+  double smoothed_ms_ = 0; // of a step, for the time left
+  std::chrono::steady_clock::time_point last_drawn_;
+};
+
+} // namespace weft
