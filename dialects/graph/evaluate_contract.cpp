@@ -16,8 +16,12 @@ LogicalResult ReduceOp::evaluate(Operands x, Results y) {
   if (x.size() > 1)
     out.values = x[1]->values;
   else
-    std::ranges::fill(out.values, isSum ? 0.0 : in.isFloat() ? -INFINITY : in.element == Element::i32 ? double(INT32_MIN) : double(INT64_MIN));
-  SmallVector<int64_t> strides(in.rank(), 0), to = out.strides(); // of the output, for each dimension of the input
+    std::ranges::fill(out.values, isSum                        ? 0.0
+                                  : in.isFloat()               ? -INFINITY
+                                  : in.element == Element::i32 ? double(INT32_MIN)
+                                                               : double(INT64_MIN));
+  SmallVector<int64_t> strides(in.rank(), 0),
+      to = out.strides(); // of the output, for each dimension of the input
   for (int64_t d = 0, o = 0; d < in.rank(); ++d)
     if (!llvm::is_contained(getAxes(), d)) strides[d] = to[o++];
   forEachIndex(in.shape, [&](int64_t linear, ArrayRef<int64_t> index) {
@@ -63,7 +67,9 @@ LogicalResult MatmulOp::evaluate(Operands x, Results y) {
   return success();
 }
 
-static int64_t clampIndex(double index, int64_t limit) { return std::clamp<int64_t>(int64_t(index), 0, limit - 1); }
+static int64_t clampIndex(double index, int64_t limit) {
+  return std::clamp<int64_t>(int64_t(index), 0, limit - 1);
+}
 
 LogicalResult GatherOp::evaluate(Operands x, Results y) {
   const HostTensor &table = *x[0], &indices = *x[1];
@@ -88,12 +94,14 @@ LogicalResult ScatterAddOp::evaluate(Operands x, Results y) {
 
 LogicalResult WriteRowsOp::evaluate(Operands x, Results y) {
   const HostTensor &dest = *x[0], &slots = *x[1], &updates = *x[2];
-  int64_t batch = dest.shape[0], rows = dest.shape[1], times = slots.shape[1], width = numElements(ArrayRef(dest.shape).drop_front(2));
+  int64_t batch = dest.shape[0], rows = dest.shape[1], times = slots.shape[1],
+          width = numElements(ArrayRef(dest.shape).drop_front(2));
   y[0].values = dest.values;
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t t = 0; t < times; ++t) {
       int64_t row = clampIndex(slots.values[b * times + t], rows);
-      for (int64_t c = 0; c < width; ++c) y[0].values[(b * rows + row) * width + c] = updates.values[(b * times + t) * width + c];
+      for (int64_t c = 0; c < width; ++c)
+        y[0].values[(b * rows + row) * width + c] = updates.values[(b * times + t) * width + c];
     }
   return success();
 }

@@ -18,7 +18,8 @@ template <class F> static LogicalResult unary(Operands x, Results y, F f) {
 template <class F, class I> static LogicalResult binary(Operands x, Results y, F floats, I integers) {
   const auto &a = x[0]->values, &b = x[1]->values;
   for (size_t i = 0; i < a.size(); ++i)
-    y[0].values[i] = x[0]->isFloat() ? floats(a[i], b[i]) : wrap(integers(int64_t(a[i]), int64_t(b[i])), x[0]->element);
+    y[0].values[i] =
+        x[0]->isFloat() ? floats(a[i], b[i]) : wrap(integers(int64_t(a[i]), int64_t(b[i])), x[0]->element);
   return success();
 }
 
@@ -59,34 +60,48 @@ static int64_t subWrapping(int64_t a, int64_t b) { return int64_t(uint64_t(a) - 
 static int64_t mulWrapping(int64_t a, int64_t b) { return int64_t(uint64_t(a) * uint64_t(b)); }
 
 LogicalResult AddOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double a, double b) { return a + b; }, addWrapping);
+  return binary(
+      x, y, [](double a, double b) { return a + b; }, addWrapping);
 }
 LogicalResult SubOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double a, double b) { return a - b; }, subWrapping);
+  return binary(
+      x, y, [](double a, double b) { return a - b; }, subWrapping);
 }
 LogicalResult MulOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double a, double b) { return a * b; }, mulWrapping);
+  return binary(
+      x, y, [](double a, double b) { return a * b; }, mulWrapping);
 }
 LogicalResult DivOp::evaluate(Operands x, Results y) {
-  if (!x[0]->isFloat()) return emitOpError() << "divides " << getLhs().getType() << " when it is defined for f32 and f64";
-  return binary(x, y, [](double a, double b) { return a / b; }, [](int64_t, int64_t) { return int64_t(0); });
+  if (!x[0]->isFloat())
+    return emitOpError() << "divides " << getLhs().getType() << " when it is defined for f32 and f64";
+  return binary(
+      x, y, [](double a, double b) { return a / b; }, [](int64_t, int64_t) { return int64_t(0); });
 }
 // NaN wins, as in arith.maximumf and arith.minimumf.
 LogicalResult MaxOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double a, double b) { return std::isnan(a) || a > b ? a : b; }, [](int64_t a, int64_t b) { return std::max(a, b); });
+  return binary(
+      x, y, [](double a, double b) { return std::isnan(a) || a > b ? a : b; },
+      [](int64_t a, int64_t b) { return std::max(a, b); });
 }
 LogicalResult MinOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double a, double b) { return std::isnan(a) || a < b ? a : b; }, [](int64_t a, int64_t b) { return std::min(a, b); });
+  return binary(
+      x, y, [](double a, double b) { return std::isnan(a) || a < b ? a : b; },
+      [](int64_t a, int64_t b) { return std::min(a, b); });
 }
 LogicalResult PowOp::evaluate(Operands x, Results y) {
-  if (!x[0]->isFloat()) return emitOpError() << "takes a power of " << getLhs().getType() << " when it is defined for f32 and f64";
-  return binary(x, y, [](double a, double b) { return std::pow(a, b); }, [](int64_t, int64_t) { return int64_t(0); });
+  if (!x[0]->isFloat())
+    return emitOpError() << "takes a power of " << getLhs().getType()
+                         << " when it is defined for f32 and f64";
+  return binary(
+      x, y, [](double a, double b) { return std::pow(a, b); }, [](int64_t, int64_t) { return int64_t(0); });
 }
 LogicalResult AndOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double, double) { return std::nan(""); }, [](int64_t a, int64_t b) { return a & b; });
+  return binary(
+      x, y, [](double, double) { return std::nan(""); }, [](int64_t a, int64_t b) { return a & b; });
 }
 LogicalResult OrOp::evaluate(Operands x, Results y) {
-  return binary(x, y, [](double, double) { return std::nan(""); }, [](int64_t a, int64_t b) { return a | b; });
+  return binary(
+      x, y, [](double, double) { return std::nan(""); }, [](int64_t a, int64_t b) { return a | b; });
 }
 
 LogicalResult CompareOp::evaluate(Operands x, Results y) {
@@ -94,12 +109,24 @@ LogicalResult CompareOp::evaluate(Operands x, Results y) {
     double a = x[0]->values[i], b = x[1]->values[i];
     bool holds = false;
     switch (getPredicate()) {
-    case Predicate::eq: holds = a == b; break;
-    case Predicate::ne: holds = a != b; break;
-    case Predicate::lt: holds = a < b; break;
-    case Predicate::le: holds = a <= b; break;
-    case Predicate::gt: holds = a > b; break;
-    case Predicate::ge: holds = a >= b; break;
+    case Predicate::eq:
+      holds = a == b;
+      break;
+    case Predicate::ne:
+      holds = a != b;
+      break;
+    case Predicate::lt:
+      holds = a < b;
+      break;
+    case Predicate::le:
+      holds = a <= b;
+      break;
+    case Predicate::gt:
+      holds = a > b;
+      break;
+    case Predicate::ge:
+      holds = a >= b;
+      break;
     }
     y[0].values[i] = holds;
   }
@@ -107,11 +134,13 @@ LogicalResult CompareOp::evaluate(Operands x, Results y) {
 }
 
 LogicalResult SelectOp::evaluate(Operands x, Results y) {
-  for (size_t i = 0; i < y[0].values.size(); ++i) y[0].values[i] = x[0]->values[i] != 0 ? x[1]->values[i] : x[2]->values[i];
+  for (size_t i = 0; i < y[0].values.size(); ++i)
+    y[0].values[i] = x[0]->values[i] != 0 ? x[1]->values[i] : x[2]->values[i];
   return success();
 }
 
-// Between float types nothing is rounded: the reference is exact. To i1: whether it is not zero. NaN to an integer: 0; out of range: the nearest.
+// Between float types nothing is rounded: the reference is exact. To i1: whether it is not zero. NaN to an
+// integer: 0; out of range: the nearest.
 LogicalResult CastOp::evaluate(Operands x, Results y) {
   Element to = y[0].element;
   return unary(x, y, [&](double v) -> double {

@@ -9,11 +9,15 @@ using Results = MutableArrayRef<HostTensor>;
 
 // result[index] = x[offset + Σ strides[i] index[i]]
 static void read(HostTensor &result, const HostTensor &x, int64_t offset, ArrayRef<int64_t> strides) {
-  forEachIndex(result.shape, [&](int64_t linear, ArrayRef<int64_t> index) { result.values[linear] = x.values[offset + addressOf(index, strides)]; });
+  forEachIndex(result.shape, [&](int64_t linear, ArrayRef<int64_t> index) {
+    result.values[linear] = x.values[offset + addressOf(index, strides)];
+  });
 }
 // result[offset + Σ strides[i] index[i]] = x[index]
 static void write(HostTensor &result, const HostTensor &x, int64_t offset, ArrayRef<int64_t> strides) {
-  forEachIndex(x.shape, [&](int64_t linear, ArrayRef<int64_t> index) { result.values[offset + addressOf(index, strides)] = x.values[linear]; });
+  forEachIndex(x.shape, [&](int64_t linear, ArrayRef<int64_t> index) {
+    result.values[offset + addressOf(index, strides)] = x.values[linear];
+  });
 }
 
 LogicalResult ConstantOp::evaluate(Operands, Results y) {
@@ -25,7 +29,8 @@ LogicalResult ConstantOp::evaluate(Operands, Results y) {
 
 LogicalResult IotaOp::evaluate(Operands, Results y) {
   int64_t axis = getAxis();
-  forEachIndex(y[0].shape, [&](int64_t linear, ArrayRef<int64_t> index) { y[0].values[linear] = index[axis]; });
+  forEachIndex(y[0].shape,
+               [&](int64_t linear, ArrayRef<int64_t> index) { y[0].values[linear] = index[axis]; });
   return success();
 }
 

@@ -1,18 +1,22 @@
-// Attention on host tensors, with all scores materialised: the reference of graph.attention, kernel.attention and their gradients.
+// Attention on host tensors, with all scores materialised: the reference of graph.attention, kernel.attention
+// and their gradients.
 #pragma once
 #include "dialects/graph/host_tensor.h"
 
 namespace weft::graph {
 
-// q (B, T, H, D), k (B, S, G, D), v (B, S, G, E), begin and end (B, T); lse, delta (B, T, H); dout (B, T, H, E).
+// q (B, T, H, D), k (B, S, G, D), v (B, S, G, E), begin and end (B, T); lse, delta (B, T, H); dout (B, T, H,
+// E).
 struct HostAttention {
   const HostTensor &q, &k, &v, &begin, &end;
   double scale;
 
   // out (B, T, H, E), lse (B, T, H); both 0 where a query sees no key.
   void forward(HostTensor &out, HostTensor &lse) const;
-  void gradQuery(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout, HostTensor &dq) const;
-  void gradKeyValue(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout, HostTensor &dk, HostTensor &dv) const;
+  void gradQuery(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout,
+                 HostTensor &dq) const;
+  void gradKeyValue(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout, HostTensor &dk,
+                    HostTensor &dv) const;
 };
 
 } // namespace weft::graph

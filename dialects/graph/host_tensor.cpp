@@ -18,11 +18,16 @@ SmallVector<int64_t> rowMajorStrides(ArrayRef<int64_t> shape) {
 
 StringRef name(Element element) {
   switch (element) {
-  case Element::f32: return "f32";
-  case Element::f64: return "f64";
-  case Element::i1: return "i1";
-  case Element::i32: return "i32";
-  case Element::i64: return "i64";
+  case Element::f32:
+    return "f32";
+  case Element::f64:
+    return "f64";
+  case Element::i1:
+    return "i1";
+  case Element::i32:
+    return "i32";
+  case Element::i64:
+    return "i64";
   }
   llvm_unreachable("element");
 }
@@ -35,9 +40,12 @@ std::string describe(ArrayRef<int64_t> shape, Element element) {
 
 double wrap(int64_t value, Element element) {
   switch (element) {
-  case Element::i1: return value & 1;
-  case Element::i32: return int32_t(uint32_t(uint64_t(value)));
-  default: return double(value);
+  case Element::i1:
+    return value & 1;
+  case Element::i32:
+    return int32_t(uint32_t(uint64_t(value)));
+  default:
+    return double(value);
   }
 }
 
@@ -61,7 +69,8 @@ FailureOr<HostTensor> HostTensor::from(ElementsAttr value) {
   if (t.isFloat())
     for (APFloat v : dense.getValues<APFloat>()) t.values[i++] = v.convertToDouble();
   else
-    for (APInt v : dense.getValues<APInt>()) t.values[i++] = t.element == Element::i1 ? double(v.getZExtValue()) : double(v.getSExtValue());
+    for (APInt v : dense.getValues<APInt>())
+      t.values[i++] = t.element == Element::i1 ? double(v.getZExtValue()) : double(v.getSExtValue());
   return t;
 }
 

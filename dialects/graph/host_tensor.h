@@ -1,4 +1,5 @@
-// A tensor of the reference interpreters: every element type held as double, so that the reference computes in f64 throughout.
+// A tensor of the reference interpreters: every element type held as double, so that the reference computes
+// in f64 throughout.
 #pragma once
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -23,7 +24,9 @@ struct HostTensor {
   void roundToElement();
   // The values of `type`'s elements are zeros; sizes `?` must be given by `shape`.
   static HostTensor zeros(llvm::ArrayRef<int64_t> shape, Element element);
-  static HostTensor zeros(mlir::RankedTensorType type) { return zeros(type.getShape(), elementOf(type.getElementType())); }
+  static HostTensor zeros(mlir::RankedTensorType type) {
+    return zeros(type.getShape(), elementOf(type.getElementType()));
+  }
   // Fails for what is not dense.
   static mlir::FailureOr<HostTensor> from(mlir::ElementsAttr value);
 

@@ -13,7 +13,8 @@ using Refs = SmallVector<Ref>;
 
 class Interpreter {
 public:
-  Interpreter(Variables &variables, const InterpretOptions &options) : variables(variables), options(options) {}
+  Interpreter(Variables &variables, const InterpretOptions &options)
+      : variables(variables), options(options) {}
 
   FailureOr<Refs> call(Operation *caller, StringRef name, const Refs &args);
   FailureOr<Refs> run(func::FuncOp f, const Refs &args);
@@ -33,7 +34,9 @@ private:
 FailureOr<Refs> Interpreter::call(Operation *caller, StringRef name, const Refs &args) {
   auto f = symbols.lookupNearestSymbolFrom<func::FuncOp>(caller, StringAttr::get(caller->getContext(), name));
   if (!f) return caller->emitOpError() << "calls @" << name << ", which is not a function of the module";
-  if (depth > 64) return caller->emitOpError() << "calls @" << name << " more than 64 calls deep: functions must not call themselves";
+  if (depth > 64)
+    return caller->emitOpError() << "calls @" << name
+                                 << " more than 64 calls deep: functions must not call themselves";
   return run(f, args);
 }
 
@@ -44,7 +47,8 @@ FailureOr<Refs> Interpreter::run(func::FuncOp f, const Refs &args) {
   DenseMap<Value, Ref> values;
   for (auto [arg, ref] : llvm::zip(f.getArguments(), args)) {
     if (!ref->fits(cast<RankedTensorType>(arg.getType())))
-      return f.emitOpError() << "gets " << describe(ref->shape, ref->element) << " for argument " << arg.getArgNumber() << ", which is " << arg.getType();
+      return f.emitOpError() << "gets " << describe(ref->shape, ref->element) << " for argument "
+                             << arg.getArgNumber() << ", which is " << arg.getType();
     values[arg] = ref;
   }
   ++depth;
@@ -59,12 +63,15 @@ FailureOr<Refs> Interpreter::run(func::FuncOp f, const Refs &args) {
     if (failed(results)) return failure();
     for (auto [value, ref] : llvm::zip(op.getResults(), *results)) {
       if (!ref->fits(cast<RankedTensorType>(value.getType())))
-        return op.emitOpError() << "gives " << describe(ref->shape, ref->element) << " when its result is " << value.getType();
+        return op.emitOpError() << "gives " << describe(ref->shape, ref->element) << " when its result is "
+                                << value.getType();
       values[value] = ref;
     }
     // What nobody reads any more goes, so that a large model's check needs its live values alone.
     for (Value v : op.getOperands())
-      if (llvm::all_of(v.getUsers(), [&](Operation *user) { return user == &op || user->isBeforeInBlock(&op); })) values.erase(v);
+      if (llvm::all_of(v.getUsers(),
+                       [&](Operation *user) { return user == &op || user->isBeforeInBlock(&op); }))
+        values.erase(v);
   }
   return f.emitOpError("has no func.return");
 }
@@ -73,11 +80,14 @@ FailureOr<Refs> Interpreter::execute(Operation *op, const Refs &operands) {
   if (auto call = dyn_cast<func::CallOp>(op)) return this->call(op, call.getCallee(), operands);
   if (auto repeat = dyn_cast<RepeatOp>(op)) return this->repeat(repeat, operands);
   if (isa<dist::AllReduceOp>(op)) return operands; // one rank
-  if (isa<dist::SendOp, dist::ReceiveOp>(op)) return op->emitOpError("needs several ranks; the interpreter runs one");
-  if (isa<ValueAndGradOp>(op)) return op->emitOpError("cannot be interpreted: run the pass `differentiate`, which removes it");
+  if (isa<dist::SendOp, dist::ReceiveOp>(op))
+    return op->emitOpError("needs several ranks; the interpreter runs one");
+  if (isa<ValueAndGradOp>(op))
+    return op->emitOpError("cannot be interpreted: run the pass `differentiate`, which removes it");
   if (auto read = dyn_cast<ReadOp>(op)) {
     auto it = variables.find(read.getVariable().str());
-    if (it == variables.end()) return op->emitOpError() << "reads @" << read.getVariable() << ", which has no value";
+    if (it == variables.end())
+      return op->emitOpError() << "reads @" << read.getVariable() << ", which has no value";
     return Refs{std::make_shared<HostTensor>(it->second)};
   }
   if (auto write = dyn_cast<WriteOp>(op)) {
@@ -93,7 +103,8 @@ FailureOr<Refs> Interpreter::evaluate(Operation *op, const Refs &operands) {
   SmallVector<HostTensor> out;
   for (Type type : op->getResultTypes()) {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor || !tensor.hasStaticShape()) return op->emitOpError() << "has a result of " << type << " when it should be a tensor of known shape";
+    if (!tensor || !tensor.hasStaticShape())
+      return op->emitOpError() << "has a result of " << type << " when it should be a tensor of known shape";
     out.push_back(HostTensor::zeros(tensor));
   }
   if (auto evaluable = dyn_cast<EvaluateInterface>(op)) {
@@ -119,7 +130,8 @@ static Ref sliceOf(const HostTensor &t, int64_t i) {
 }
 static LogicalResult setSlice(Operation *op, HostTensor &t, int64_t i, const HostTensor &slice) {
   if (ArrayRef(t.shape).drop_front() != ArrayRef(slice.shape))
-    return op->emitOpError() << "gets a slice of " << describe(slice.shape, slice.element) << " for a stack of " << describe(t.shape, t.element);
+    return op->emitOpError() << "gets a slice of " << describe(slice.shape, slice.element)
+                             << " for a stack of " << describe(t.shape, t.element);
   llvm::copy(slice.values, t.values.begin() + i * slice.numElements());
   return success();
 }
@@ -134,13 +146,16 @@ FailureOr<Refs> Interpreter::repeat(RepeatOp op, const Refs &operands) {
   if (op.getDynamic()) {
     if (stacked.empty()) return op.emitOpError("is dynamic without a stacked operand to count by");
     int64_t count = stacked[0]->shape[0], parts = op.getParts();
-    if (count % parts != 0) return op.emitOpError() << "runs " << count << " iterations in " << parts << " parts, which are not equal";
+    if (count % parts != 0)
+      return op.emitOpError() << "runs " << count << " iterations in " << parts
+                              << " parts, which are not equal";
     begin = count / parts * int64_t(op.getPart());
     end = begin + count / parts;
   }
   for (auto [i, s] : llvm::enumerate(stacked))
     if (s->rank() == 0 || begin < 0 || end > s->shape[0])
-      return op.emitOpError() << "runs [" << begin << ", " << end << ") over stacked operand " << i << " of " << describe(s->shape, s->element);
+      return op.emitOpError() << "runs [" << begin << ", " << end << ") over stacked operand " << i << " of "
+                              << describe(s->shape, s->element);
 
   ArrayRef<int64_t> tied = op.getTied();
   SmallVector<HostTensor> stacks(tied.size());
@@ -150,7 +165,8 @@ FailureOr<Refs> Interpreter::repeat(RepeatOp op, const Refs &operands) {
     else if (auto type = cast<RankedTensorType>(op.sliceResults()[j].getType()); type.hasStaticShape())
       stacks[j] = HostTensor::zeros(type);
     else
-      return op.emitOpError() << "stacks slice result " << j << " anew as " << type << " when a dynamic repeat's slice results are tied";
+      return op.emitOpError() << "stacks slice result " << j << " anew as " << type
+                              << " when a dynamic repeat's slice results are tied";
   }
   for (int64_t n = 0; n < end - begin; ++n) {
     int64_t i = op.getReverse() ? end - 1 - n : begin + n;
@@ -160,29 +176,20 @@ FailureOr<Refs> Interpreter::repeat(RepeatOp op, const Refs &operands) {
     auto results = call(op, op.getBody(), args);
     if (failed(results)) return failure();
     if (results->size() != numCarry + stacks.size())
-      return op.emitOpError() << "has a body with " << results->size() << " results when it should have " << numCarry + stacks.size();
+      return op.emitOpError() << "has a body with " << results->size() << " results when it should have "
+                              << numCarry + stacks.size();
     carry.assign(results->begin(), results->begin() + numCarry);
     for (auto [j, stack] : llvm::enumerate(stacks))
-      if (failed(setSlice(op, stack, tied[j] >= 0 ? i : i - begin, *(*results)[numCarry + j]))) return failure();
+      if (failed(setSlice(op, stack, tied[j] >= 0 ? i : i - begin, *(*results)[numCarry + j])))
+        return failure();
   }
   Refs results = carry;
   for (HostTensor &s : stacks) results.push_back(std::make_shared<HostTensor>(std::move(s)));
   return results;
 }
 
-// Outside the interpreter, as in folding: a body that reads a variable fails.
-LogicalResult RepeatOp::evaluate(ArrayRef<const HostTensor *> operands, MutableArrayRef<HostTensor> results) {
-  Variables none;
-  InterpretOptions options;
-  Refs refs;
-  for (const HostTensor *t : operands) refs.push_back(std::make_shared<HostTensor>(*t));
-  auto values = Interpreter(none, options).repeat(*this, refs);
-  if (failed(values)) return failure();
-  for (auto [result, value] : llvm::zip(results, *values)) result = *value;
-  return success();
-}
-
-FailureOr<SmallVector<HostTensor>> interpret(func::FuncOp function, ArrayRef<HostTensor> args, Variables &variables, const InterpretOptions &options) {
+FailureOr<SmallVector<HostTensor>> interpret(func::FuncOp function, ArrayRef<HostTensor> args,
+                                             Variables &variables, const InterpretOptions &options) {
   Refs refs;
   for (const HostTensor &t : args) refs.push_back(std::make_shared<HostTensor>(t));
   auto results = Interpreter(variables, options).run(function, refs);

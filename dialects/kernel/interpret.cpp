@@ -15,7 +15,9 @@ using Results = MutableArrayRef<HostTensor>;
 static LogicalResult refuseDynamic(Operation *op, ArrayRef<int64_t> sizes) {
   bool dynamic = llvm::is_contained(sizes, kDynamic);
   for (AccessAttr a : SizeLayout(op).accesses) dynamic |= llvm::is_contained(a.getStrides(), kDynamic);
-  if (dynamic) return op->emitOpError("has sizes that only its launch knows; the interpreter runs kernels before they are outlined");
+  if (dynamic)
+    return op->emitOpError(
+        "has sizes that only its launch knows; the interpreter runs kernels before they are outlined");
   return success();
 }
 
@@ -27,10 +29,14 @@ struct Addresses {
   int64_t rowBase = 0;
 
   // `index`'s last entry is not read.
-  void startRow(ArrayRef<int64_t> index) { rowBase = access.getOffset() + addressOf(index.drop_back(), access.getStrides().drop_back()); }
+  void startRow(ArrayRef<int64_t> index) {
+    rowBase = access.getOffset() + addressOf(index.drop_back(), access.getStrides().drop_back());
+  }
   int64_t at(int64_t column) const {
     int64_t a = rowBase + column * access.getStrides().back();
-    if (indices) a += std::clamp<int64_t>(int64_t((*indices)[column]), 0, access.getIndexLimit() - 1) * access.getIndexStride();
+    if (indices)
+      a += std::clamp<int64_t>(int64_t((*indices)[column]), 0, access.getIndexLimit() - 1) *
+           access.getIndexStride();
     return a;
   }
 };
@@ -43,21 +49,25 @@ struct Output {
 };
 } // namespace
 
-static LogicalResult checkInside(Operation *op, const char *what, size_t i, int64_t address, const HostTensor &t) {
+static LogicalResult checkInside(Operation *op, const char *what, size_t i, int64_t address,
+                                 const HostTensor &t) {
   if (address >= 0 && address < t.numElements()) return success();
-  return op->emitOpError() << what << " access " << i << " reaches element " << address << " of " << t.numElements();
+  return op->emitOpError() << what << " access " << i << " reaches element " << address << " of "
+                           << t.numElements();
 }
 
 static LogicalResult checkWritten(Operation *op, ArrayRef<Output> outputs) {
   for (auto [r, out] : llvm::enumerate(outputs))
     for (size_t i = 0; i < out.written.size(); ++i)
-      if (!out.written[i]) return op->emitOpError() << "never writes element " << i << " of result " << r << ", which has no init";
+      if (!out.written[i])
+        return op->emitOpError() << "never writes element " << i << " of result " << r
+                                 << ", which has no init";
   return success();
 }
 
 // Loads the inputs' columns of a row into the region's arguments, indexing inputs first.
-static LogicalResult loadRow(Operation *op, RegionInterpreter &region, MutableArrayRef<Addresses> inputs, Operands tensors,
-                             ArrayRef<int64_t> index, int64_t columns) {
+static LogicalResult loadRow(Operation *op, RegionInterpreter &region, MutableArrayRef<Addresses> inputs,
+                             Operands tensors, ArrayRef<int64_t> index, int64_t columns) {
   for (bool indexed : {false, true})
     for (auto [i, in] : llvm::enumerate(inputs)) {
       if ((in.access.getIndex() >= 0) != indexed) continue;
@@ -74,15 +84,16 @@ static LogicalResult loadRow(Operation *op, RegionInterpreter &region, MutableAr
 }
 
 // Stores one yielded row. A value stored through column stride 0 must be the same at every column.
-static LogicalResult storeRow(Operation *op, size_t i, const std::vector<double> &values, const Addresses &to, Output &out) {
+static LogicalResult storeRow(Operation *op, size_t i, const std::vector<double> &values, const Addresses &to,
+                              Output &out) {
   bool fixed = to.access.getStrides().back() == 0;
   for (int64_t c = 0; c < int64_t(values.size()); ++c) {
     int64_t a = to.at(c);
     if (failed(checkInside(op, "output", i, a, out.tensor))) return failure();
     bool same = values[c] == values[0] || (std::isnan(values[c]) && std::isnan(values[0]));
     if (fixed && !same)
-      return op->emitOpError() << "yields value " << i << " through column stride 0, but it is " << values[0] << " at column 0 and " << values[c]
-                               << " at column " << c;
+      return op->emitOpError() << "yields value " << i << " through column stride 0, but it is " << values[0]
+                               << " at column 0 and " << values[c] << " at column " << c;
     out.tensor.values[a] = values[c];
     out.written[a] = true;
   }
@@ -107,8 +118,10 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
   auto addresses = [&](Attribute a) -> FailureOr<Addresses> {
     auto access = cast<AccessAttr>(a);
     if (access.getIndex() < 0) return Addresses{access};
-    if (access.getIndex() >= numInputs || cast<AccessAttr>(op.getInputAccess()[access.getIndex()]).getIndex() >= 0)
-      return op.emitOpError() << "is indexed by input " << access.getIndex() << ", which should be an input that is not indexed itself";
+    if (access.getIndex() >= numInputs ||
+        cast<AccessAttr>(op.getInputAccess()[access.getIndex()]).getIndex() >= 0)
+      return op.emitOpError() << "is indexed by input " << access.getIndex()
+                              << ", which should be an input that is not indexed itself";
     return Addresses{access, &region.argument(access.getIndex())};
   };
   SmallVector<Addresses> inputs, to;
@@ -134,7 +147,8 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
       }
       for (int64_t c = 0; c < columns && succeeded(ok); ++c) {
         int64_t a = to[i].at(c);
-        if (succeeded(ok = checkInside(op, "output", i, a, out.tensor))) out.tensor.values[a] += region.yielded(i)[c];
+        if (succeeded(ok = checkInside(op, "output", i, a, out.tensor)))
+          out.tensor.values[a] += region.yielded(i)[c];
       }
     }
   });
@@ -201,12 +215,14 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
 }
 
 // The operand as `access` sees it, in a row-major tensor of `shape`.
-static FailureOr<HostTensor> gathered(Operation *op, size_t i, const HostTensor &t, AccessAttr access, ArrayRef<int64_t> shape) {
+static FailureOr<HostTensor> gathered(Operation *op, size_t i, const HostTensor &t, AccessAttr access,
+                                      ArrayRef<int64_t> shape) {
   HostTensor result = HostTensor::zeros(shape, t.element);
   LogicalResult ok = success();
   forEachIndex(shape, [&](int64_t linear, ArrayRef<int64_t> index) {
     int64_t a = access.getOffset() + addressOf(index, access.getStrides());
-    if (succeeded(ok) && succeeded(ok = checkInside(op, "input", i, a, t))) result.values[linear] = t.values[a];
+    if (succeeded(ok) && succeeded(ok = checkInside(op, "input", i, a, t)))
+      result.values[linear] = t.values[a];
   });
   if (failed(ok)) return failure();
   return result;
@@ -219,30 +235,39 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
   using Shape = SmallVector<int64_t>;
   Shape query{B, T, H, D}, out{B, T, H, E}, key{B, S, G, D}, value{B, S, G, E}, token{B, T}, head{B, T, H};
   Shape inputShapes[] = {query, key, value, token, token, head, head, out};
-  bool forward = op.getKind() == AttentionKind::forward, gradQuery = op.getKind() == AttentionKind::grad_query;
+  bool forward = op.getKind() == AttentionKind::forward,
+       gradQuery = op.getKind() == AttentionKind::grad_query;
   SmallVector<HostTensor> in, dense;
   for (auto [i, x] : llvm::enumerate(operands)) {
     auto access = cast<AccessAttr>(op.getInputAccess()[i]);
     if (access.getStrides().size() != inputShapes[i].size())
-      return op.emitOpError() << "input access " << i << " has " << access.getStrides().size() << " strides when it should have " << inputShapes[i].size();
+      return op.emitOpError() << "input access " << i << " has " << access.getStrides().size()
+                              << " strides when it should have " << inputShapes[i].size();
     auto t = gathered(op, i, *x, access, inputShapes[i]);
     if (failed(t)) return failure();
     in.push_back(std::move(*t));
   }
-  SmallVector<Shape> outputShapes = forward ? SmallVector<Shape>{out, head} : gradQuery ? SmallVector<Shape>{query} : SmallVector<Shape>{key, value};
-  for (auto [shape, r] : llvm::zip(outputShapes, results)) dense.push_back(HostTensor::zeros(shape, r.element));
+  SmallVector<Shape> outputShapes = forward     ? SmallVector<Shape>{out, head}
+                                    : gradQuery ? SmallVector<Shape>{query}
+                                                : SmallVector<Shape>{key, value};
+  for (auto [shape, r] : llvm::zip(outputShapes, results))
+    dense.push_back(HostTensor::zeros(shape, r.element));
 
   graph::HostAttention attention{in[0], in[1], in[2], in[3], in[4], op.getScale().convertToDouble()};
-  if (forward) attention.forward(dense[0], dense[1]);
-  else if (gradQuery) attention.gradQuery(in[5], in[6], in[7], dense[0]);
-  else attention.gradKeyValue(in[5], in[6], in[7], dense[0], dense[1]);
+  if (forward)
+    attention.forward(dense[0], dense[1]);
+  else if (gradQuery)
+    attention.gradQuery(in[5], in[6], in[7], dense[0]);
+  else
+    attention.gradKeyValue(in[5], in[6], in[7], dense[0], dense[1]);
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);
   for (auto [i, d] : llvm::enumerate(dense)) {
     auto access = cast<AccessAttr>(op.getOutputAccess()[i]);
     if (access.getStrides().size() != d.shape.size())
-      return op.emitOpError() << "output access " << i << " has " << access.getStrides().size() << " strides when it should have " << d.shape.size();
+      return op.emitOpError() << "output access " << i << " has " << access.getStrides().size()
+                              << " strides when it should have " << d.shape.size();
     LogicalResult ok = success();
     forEachIndex(d.shape, [&](int64_t linear, ArrayRef<int64_t> index) {
       int64_t a = access.getOffset() + addressOf(index, access.getStrides());

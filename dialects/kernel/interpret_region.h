@@ -1,4 +1,5 @@
-// A kernel's region of scalar code, run for one row of the iteration space at a time: each value is a vector over the columns.
+// A kernel's region of scalar code, run for one row of the iteration space at a time: each value is a vector
+// over the columns.
 #pragma once
 #include "dialects/graph/host_tensor.h"
 #include "dialects/kernel/kernel.h"
@@ -10,7 +11,8 @@ public:
   // Emits an error at an op that it does not know.
   mlir::LogicalResult compile(mlir::Block &block);
 
-  // Runs the region on `columns` columns. `index` is the row's place in the iteration space, its last dimension being the column.
+  // Runs the region on `columns` columns. `index` is the row's place in the iteration space, its last
+  // dimension being the column.
   void run(llvm::ArrayRef<int64_t> index, int64_t columns);
 
   // The columns of block argument i, to be set before run; of yielded value i, after it.

@@ -30,7 +30,9 @@ def Kernel_Access : AttrDef<Kernel_Dialect, "Access"> {
   let parameters = (ins "int64_t":$offset, ArrayRefParameter<"int64_t">:$strides,
       DefaultValuedParameter<"int64_t", "-1">:$index, DefaultValuedParameter<"int64_t", "0">:$index_stride,
       DefaultValuedParameter<"int64_t", "0">:$index_limit);
-  let assemblyFormat = "`<` struct(params) `>`";
+  // Strides come last: their list of integers ends at `>` alone.
+  let assemblyFormat = [{ `<` `offset` `=` $offset `,` (`index` `=` $index^ `,` `index_stride` `=` $index_stride `,` `index_limit` `=` $index_limit `,`)?
+    `strides` `=` $strides `>` }];
 }
 
 def Kernel_Reduction : AttrDef<Kernel_Dialect, "Reduction"> {
@@ -154,11 +156,18 @@ def IndexOp : Kernel_Op<"index", [Pure]> {
   let assemblyFormat = "$dimension attr-dict";
 }
 
+def EmptyOp : Kernel_Op<"empty", [Pure]> {
+  let summary = "a tensor of undefined contents, for kernels that each write a part";
+  let description = "Example: `%e = kernel.empty : tensor<4x8xf32>`";
+  let results = (outs Kernel_Tensor:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
 def YieldOp : Kernel_Op<"yield", [Pure, Terminator, ParentOneOf<["LoopsOp", "MatmulOp"]>]> {
   let summary = "the values a kernel's region computes";
   let description = "Example: `kernel.yield %y : f32`";
   let arguments = (ins Variadic<AnyType>:$values);
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ (void)$_state; }]>];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 #endif
