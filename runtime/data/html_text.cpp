@@ -291,8 +291,11 @@ private:
   void EndBlock() {
     const size_t first = preformatted_ ? text_.find_first_not_of("\n") : text_.find_first_not_of(" \n");
     const size_t last = text_.find_last_not_of(" \t\n");
-    if (first != text_.npos && last != text_.npos)
-      blocks_.push_back({text_.substr(first, last + 1 - first), tight_, linked_ > 9 * plain_});
+    if (first != text_.npos && last != text_.npos) {
+      blocks_.push_back(
+          {text_.substr(first, last + 1 - first), tight_ && after_tight_, linked_ > 9 * plain_});
+      after_tight_ = tight_;
+    }
     text_.clear();
     linked_ = plain_ = 0;
     in_link_ = false; // a link that is not closed ends with its block
@@ -303,7 +306,8 @@ private:
   std::vector<HtmlBlock> blocks_;
   std::string text_, decoded_;     // the block so far; one entity
   int64_t linked_ = 0, plain_ = 0; // its letters and digits, within links and outside
-  bool in_link_ = false, preformatted_ = false, tight_ = false;
+  bool in_link_ = false, preformatted_ = false;
+  bool tight_ = false, after_tight_ = false; // this block, and the one before, is an item of a list or a row
   size_t no_comment_end_ = std::string_view::npos, no_tag_end_ = std::string_view::npos; // none from there on
   std::map<std::string, size_t> last_close_; // by tag: no closing tag starts at or after it
 };

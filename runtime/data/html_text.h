@@ -10,7 +10,7 @@ namespace weft {
 // A paragraph, heading, list item, table row or the like.
 struct HtmlBlock {
   std::string text;   // UTF-8 (as far as the page is), entities decoded, blanks collapsed except within <pre>
-  bool tight = false; // a list item or table row: no empty line before it
+  bool tight = false; // a list item or table row after another: no empty line before it
   bool linked = false; // hardly anything but links: navigation, unless prose stands on both sides
 };
 
