@@ -62,7 +62,7 @@ Tensor matmul(Arg a, Arg b, MatmulOptions options) {
 
 Tensor gather(Arg table, Arg indices) {
   detail::require_tensor(table, "gather", table.at);
-  detail::require_int(indices, "gather's indices", table.at);
+  detail::require_int(indices, "gather's index", table.at);
   if (table.rank() < 1) fail(table.at, "gather from a scalar", {{table.line(), "table made here"}});
   return detail::record("gather", {table, indices}, {}, table.at);
 }
@@ -70,7 +70,7 @@ Tensor gather(Arg table, Arg indices) {
 Tensor write_rows(Arg dest, Arg slots, Arg updates) {
   const SourceLine &at = dest.at;
   detail::require_tensor(dest, "write_rows", at);
-  detail::require_int(slots, "write_rows' slots", at);
+  detail::require_int(slots, "write_rows' slot tensor", at);
   detail::require_tensor(updates, "write_rows", at);
   const Shape &d = dest.shape(), &u = updates.shape();
   bool good = d.size() >= 2 && u.size() == d.size() && dest.dtype() == updates.dtype() && u[0] == d[0] &&

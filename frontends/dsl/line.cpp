@@ -24,7 +24,7 @@ LineGuard::~LineGuard() {
 void fail(const SourceLine &at, const std::string &what, std::initializer_list<Note> notes) {
   std::string text = line_text(blamed_line(at)) + what;
   for (const Note &note : notes)
-    if (note.line.line) text += "\n" + line_text(note.line) + note.text;
+    if (note.line.line) text.append("\n").append(line_text(note.line)).append(note.text);
   throw ModelError(text);
 }
 

@@ -25,7 +25,12 @@ Scope Scope::operator/(std::string_view name) const {
 
 Scope Scope::repeated(Range range) const {
   Scope s = *this;
-  if (range.begin) s.path_ += "[" + std::to_string(range.begin) + ":" + std::to_string(range.end) + "]";
+  if (range.begin)
+    s.path_.append("[")
+        .append(std::to_string(range.begin))
+        .append(":")
+        .append(std::to_string(range.end))
+        .append("]");
   s.file_ = join(file_, "{}");
   return s;
 }

@@ -15,7 +15,7 @@ Tensor log_sum_exp(Arg x) {
 Tensor token_logprobs(Arg logits, Arg targets) {
   LineGuard guard(logits.at);
   detail::require_float(logits, "cross_entropy", logits.at);
-  detail::require_int(targets, "cross_entropy's targets", logits.at);
+  detail::require_int(targets, "cross_entropy's target tensor", logits.at);
   if (logits.rank() != 3 || targets.shape() != Shape{logits.dim(0), logits.dim(1)})
     fail(logits.at,
          "cross_entropy of logits " + shape_text(logits.shape()) + " and targets " +
