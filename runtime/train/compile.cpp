@@ -38,7 +38,7 @@ bool DecidesArtifact(absl::string_view line) {
       "steps",       "seed",           "eval_every", "eval_batches",
       "lr",          "min_lr",         "schedule",   "warmup",
       "decay_steps", "decay_fraction", "dir",        "checkpoint_every",
-      "keep",        "threads",        "log_every"};
+      "keep",        "threads",        "log_every",  "save_initial"};
   return not_compiled.count(std::string(line.substr(0, line.find(' ')))) == 0;
 }
 

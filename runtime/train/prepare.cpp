@@ -115,7 +115,8 @@ absl::StatusOr<PreparedData> PrepareData(const Recipe &recipe, const Say &say) {
   for (const std::string &file : *files) {
     absl::StatusOr<FileHash> hash = HashFile(file);
     if (!hash.ok()) return hash.status();
-    // The name's end decides how a file is read, and its folder which pages belong together; where they are does not count.
+    // The name's end decides how a file is read, and its folder which pages belong together; where they are
+    // does not count.
     size_t folder = folders.try_emplace(fs::path(file).parent_path(), folders.size()).first->second;
     absl::StrAppend(&identity, "\n", folder, " ", fs::path(file).extension().string(), " ", hash->bytes, " ",
                     HashName(hash->hash));

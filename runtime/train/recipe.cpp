@@ -71,10 +71,11 @@ absl::Status SetKey(Recipe &recipe, const RecipeKey &key, const toml::node &node
   auto field = key.field(recipe);
   auto wrong_type = [&] {
     return Wrong(origin, absl::StrCat(key.name, " is ", Printed(node), " when it should be ",
-                                      key.type == "integer"  ? "a whole number"
-                                      : key.type == "number" ? "a number"
-                                      : key.type == "text"   ? "text in quotes"
-                                                             : "a list of texts in quotes"));
+                                      key.type == "integer"         ? "a whole number"
+                                      : key.type == "number"        ? "a number"
+                                      : key.type == "text"          ? "text in quotes"
+                                      : key.type == "true or false" ? "true or false"
+                                                                    : "a list of texts in quotes"));
   };
   if (auto **out = std::get_if<int64_t *>(&field)) {
     std::optional<int64_t> value = node.value_exact<int64_t>();
@@ -107,6 +108,10 @@ absl::Status SetKey(Recipe &recipe, const RecipeKey &key, const toml::node &node
     // The run directory is relative to where weft is started, whoever names it.
     **out =
         is_path && !value->empty() ? Absolute(key.name == "run.dir" ? "" : origin.folder, *value) : *value;
+  } else if (auto **out = std::get_if<bool *>(&field)) {
+    std::optional<bool> value = node.value_exact<bool>();
+    if (!value) return wrong_type();
+    **out = *value;
   } else {
     const toml::array *array = node.as_array();
     std::vector<std::string> values;

@@ -46,6 +46,7 @@ struct Recipe {
     std::string dir = "runs/run";
     int64_t checkpoint_every = 200, keep = 3, threads = 0, ranks = 1;
     std::string plan;
+    bool save_initial = false;
     int64_t log_every = 10;
     std::string target = "cpu:native";
   } run;
@@ -62,12 +63,12 @@ struct Recipe {
 // A key of the recipe, for --help-keys and for checking.
 struct RecipeKey {
   std::string name;                 // "train.steps"
-  std::string type;                 // "integer", "number", "text" or "list of text"
+  std::string type;                 // "integer", "number", "text", "list of text" or "true or false"
   std::string unit;                 // "steps", "rows"; "" where there is none
   std::string help;                 // one line
   std::vector<std::string> choices; // of a text; empty: any
   double least = 0, most = 0;       // of a number, both ends included
-  std::variant<int64_t *, double *, std::string *, std::vector<std::string> *> (*field)(Recipe &);
+  std::variant<int64_t *, double *, std::string *, std::vector<std::string> *, bool *> (*field)(Recipe &);
 };
 const std::vector<RecipeKey> &RecipeKeys();
 // The table of all keys with type, default and unit, a line each.

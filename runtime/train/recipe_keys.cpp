@@ -11,7 +11,7 @@
 namespace weft {
 
 #define FIELD(member)                                                                                        \
-  [](Recipe &r) -> std::variant<int64_t *, double *, std::string *, std::vector<std::string> *> {            \
+  [](Recipe &r) -> std::variant<int64_t *, double *, std::string *, std::vector<std::string> *, bool *> {    \
     return &r.member;                                                                                        \
   }
 
@@ -53,6 +53,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
 
       {"run.dir", "text", "", "the run directory, relative to where weft is started", {}, 0, 0, FIELD(run.dir)},
       {"run.checkpoint_every", "integer", "steps", "steps between checkpoints (0 = only the last)", {}, 0, kMany, FIELD(run.checkpoint_every)},
+      {"run.save_initial", "true or false", "", "also save the initial weights, as step 0", {}, 0, 0, FIELD(run.save_initial)},
       {"run.keep", "integer", "checkpoints", "newest checkpoints kept (0 = all)", {}, 0, 1e9, FIELD(run.keep)},
       {"run.threads", "integer", "threads", "threads of a rank (0 = processors / ranks)", {}, 0, 4096, FIELD(run.threads)},
       {"run.ranks", "integer", "ranks", "ranks of the plan; without one they are data-parallel", {}, 1, 4096, FIELD(run.ranks)},
@@ -79,6 +80,8 @@ std::string RecipeHelp() {
             return TomlQuoted(*field);
           else if constexpr (std::is_same_v<T, std::vector<std::string>>)
             return "[]";
+          else if constexpr (std::is_same_v<T, bool>)
+            return *field ? "true" : "false";
           else
             return absl::StrCat(*field);
         },

@@ -123,6 +123,8 @@ std::string RecipeText(const Recipe &recipe) {
             return TomlQuoted(*field);
           else if constexpr (std::is_same_v<T, double>)
             return DoubleText(*field);
+          else if constexpr (std::is_same_v<T, bool>)
+            return *field ? "true" : "false";
           else if constexpr (std::is_same_v<T, std::vector<std::string>>)
             return absl::StrCat(
                 "[",

@@ -1,0 +1,41 @@
+#include "runtime/train/interrupt.h"
+
+#include <atomic>
+#include <csignal>
+#include <unistd.h>
+
+namespace weft {
+namespace {
+
+std::atomic<int> requests{0}; // lock-free, so a handler may use it
+struct sigaction old_int, old_term;
+
+void Handle(int signal) {
+  if (requests.fetch_add(1) == 0) {
+    static const char text[] = "\nsaving a checkpoint after this step; once more to leave at once\n";
+    [[maybe_unused]] ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    return;
+  }
+  _exit(128 + signal);
+}
+
+} // namespace
+
+InterruptGuard::InterruptGuard() {
+  requests = 0;
+  struct sigaction action = {};
+  action.sa_handler = Handle;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, &old_int);
+  sigaction(SIGTERM, &action, &old_term);
+}
+
+InterruptGuard::~InterruptGuard() {
+  sigaction(SIGINT, &old_int, nullptr);
+  sigaction(SIGTERM, &old_term, nullptr);
+}
+
+bool InterruptGuard::requested() const { return requests > 0; }
+
+} // namespace weft

@@ -1,0 +1,25 @@
+// A whole run: data, compiling, steps, evaluations, checkpoints, until it is done or interrupted.
+#pragma once
+
+#include "runtime/train/recipe.h"
+
+#include "absl/status/statusor.h"
+
+#include <string>
+
+namespace weft {
+
+struct TrainOptions {
+  bool resume = false;               // go on from the newest good checkpoint
+  bool allow_other_dot_unit = false; // resume a run of another dot unit: other bits from there on
+  std::string cpu_level;             // "" = the best; see CpuOptions
+};
+
+enum class TrainEnd { finished, interrupted };
+
+// Runs `recipe` (resolved) in run.dir. FailedPrecondition when another process trains there, when there are
+// checkpoints and `resume` was not asked for, or when the run diverges; otherwise the errors of its parts,
+// all with the thing's name.
+absl::StatusOr<TrainEnd> Train(Recipe recipe, const TrainOptions &options);
+
+} // namespace weft

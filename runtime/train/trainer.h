@@ -1,0 +1,68 @@
+// A run's numbers: one optimiser step, an evaluation, the state as a checkpoint. No files, no clocks, no
+// terminal: loop.h.
+#pragma once
+
+#include "runtime/data/loader.h"
+#include "runtime/train/checkpoint.h"
+#include "runtime/train/metrics.h"
+#include "runtime/train/ranks.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace weft {
+
+struct StepResult {
+  double loss = 0;      // nats a valid target of the global batch
+  double grad_norm = 0; // before clipping
+};
+
+class Trainer {
+public:
+  // The ranks must outlive the trainer. FailedPrecondition when the artifact has no train_step, or its shapes
+  // are not those of the loader; the error names both.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(Ranks &ranks, TrainLoader loader);
+
+  // First values, the same for any layout.
+  absl::Status Initialise(uint64_t seed);
+  // From a verified checkpoint.
+  absl::Status Restore(const std::string &checkpoint);
+
+  // Optimiser step `step`, counted from 1, on the rows that the loader has for it.
+  absl::StatusOr<StepResult> Step(int64_t step, double lr);
+
+  // Targets in a step's batch, whatever the rank.
+  const TrainLoader &loader() const { return loader_; }
+  int64_t micro_batch() const { return micro_batch_; }
+
+private:
+  // One rank's arguments of train_step.
+  struct RankBatch {
+    std::vector<int32_t> tokens, positions, documents, targets; // (rows, seq)
+    std::unique_ptr<EntryCall> call;
+    float lr = 0, step = 0, inverse_targets = 0, loss = 0, grad_norm = 0;
+    int64_t micro_batches = 0;
+    bool has_loss = false, has_norm = false;
+  };
+  Trainer(Ranks &ranks, TrainLoader loader) : ranks_(ranks), loader_(std::move(loader)) {}
+  absl::Status Prepare(int rank);
+
+  Ranks &ranks_;
+  TrainLoader loader_;
+  int64_t micro_batch_ = 0; // rows
+  std::vector<RankBatch> batches_;
+};
+
+// Mean loss over the first `max_batches` batches (0 = all) of `loader`, whose batch must be the artifact's
+// micro-batch. Targets are summed in f64 in the file's order, whatever the ranks. FailedPrecondition when the
+// artifact has no eval_step of that shape.
+absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int64_t max_batches);
+
+// (rows, seq) of an entry's `tokens` in one micro-batch.
+absl::StatusOr<std::pair<int64_t, int64_t>> TokensShape(Session &session, absl::string_view entry);
+
+} // namespace weft
