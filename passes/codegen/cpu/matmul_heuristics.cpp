@@ -1,0 +1,38 @@
+#include "passes/codegen/cpu/matmul_heuristics.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+namespace weft::cpu {
+
+// The least multiple of `unit` that cuts `size` into as few equal blocks as blocks of at most `limit` would.
+static int64_t evenBlock(int64_t size, int64_t limit, int64_t unit) {
+  limit = std::max(unit, limit / unit * unit);
+  int64_t blocks = std::max<int64_t>(1, llvm::divideCeil(size, limit));
+  return std::max<int64_t>(unit, llvm::alignTo(llvm::divideCeil(std::max<int64_t>(size, 1), blocks), unit));
+}
+
+kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &shape, int64_t threads, const CacheSizes &caches) {
+  // 24 accumulators of 16 f32: 8 x 48, or 12 x 32 where 48 columns would leave more of the last tile unused.
+  auto padded = [&](int64_t tile) { return int64_t(llvm::alignTo(shape.n, tile)); };
+  int64_t tileN = padded(32) < padded(48) ? 32 : 48;
+  if (shape.n <= 16) tileN = 16;
+  int64_t tileM = tileN == 48 ? 8 : 12;
+  // One tile of lhs in half of the first level, one block of rhs in half of the second.
+  int64_t blockK = evenBlock(shape.k, caches.l1 / 2 / (tileM * shape.elementBytes), 8);
+  int64_t blockN = evenBlock(shape.n, caches.l2 * 9 / 16 / (blockK * shape.elementBytes), tileN);
+  // A multiple of 8, 12 and of AVX2's 6 rows.
+  int64_t blockM = evenBlock(shape.m, 96, 24);
+  auto items = [&] { return shape.batch * llvm::divideCeil(shape.n, blockN) * llvm::divideCeil(shape.m, blockM); };
+  // Too few items for the threads (few rows): narrower blocks of columns.
+  while (int64_t(items()) < 4 * threads && blockN > tileN) blockN = llvm::alignTo(blockN / 2, tileN);
+  return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
+}
+
+kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
+  auto sizes = op.getSizes();
+  int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
+  return scheduleMatmul(op.getContext(), {sizes[0], sizes[1], sizes[2], sizes[3], bytes}, threads, caches);
+}
+
+} // namespace weft::cpu
