@@ -105,7 +105,10 @@ public:
                                                   std::vector<std::pair<Variable, Value>> &gradients) = 0;
 };
 
-// The builder of the program being traced on this thread; set by the compiler around a trace.
+// The builder of the program being traced on this thread. The compiler sets it around a trace (in libweft_dsl, which model files find in the
+// compiler that loads them); ModelError when there is none.
 Builder &builder();
+// Gives the previous one. nullptr: none.
+Builder *set_builder(Builder *builder);
 
 } // namespace weft

@@ -39,15 +39,16 @@ Tensor call_model(const ModelInfo &model, const ProgramOptions &options, const S
   Trace trace{model.file_name, head_rows};
   Tensor logits = model.build(Scope(trace), seq, options.config);
   i64 batch = seq.tokens.dim(0), length = head_rows.empty() ? seq.tokens.dim(1) : 1;
-  if (logits.empty() || logits.rank() != 3 || logits.shape()[0] != batch || logits.shape()[1] != length ||
-      !is_float(logits.dtype()))
-    fail(model.line,
-         std::string("model ") + model.name + " gives " +
-             (logits.empty() ? "nothing" : dtype_name(logits.dtype()) + (" " + shape_text(logits.shape()))) +
-             " when it should give logits (" + std::to_string(batch) + ", " + std::to_string(length) +
-             ", vocab)" + (head_rows.empty() ? "" : "; end it with lm_head"),
-         {{logits.line(), "result made here"}});
-  return logits;
+  bool good = !logits.empty() && logits.rank() == 3 && is_float(logits.dtype());
+  if (good && logits.shape()[0] == batch && logits.shape()[1] == length) return logits;
+  std::string got = logits.empty() ? "nothing" : dtype_name(logits.dtype()),
+              want = shape_text({batch, length});
+  if (!logits.empty()) got.append(" ").append(shape_text(logits.shape()));
+  want.replace(want.size() - 1, 1, ", vocab)");
+  fail(model.line,
+       std::string("model ") + model.name + " gives " + got + " when it should give logits " + want +
+           (head_rows.empty() ? "" : "; end it with lm_head"),
+       {{logits.line(), "result made here"}});
 }
 
 void build_program(const ModelInfo &model, const ProgramOptions &options) {

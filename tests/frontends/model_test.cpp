@@ -113,6 +113,31 @@ TEST_F(ModelTest, EvaluationNeedsNoCacheAndReadsWholeSequences) {
   EXPECT_TRUE(has_event("output logprobs f32 (2, 16)"));
 }
 
+TEST_F(ModelTest, TheTrainingStepIsOneProgram) {
+  build_train_step(*my_llama, options());
+  std::string events;
+  for (const std::string &event : recording.events)
+    if (event.rfind("assign", 0)) events += event + "\n";
+  EXPECT_EQ(events, "entry train_step\n"
+                    "input tokens i32 (2, 16) limit 256 micro\n"
+                    "input positions i32 (2, 16) limit 16 micro\n"
+                    "input documents i32 (2, 16) limit -1 micro\n"
+                    "input targets i32 (2, 16) limit -1 micro\n"
+                    "input lr f32 () limit -1\n"
+                    "input step f32 () limit -1\n"
+                    "input inverse_targets f32 () limit -1\n"
+                    "function micro_batch\n"
+                    "repeat [0, 3]\n"
+                    "function layers\n"
+                    "end layers with 1\n"
+                    "end micro_batch with 1\n"
+                    "accumulate_gradients f1 of 4\n"
+                    "output loss f32 ()\n"
+                    "output grad_norm f32 ()\n");
+  EXPECT_EQ(recording.events.size(), 16u + 3 * 12); // each parameter and its two states are written
+  EXPECT_EQ(recording.count("gradient", "train_step"), 12);
+}
+
 TEST_F(ModelTest, PrefillAndDecodeComeFromTheSameDefinition) {
   ProgramOptions o = options();
   o.train = o.evaluate = false;
@@ -187,6 +212,35 @@ TEST_F(ModelTest, ErrorsInLayersNameTheModelsLine) {
   EXPECT_EQ(error_of(*my_llama, o),
             "my_model.cc:12: attention: dim 64 is not a multiple of heads 5; set head_dim");
 }
+
+TEST_F(ModelTest, AModelMustGiveLogits) {
+  ModelInfo headless = *my_llama;
+  headless.name = "headless";
+  headless.line = {"dir/headless.cc", 7, 1, ""};
+  headless.build = [](const Scope &s, const Sequence &seq, const ConfigMap &) {
+    return embedding(s / "embed_tokens", seq.tokens, 256, 64);
+  };
+  ProgramOptions o = options();
+  o.train = o.evaluate = false;
+  std::string text = error_of(headless, o);
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "headless.cc:7: model headless gives f32 (1, 8, 64) when it should give logits "
+            "(1, 1, vocab); end it with lm_head");
+}
+
+TEST_F(ModelTest, OwnLayersAndOperatorsAreBlamedAsTheySay) {
+  const ModelInfo *gpt = load(WEFT_TEST_OWN_LAYER);
+  ProgramOptions o;
+  o.seq = 16;
+  build_program(*gpt, o);
+  EXPECT_EQ(ops_of_line(12, "layers").find("variable"), std::string::npos); // gelu: its own line
+  EXPECT_NE(ops_of_line(12, "layers").find("tanh"), std::string::npos);
+  EXPECT_EQ(ops_of_line(17, "layers"), ""); // inside layer_norm: the caller's line
+  EXPECT_NE(ops_of_line(24, "layers").find("rsqrt"), std::string::npos);
+  EXPECT_EQ(recording.variables.at("layers.fc.bias").decay, false);
+}
+
+TEST(Builder, ThereIsNoneOutsideATrace) { EXPECT_THROW(builder(), ModelError); }
 
 TEST_F(ModelTest, ErrorsInOptionsNameTheKey) {
   ProgramOptions o = options();

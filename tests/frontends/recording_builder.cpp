@@ -5,13 +5,6 @@
 
 #include "frontends/dsl/tensor.h"
 
-namespace weft {
-namespace {
-thread_local Builder *current = nullptr;
-}
-Builder &builder() { return *current; }
-} // namespace weft
-
 namespace weft::testing {
 namespace {
 
@@ -75,8 +68,8 @@ Shape infer(std::string_view name, const std::vector<Value> &x, const std::vecto
 
 } // namespace
 
-RecordingBuilder::RecordingBuilder() { current = this; }
-RecordingBuilder::~RecordingBuilder() { current = nullptr; }
+RecordingBuilder::RecordingBuilder() : previous_(set_builder(this)) {}
+RecordingBuilder::~RecordingBuilder() { set_builder(previous_); }
 
 Value RecordingBuilder::make(DType dtype, const Shape &shape) { return {next_++, dtype, shape}; }
 

@@ -53,6 +53,7 @@ public:
 private:
   Value add(const std::string &text, DType dtype, const Shape &shape);
 
+  Builder *previous_;
   uint32_t next_ = 0;
   std::vector<SourceLine> lines_;
   std::string path_;
