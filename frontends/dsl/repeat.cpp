@@ -4,15 +4,24 @@
 
 namespace weft::detail {
 
-RepeatTrace::RepeatTrace(const Scope &s, Range range, const std::vector<Tensor> &carry, const SourceLine &at)
-    : scope_(s.repeated(range)), range_(range), carry_(carry), at_(at), path_(scope_) {
-  if (range.begin < 0 || range.end < range.begin)
-    fail(at, "repeat of " + s.path() + " over [" + std::to_string(range.begin) + ", " +
-                 std::to_string(range.end) + ")");
+RepeatTrace::RepeatTrace(const Scope &s, Range range, const std::vector<Tensor> &carry,
+                         const std::vector<Tensor> &stacked, const SourceLine &at)
+    : scope_(s.repeated(range)), range_(range), carry_(carry), stacked_(stacked), at_(at), path_(scope_) {
+  std::string interval = "[" + std::to_string(range.begin);
+  interval.append(", ").append(std::to_string(range.end)).append(")");
+  if (range.begin < 0 || range.end < range.begin) fail(at, "repeat of " + s.path() + " over " + interval);
   std::vector<Value> values;
   for (const Tensor &x : carry) {
     require_tensor(x, "repeat", at);
     values.push_back(x.value());
+  }
+  for (const Tensor &x : stacked) {
+    require_tensor(x, "repeat", at);
+    if (x.rank() < 1 || x.shape()[0] < range.end)
+      fail(at, "repeat over " + interval + " needs constants for each layer, got " + shape_text(x.shape()),
+           {{x.line(), "constants made here"}});
+    values.push_back(x.value());
+    values.back().shape.erase(values.back().shape.begin());
   }
   LineGuard guard(at);
   builder().begin_repeat(range.begin, range.end);
@@ -36,11 +45,13 @@ std::vector<Tensor> RepeatTrace::finish(const std::vector<Tensor> &results) {
     values.push_back(results[i].value());
     carry.push_back(carry_[i].value());
   }
+  std::vector<Value> stacked;
+  for (const Tensor &x : stacked_) stacked.push_back(x.value());
   LineGuard guard(at_);
   int body = builder().end_function(values);
   builder().end_repeat();
   std::vector<Tensor> out;
-  for (Value &value : builder().repeat(body, carry, {}, range_.begin, range_.end))
+  for (Value &value : builder().repeat(body, carry, stacked, range_.begin, range_.end))
     out.emplace_back(std::move(value), blamed_line(at_));
   return out;
 }

@@ -271,6 +271,17 @@ TEST(Repeat, TheBodyGivesWhatItTakes) {
                       here + "result made here");
 }
 
+TEST(Repeat, ALayerIsGivenItsOwnConstant) {
+  RecordingBuilder recording;
+  Tensor x(recording.make(DType::f32, {2, 4}), {});
+  Tensor scales = table({3, 1}, {1, 0.5, 0.25});
+  repeat(Scope() / "layers", {0, 3}, x, scales, [](Scope, Tensor x, Tensor scale) { return x * scale; });
+  EXPECT_EQ(recording.ops[1].text, "broadcast %3 dims=[1] shape=[2, 4] : f32 (2, 4)");
+  EXPECT_THROW(
+      repeat(Scope() / "layers", {0, 4}, x, scales, [](Scope, Tensor x, Tensor scale) { return x * scale; }),
+      ModelError);
+}
+
 TEST(Repeat, TwoRangesUnderOneNameAreTwoSetsOfParameters) {
   RecordingBuilder recording;
   Tensor x(recording.make(DType::f32, {2, 4}), {});
