@@ -30,7 +30,7 @@ Value constantInt(Builder &b, Type type, int64_t value) { return constant(b, typ
 Value splat(Builder &b, Value value) {
   if (isa<VectorType>(value.getType())) return value;
   if (auto literal = value.getDefiningOp<arith::ConstantOp>()) return constant(b, laneType(value.getType()), literal.getValue());
-  return b.create<vector::BroadcastOp>(laneType(value.getType()), value);
+  return b.create<vector::SplatOp>(laneType(value.getType()), value);
 }
 
 Value iota(Builder &b) {

@@ -1,0 +1,90 @@
+// Runs compiled kernels on buffers, at every CPU level this machine has and cut into 1, 2 and 3 ranges, and holds their bits against each other.
+// Compiles add up: a suite compiles all its kernels at once.
+#pragma once
+#include "dialects/kernel/kernel.h"
+#include "dialects/program/program.h"
+#include "passes/codegen/cpu/compile.h"
+#include "runtime/kernel_abi.h"
+
+#include "mlir/IR/OwningOpRef.h"
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace weft::cpu_test {
+
+using Bytes = std::vector<char>;
+
+template <typename T> Bytes bytesOf(const std::vector<T> &values) {
+  const char *data = reinterpret_cast<const char *>(values.data());
+  return Bytes(data, data + values.size() * sizeof(T));
+}
+template <typename T> std::vector<T> valuesOf(const Bytes &bytes) {
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+// Numbers that look random and depend on `seed` alone: f32 in [low, high).
+std::vector<float> randomFloats(size_t count, int seed, float low = -2, float high = 2);
+std::vector<int32_t> randomInts(size_t count, int seed, int32_t low, int32_t high); // [low, high)
+
+class KernelSuite {
+public:
+  KernelSuite();
+  ~KernelSuite();
+
+  // `body` is what stands in a program.kernel: `^bb0(%x: tensor<…>, …): … = kernel.loops …`, with static sizes; block arguments are the inputs (matmul: lhs, rhs, extras; and init, last).
+  // The kernel is outlined: sizes and strides other than 0 and 1 become arguments, as the pipeline does it. A text that does not parse fails the test.
+  void add(const std::string &name, const std::string &body);
+
+  // Compiles what was added, for every level; fails the test on an error.
+  void compile();
+  double compileSeconds() const { return seconds; } // of the last compile(), all levels together
+
+  // One buffer for each input, then one for each result (its content is where it starts: the init, if there is one).
+  // Runs at all levels, in 1, 2 and 3 ranges, with guards around every buffer, and expects the same bytes from all. The results' buffers.
+  // `alias` gives, for a result, the input it lies over (in place).
+  std::vector<Bytes> run(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results,
+                         const std::map<int, int> &alias = {});
+  // Seconds of one run at `level` as a single range; results are thrown away.
+  double time(const std::string &name, const std::string &level, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results);
+
+  mlir::MLIRContext &context() { return *owned; }
+  // The op as written, with static sizes.
+  mlir::Operation *kernelOp(const std::string &name);
+  std::string llvmIr, assembly; // of the level compiled last, where set before compile()
+  bool keepText = false;
+
+private:
+  struct Library;
+  std::unique_ptr<mlir::MLIRContext> owned;
+  mlir::OwningOpRef<mlir::ModuleOp> written, outlined;
+  std::vector<std::unique_ptr<Library>> libraries;
+  double seconds = 0;
+
+  struct Launch;
+  Launch prepare(const std::string &name);
+};
+
+// Text of a kernel.loops, for tests that go over sizes.
+struct Access {
+  std::string type;             // of the tensor: "33x100xf32"
+  std::vector<int64_t> strides; // along the domain
+  int64_t offset = 0, index = -1, indexStride = 0, indexLimit = 0;
+};
+struct Loops {
+  std::vector<int64_t> domain;
+  std::vector<Access> inputs, outputs; // outputs: one a yield, each its own result
+  std::string region;                  // the block arguments are %0, %1, …; ends with kernel.yield
+  std::vector<int> inits = {};         // results that start from an init
+  int64_t reduceDims = 0, blockColumns = 64;
+  std::string text() const; // for KernelSuite::add
+};
+std::vector<int64_t> rowMajor(const std::vector<int64_t> &shape); // strides
+std::string tensorType(const std::vector<int64_t> &shape, const std::string &element); // "33x100xf32"
+
+} // namespace weft::cpu_test
