@@ -8,21 +8,17 @@
 
 namespace weft {
 
-std::vector<int64_t> PlanPrefill(int64_t count, int64_t position, int64_t context,
-                                 absl::Span<const int64_t> buckets) {
+std::vector<int64_t> PlanPrefill(int64_t count, absl::Span<const int64_t> buckets) {
   std::vector<int64_t> sizes(buckets.begin(), buckets.end()), plan;
   sizes.push_back(1);
   std::sort(sizes.begin(), sizes.end());
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   while (count > 0) {
     size_t fit = sizes.size() - 1;
-    while (sizes[fit] > count) --fit; // ends at 1
-    int64_t size = sizes[fit];
-    if (size == 1 && count > 1 && sizes.size() > 1 && position + sizes[1] <= context)
-      size = sizes[1]; // padded
-    plan.push_back(size);
-    count -= size;
-    position += size;
+    while (sizes[fit] > count) --fit;                       // ends at 1
+    if (fit == 0 && count > 1 && sizes.size() > 1) fit = 1; // padded
+    plan.push_back(sizes[fit]);
+    count -= std::min(count, sizes[fit]);
   }
   return plan;
 }
@@ -87,13 +83,14 @@ absl::Status SessionModel::Feed(absl::Span<const int32_t> tokens, int64_t positi
   if (count > 1)
     for (const Bucket &bucket : buckets_) sizes.push_back(bucket.size);
   int64_t at = 0;
-  for (int64_t size : PlanPrefill(count, position, context_, sizes)) {
+  for (int64_t size : PlanPrefill(count, sizes)) {
     Bucket &bucket =
         *std::find_if(buckets_.begin(), buckets_.end(), [&](const Bucket &b) { return b.size == size; });
     int64_t valid = std::min(size, count - at);
     for (int64_t i = 0; i < size; ++i) {
-      bucket.tokens[i] = i < valid ? tokens[at + i] : 0;
-      bucket.positions[i] = static_cast<int32_t>(position + at + i);
+      int64_t from = at + std::min(i, valid - 1);
+      bucket.tokens[i] = tokens[from];
+      bucket.positions[i] = static_cast<int32_t>(position + from);
     }
     last_ = static_cast<int32_t>(valid - 1);
     if (absl::Status status = bucket.call->Run(); !status.ok()) return status;

@@ -14,13 +14,12 @@
 
 namespace weft {
 
-// How `count` tokens at `position` are read: the largest bucket as often as it fits, then smaller ones, then
-// the smallest one padded, or single tokens where padding would go beyond the context. Each entry is a
-// bucket's size; 1 is decode. With buckets 16 and 64:
+// How a prompt of `count` tokens is read: the largest bucket as often as it fits, then smaller ones, then the
+// smallest one padded; a single token by decode. The sizes of the calls; 1 is decode. With buckets 16 and 64:
 //   150 tokens: 64 64 16 16 (6 of the last 16 are tokens)
-// Padded rows write the cache at positions after the last token, which the tokens that come there write anew.
-std::vector<int64_t> PlanPrefill(int64_t count, int64_t position, int64_t context,
-                                 absl::Span<const int64_t> buckets);
+// Padding repeats the last token at its position: the same row of the cache is written again with the same
+// numbers.
+std::vector<int64_t> PlanPrefill(int64_t count, absl::Span<const int64_t> buckets);
 
 class SessionModel : public NextTokenModel {
 public:

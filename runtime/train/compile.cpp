@@ -33,12 +33,27 @@ std::string CompilerIdentity() {
 
 // Settings that are arguments of the program, or none of its business.
 bool DecidesArtifact(absl::string_view line) {
-  static const std::set<std::string> not_compiled = {
-      "train",       "validation",     "tokenizer",  "stage",
-      "steps",       "seed",           "eval_every", "eval_batches",
-      "lr",          "min_lr",         "schedule",   "warmup",
-      "decay_steps", "decay_fraction", "dir",        "checkpoint_every",
-      "keep",        "threads",        "log_every",  "save_initial"};
+  static const std::set<std::string> not_compiled = {"train",
+                                                     "validation",
+                                                     "validation_files",
+                                                     "tokenizer",
+                                                     "stage",
+                                                     "steps",
+                                                     "seed",
+                                                     "eval_every",
+                                                     "eval_batches",
+                                                     "lr",
+                                                     "min_lr",
+                                                     "schedule",
+                                                     "warmup",
+                                                     "decay_steps",
+                                                     "decay_fraction",
+                                                     "dir",
+                                                     "checkpoint_every",
+                                                     "keep",
+                                                     "threads",
+                                                     "log_every",
+                                                     "save_initial"};
   return not_compiled.count(std::string(line.substr(0, line.find(' ')))) == 0;
 }
 

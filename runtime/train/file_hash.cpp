@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <memory>
@@ -13,7 +14,7 @@
 
 namespace weft {
 
-absl::StatusOr<FileHash> HashFile(const std::string &path) {
+absl::StatusOr<FileHash> HashFile(const std::string &path, uint64_t most) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return FileError("open", path, errno);
   constexpr size_t kBlock = 1 << 20;
@@ -21,8 +22,8 @@ absl::StatusOr<FileHash> HashFile(const std::string &path) {
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
   FileHash result;
-  for (;;) {
-    ssize_t n = read(fd, block.get(), kBlock);
+  while (result.bytes < most) {
+    ssize_t n = read(fd, block.get(), std::min<uint64_t>(kBlock, most - result.bytes));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       absl::Status status = FileError("read", path, errno);

@@ -12,8 +12,8 @@ namespace weft {
 struct FileHash {
   uint64_t bytes = 0, hash = 0;
 };
-// Reads the file once. Errors name it.
-absl::StatusOr<FileHash> HashFile(const std::string &path);
+// Reads the file once, or its first `most` bytes. Errors name it.
+absl::StatusOr<FileHash> HashFile(const std::string &path, uint64_t most = UINT64_MAX);
 uint64_t HashText(absl::string_view text);
 std::string HashName(uint64_t hash);
 

@@ -1,10 +1,11 @@
 #include "runtime/train/loop.h"
 #include "runtime/data/file_io.h"
+#include "runtime/data/prepare.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/compile.h"
+#include "runtime/train/file_hash.h"
 #include "runtime/train/interrupt.h"
 #include "runtime/train/metrics.h"
-#include "runtime/train/prepare.h"
 #include "runtime/train/run_folder.h"
 #include "runtime/train/schedule.h"
 #include "runtime/train/trainer.h"
@@ -21,6 +22,8 @@ namespace weft {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kTokenFileHeaderBytes = 72;
 
 // A resumed run keeps its bits only where these are as they were.
 std::vector<std::string> Differences(const CheckpointState &then, const CheckpointState &now) {
@@ -47,6 +50,7 @@ public:
 
 private:
   absl::Status PrepareRun();
+  absl::Status PrepareText();
   absl::Status Start();
   absl::Status Resume();
   absl::Status Save(int64_t step);
@@ -65,6 +69,7 @@ private:
   TrainOptions options_;
   std::unique_ptr<RunFolder> folder_;
   std::optional<PreparedData> data_;
+  std::string data_hash_;
   std::shared_ptr<const LoadedArtifact> artifact_;
   std::unique_ptr<Ranks> ranks_;
   std::unique_ptr<Trainer> trainer_;
@@ -82,7 +87,7 @@ CheckpointState Run::State(int64_t step) const {
   state.epoch = position.epoch;
   state.row = position.row;
   state.seed = recipe_.train.seed;
-  state.data_hash = data_->hash;
+  state.data_hash = data_hash_;
   state.cpu_level = ranks_->session(0).cpu_level();
   if (const auto *options = ranks_->artifact().options())
     for (const fb::Option *option : *options)
@@ -92,6 +97,27 @@ CheckpointState Run::State(int64_t step) const {
   state.options["seq"] = absl::StrCat(recipe_.train.seq);
   state.options["shards"] = absl::StrCat(recipe_.train.shards);
   return state;
+}
+
+absl::Status Run::PrepareText() {
+  if (recipe_.data.train.empty())
+    return absl::InvalidArgumentError(
+        "data.train names no text\nhint: for example data.train = [\"corpus/*.txt\"]");
+  DataOptions options;
+  options.train = recipe_.data.train;
+  options.validation_fraction = recipe_.data.validation;
+  options.validation = recipe_.data.validation_files;
+  options.tokenizer = recipe_.data.tokenizer;
+  options.folder = Path("data");
+  options.progress = [this](std::string_view text) { Say(std::string(text)); };
+  absl::StatusOr<PreparedData> data = PrepareData(options);
+  if (!data.ok()) return data.status();
+  data_ = *std::move(data);
+  // The header holds the checksums of all the rest.
+  absl::StatusOr<FileHash> hash = HashFile(data_->train.path(), kTokenFileHeaderBytes);
+  if (!hash.ok()) return hash.status();
+  data_hash_ = HashName(hash->hash);
+  return data_->tokenizer.Save(Path("tokenizer.json"));
 }
 
 absl::Status Run::PrepareRun() {
@@ -115,12 +141,7 @@ absl::Status Run::PrepareRun() {
         absl::StrCat("the checkpoint has ", found_->state.step, " steps when train.steps is ",
                      recipe_.train.steps, "\nhint: train.steps=", 2 * found_->state.step, " trains on"));
 
-  absl::StatusOr<PreparedData> data = PrepareData(recipe_, say);
-  if (!data.ok()) return data.status();
-  data_ = *std::move(data);
-  Say(absl::StrCat("data: ", CountText(data_->train.num_tokens()), " tokens in ",
-                   CountText(data_->train.num_documents()), " documents, vocabulary ",
-                   data_->tokenizer.vocab_size()));
+  if (absl::Status status = PrepareText(); !status.ok()) return status;
   auto &keys = recipe_.model.keys;
   if (!keys.count("vocab")) {
     keys["vocab"] = int64_t{data_->tokenizer.vocab_size()};

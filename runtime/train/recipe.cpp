@@ -168,7 +168,7 @@ absl::Status Override(Recipe &recipe, const std::string &text) {
   if (!node || parsed.table().size() != 1) {
     toml::array list;
     for (absl::string_view part : absl::StrSplit(value, ',')) list.push_back(std::string(part));
-    if (name == "data.train")
+    if (absl::StartsWith(name, "data.") && name != "data.tokenizer") // its other texts are lists
       plain.insert("value", list);
     else
       plain.insert("value", value);

@@ -27,6 +27,7 @@ struct Recipe {
   struct {
     std::vector<std::string> train;
     double validation = 0.02;
+    std::vector<std::string> validation_files;
     std::string tokenizer = "train:4096";
   } data;
   struct {
@@ -40,7 +41,8 @@ struct Recipe {
     double lr = 3e-3, min_lr = 0;
     std::string schedule = "wsd";
     int64_t warmup = 50, decay_steps = -1;
-    double decay_fraction = 0.2, weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, clip = 1.0;
+    double decay_fraction = 0.2, weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, momentum = 0.9,
+           clip = 1.0;
   } optimizer;
   struct {
     std::string dir = "runs/run";

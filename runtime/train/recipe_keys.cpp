@@ -25,6 +25,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
 
       {"data.train", "list of text", "", "text or HTML files, or patterns (*, ?, [a-z], {a,b}), a document a file; relative to the recipe", {}, 0, 0, FIELD(data.train)},
       {"data.validation", "number", "", "part of the text held out for evaluation (0 = none)", {}, 0, 0.5, FIELD(data.validation)},
+      {"data.validation_files", "list of text", "", "held out instead of a part of the text, where given", {}, 0, 0, FIELD(data.validation_files)},
       {"data.tokenizer", "text", "", "train:N trains one of N tokens on the data; otherwise a tokenizer.json, relative to the recipe", {}, 0, 0, FIELD(data.tokenizer)},
 
       {"train.stage", "text", "", "what the run is for", {"pretrain"}, 0, 0, FIELD(train.stage)},
@@ -38,7 +39,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"train.eval_every", "integer", "steps", "steps between evaluations (0 = off)", {}, 0, kMany, FIELD(train.eval_every)},
       {"train.eval_batches", "integer", "micro-batches", "most micro-batches of an evaluation (0 = all of the held-out part)", {}, 0, kMany, FIELD(train.eval_batches)},
 
-      {"optimizer.name", "text", "", "the optimiser", {"adamw"}, 0, 0, FIELD(optimizer.name)},
+      {"optimizer.name", "text", "", "the optimiser", {"adamw", "sgd"}, 0, 0, FIELD(optimizer.name)},
       {"optimizer.lr", "number", "", "learning rate at its highest", {}, 0, 1e6, FIELD(optimizer.lr)},
       {"optimizer.min_lr", "number", "", "learning rate that a decay ends at", {}, 0, 1e6, FIELD(optimizer.min_lr)},
       {"optimizer.schedule", "text", "", "learning rate over the steps after warm-up; wsd = stable, then linear decay", ScheduleNames(), 0, 0, FIELD(optimizer.schedule)},
@@ -46,9 +47,10 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"optimizer.decay_steps", "integer", "steps", "steps of wsd's decay (-1 = decay_fraction of the steps)", {}, -1, kMany, FIELD(optimizer.decay_steps)},
       {"optimizer.decay_fraction", "number", "", "part of the steps that wsd decays in, where decay_steps is -1", {}, 0, 1, FIELD(optimizer.decay_fraction)},
       {"optimizer.weight_decay", "number", "", "decoupled weight decay per unit of learning rate", {}, 0, 1e6, FIELD(optimizer.weight_decay)},
-      {"optimizer.beta1", "number", "", "decay of the gradient's mean", {}, 0, 1, FIELD(optimizer.beta1)},
-      {"optimizer.beta2", "number", "", "decay of the gradient's square", {}, 0, 1, FIELD(optimizer.beta2)},
+      {"optimizer.beta1", "number", "", "adamw's decay of the gradient's mean", {}, 0, 1, FIELD(optimizer.beta1)},
+      {"optimizer.beta2", "number", "", "adamw's decay of the gradient's square", {}, 0, 1, FIELD(optimizer.beta2)},
       {"optimizer.eps", "number", "", "added to the root of the square", {}, 0, 1, FIELD(optimizer.eps)},
+      {"optimizer.momentum", "number", "", "sgd's", {}, 0, 1, FIELD(optimizer.momentum)},
       {"optimizer.clip", "number", "", "largest global norm of the gradient (0 = off)", {}, 0, 1e30, FIELD(optimizer.clip)},
 
       {"run.dir", "text", "", "the run directory, relative to where weft is started", {}, 0, 0, FIELD(run.dir)},

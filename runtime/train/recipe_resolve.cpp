@@ -97,6 +97,11 @@ absl::Status ResolveRecipe(Recipe &recipe) {
   if (recipe.run.dir.empty())
     return absl::InvalidArgumentError("run.dir is empty\nhint: name the folder for the run");
   recipe.run.dir = std::filesystem::absolute(recipe.run.dir).lexically_normal().string();
+  // A file's own model and its defaults, unless others are named.
+  if (!recipe.model.file.empty()) {
+    if (!recipe.given.count("model.name")) recipe.model.name = "";
+    if (!recipe.given.count("model.config")) recipe.model.config = "";
+  }
   // Defaults meant for long runs should not stand in the way of a short one.
   if (!recipe.given.count("optimizer.warmup"))
     recipe.optimizer.warmup = std::min(recipe.optimizer.warmup, recipe.train.steps / 10);

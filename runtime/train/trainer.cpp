@@ -111,7 +111,7 @@ absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int
     absl::StatusOr<EntryCall> call = EntryCall::Make(session, "eval_step");
     if (!call.ok()) return call.status();
     std::vector<float> logprobs;
-    float loss_sum = 0;
+    float loss_sum = 0, num_targets = 0;
     // Every data-parallel rank makes the same number of calls, with an empty batch where there is nothing
     // left for it.
     for (int64_t first = 0; first < count; first += parallel) {
@@ -128,6 +128,7 @@ absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int
       bind("targets", batch->targets);
       logprobs.resize(batch->targets.size());
       bool by_token = call->Bind("logprobs", logprobs.data(), logprobs.size() * sizeof(float));
+      call->Bind("num_targets", &num_targets, sizeof num_targets);
       bool by_batch = call->Bind("loss_sum", &loss_sum, sizeof loss_sum);
       if (absl::Status status = call->Run(); !status.ok()) return status;
       if (index >= count || (!by_token && !by_batch)) continue;

@@ -1,0 +1,26 @@
+// What the inspection counts in an artifact.
+#pragma once
+
+#include "runtime/artifact/reader.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+// A kernel's launches in one call of an entry, loops counted; a run-time loop counts as one iteration.
+struct KernelUse {
+  int64_t launches = 0, flops = 0, bytes = 0;
+};
+// By kernel, over the entries of all stages whose name is `entry` ("" = of all).
+std::vector<KernelUse> CountUses(const fb::Artifact &artifact, const std::string &entry);
+
+std::string Text(const flatbuffers::String *string);
+std::string DTypeText(fb::DType dtype);
+std::string KindText(fb::VariableKind kind);
+std::string InitText(const fb::Variable &variable); // "normal 0.02"
+std::string ShapeText(const flatbuffers::Vector<int64_t> *shape);
+std::string LineText(const fb::Artifact &artifact, int32_t line); // "model.cc:12 (layers.mlp)"; "" for none
+
+} // namespace weft

@@ -1,0 +1,170 @@
+#include "frontends/cli/inspect_report.h"
+#include "frontends/cli/inspect_facts.h"
+#include "frontends/cli/report.h"
+#include "runtime/artifact/dtype.h"
+#include "runtime/train/metrics.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace weft {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+// Sums over the variables of all stages; what two stages hold counts twice.
+struct Totals {
+  std::map<fb::VariableKind, int64_t> bytes, elements;
+};
+
+Totals Count(const fb::Artifact &artifact) {
+  Totals totals;
+  for (const fb::Stage *stage : *artifact.stages()) {
+    if (!stage->variables()) continue;
+    for (const fb::Variable *v : *stage->variables()) {
+      totals.bytes[v->kind()] += v->bytes();
+      totals.elements[v->kind()] += v->bytes() / std::max<int64_t>(1, ByteSize(v->dtype()));
+    }
+  }
+  return totals;
+}
+
+std::string Heading(const fb::Artifact &artifact, size_t stage) {
+  return artifact.stages()->size() == 1 ? "" : absl::StrCat("stage ", stage, "\n");
+}
+
+} // namespace
+
+std::string SummaryText(const LoadedArtifact &loaded) {
+  const fb::Artifact &artifact = *loaded.root;
+  Totals totals = Count(artifact);
+  Rows rows = {{"file", absl::StrCat(loaded.path, ", ", BytesText(loaded.size))},
+               {"model", Text(artifact.model())},
+               {"parameters", absl::StrCat(CountText(totals.elements[fb::VariableKind::parameter]), ", ",
+                                           BytesText(totals.bytes[fb::VariableKind::parameter]))},
+               {"optimizer", BytesText(totals.bytes[fb::VariableKind::optimizer])},
+               {"caches", BytesText(totals.bytes[fb::VariableKind::cache])},
+               {"stages", absl::StrCat(artifact.stages()->size())},
+               {"kernels", absl::StrCat(artifact.kernels() ? artifact.kernels()->size() : 0)}};
+  std::vector<std::string> levels;
+  if (artifact.objects())
+    for (const fb::Object *object : *artifact.objects())
+      levels.push_back(absl::StrCat(Text(object->level()), " (",
+                                    BytesText(object->image() ? object->image()->size() : 0), ")"));
+  rows.push_back({"objects", absl::StrJoin(levels, ", ")});
+  if (artifact.options())
+    for (const fb::Option *option : *artifact.options())
+      rows.push_back({Text(option->key()), Text(option->value())});
+  std::string out = TableText(rows, {}) + "\n";
+  for (size_t s = 0; s < artifact.stages()->size(); ++s) {
+    Rows entries = {{"entry", "arguments", "arena"}};
+    if (const auto *list = artifact.stages()->Get(s)->entries())
+      for (const fb::Entry *entry : *list) {
+        std::vector<std::string> arguments;
+        if (entry->arguments())
+          for (const fb::Argument *a : *entry->arguments())
+            arguments.push_back(absl::StrCat(a->kind() == fb::ArgumentKind::output ? "→ " : "",
+                                             Text(a->name()), " ", DTypeText(a->dtype()), " ",
+                                             ShapeText(a->shape()), a->dynamic() ? "*" : ""));
+        entries.push_back(
+            {Text(entry->name()), absl::StrJoin(arguments, ", "), BytesText(entry->arena_bytes())});
+      }
+    out += Heading(artifact, s) + TableText(entries, {}) + "\n";
+  }
+  return out + "* times the number of micro-batches. --params, --memory, --kernels and --remarks say more.\n";
+}
+
+std::string ParamsText(const LoadedArtifact &loaded) {
+  const fb::Artifact &artifact = *loaded.root;
+  std::string out;
+  for (size_t s = 0; s < artifact.stages()->size(); ++s) {
+    Rows rows = {{"variable", "kind", "shape", "type", "init", "bytes", "in checkpoints"}};
+    if (const auto *variables = artifact.stages()->Get(s)->variables())
+      for (const fb::Variable *v : *variables)
+        rows.push_back({Text(v->name()), KindText(v->kind()), ShapeText(v->shape()), DTypeText(v->dtype()),
+                        InitText(*v), BytesText(v->bytes()),
+                        absl::StrCat(Text(v->file_name()),
+                                     v->layers() > 0 ? absl::StrCat(" {", v->layer_begin(), "..",
+                                                                    v->layer_begin() + v->layers() - 1, "}")
+                                                     : "")});
+    out += Heading(artifact, s) + TableText(rows, {5}) + "\n";
+  }
+  return out;
+}
+
+std::string MemoryText(const LoadedArtifact &loaded) {
+  const fb::Artifact &artifact = *loaded.root;
+  std::string out;
+  for (size_t s = 0; s < artifact.stages()->size(); ++s) {
+    const fb::Stage &stage = *artifact.stages()->Get(s);
+    std::map<std::string, int64_t> kinds;
+    if (stage.variables())
+      for (const fb::Variable *v : *stage.variables()) kinds[KindText(v->kind())] += v->bytes();
+    Rows rows = {{"memory of a rank", "bytes"}};
+    for (const auto &[kind, bytes] : kinds) rows.push_back({kind, BytesText(bytes)});
+    rows.push_back({"persistent, in all", BytesText(stage.persistent_bytes())});
+    int64_t arena = 0;
+    if (stage.entries())
+      for (const fb::Entry *entry : *stage.entries()) {
+        rows.push_back({"arena of " + Text(entry->name()), BytesText(entry->arena_bytes())});
+        arena = std::max(arena, entry->arena_bytes());
+      }
+    rows.push_back({"arena (the largest)", BytesText(arena)});
+    rows.push_back(
+        {"together", BytesText(static_cast<double>(stage.persistent_bytes()) + static_cast<double>(arena))});
+    out += Heading(artifact, s) + TableText(rows, {1}) + "\n";
+  }
+  if (artifact.peak() && artifact.peak()->size() > 0) {
+    Rows rows = {{"at the arena's peak", "bytes", "line"}};
+    for (const fb::PeakOwner *owner : *artifact.peak())
+      rows.push_back({Text(owner->what()), BytesText(owner->bytes()), LineText(artifact, owner->line())});
+    out += TableText(rows, {1}) + "\n";
+  }
+  return out;
+}
+
+std::string KernelsText(const LoadedArtifact &loaded) {
+  const fb::Artifact &artifact = *loaded.root;
+  if (!artifact.kernels() || artifact.kernels()->size() == 0) return "no kernels\n";
+  std::vector<KernelUse> step = CountUses(artifact, "train_step"), all = CountUses(artifact, "");
+  std::vector<int> order(step.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return step[a].flops > step[b].flops; });
+  Rows rows = {{"kernel", "family", "launches", "flops", "bytes", "schedule", "reduction", "lines"}};
+  for (int i : order) {
+    const fb::Kernel &kernel = *artifact.kernels()->Get(i);
+    std::vector<std::string> lines;
+    if (kernel.lines())
+      for (int32_t line : *kernel.lines())
+        if (std::string text = LineText(artifact, line);
+            std::find(lines.begin(), lines.end(), text) == lines.end())
+          lines.push_back(text);
+    if (lines.size() > 3) lines.resize(3), lines.push_back("…");
+    rows.push_back({Text(kernel.name()), Text(kernel.family()),
+                    absl::StrCat(step[i].launches, step[i].launches == 0 && all[i].launches ? "°" : ""),
+                    CountText(static_cast<double>(step[i].flops)),
+                    BytesText(static_cast<double>(step[i].bytes)), Text(kernel.schedule()),
+                    Text(kernel.reduction()), absl::StrJoin(lines, " ")});
+  }
+  return TableText(rows, {2, 3, 4}) +
+         "\nlaunches, FLOPs and bytes of a training step with one micro-batch; ° = other entries only\n";
+}
+
+std::string RemarksText(const LoadedArtifact &loaded) {
+  const fb::Artifact &artifact = *loaded.root;
+  if (!artifact.remarks() || artifact.remarks()->size() == 0) return "no remarks\n";
+  std::string out;
+  for (const fb::Remark *remark : *artifact.remarks()) {
+    std::string line = LineText(artifact, remark->line());
+    absl::StrAppend(&out, line.empty() ? "" : line + ": ", Text(remark->pass()), ": ", Text(remark->kind()),
+                    ": ", Text(remark->message()), "\n");
+  }
+  return out;
+}
+
+} // namespace weft

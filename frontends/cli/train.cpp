@@ -1,0 +1,55 @@
+#include "frontends/cli/commands.h"
+#include "frontends/cli/report.h"
+#include "runtime/train/loop.h"
+#include "runtime/train/recipe.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <cstdio>
+#include <filesystem>
+
+namespace weft {
+
+int TrainCommand(const Arguments &arguments) {
+  static const CommandSpec spec = {
+      "train",
+      "RECIPE.toml|RUN [KEY=VALUE …]",
+      "Trains as a recipe says, into its run directory (run.dir). KEY=VALUE sets a key of the recipe, such "
+      "as train.steps=100.",
+      {{"--resume", "", "go on from the newest good checkpoint of the run directory"},
+       {"--allow-other-dot-unit", "",
+        "resume although the checkpoint was made with another dot unit; the bits change"},
+       {"--cpu-level", "LEVEL", "avx2 or avx512", "the best of the machine"},
+       {"--help-keys", "", "the recipe's keys, with defaults and units"}},
+      "Ctrl-C saves a checkpoint and leaves (exit status 130); once more leaves at once.\n"
+      "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "
+      "metrics.jsonl, log.txt and cache/.\n",
+      0,
+      SIZE_MAX};
+  Args args(spec, arguments);
+  if (args.exit >= 0) return args.exit;
+  if (args.Has("--help-keys")) {
+    std::fputs(RecipeHelp().c_str(), stdout);
+    return 0;
+  }
+  if (args.positional.empty() || args.positional[0].find('=') != std::string::npos) {
+    PrintError("weft train needs a recipe or a run directory\nhint: weft new NAME makes one to start from");
+    return 2;
+  }
+  std::string path = args.positional[0];
+  std::vector<std::string> overrides(args.positional.begin() + 1, args.positional.end());
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    overrides.insert(overrides.begin(), absl::StrCat("run.dir=", TomlQuoted(path)));
+    path += "/recipe.toml";
+  }
+  absl::StatusOr<Recipe> recipe = LoadRecipe(path, overrides);
+  if (!recipe.ok()) return Fail(recipe.status());
+  absl::StatusOr<TrainEnd> end =
+      Train(*std::move(recipe),
+            {args.Has("--resume"), args.Has("--allow-other-dot-unit"), args.Text("--cpu-level")});
+  if (!end.ok()) return Fail(end.status());
+  return *end == TrainEnd::interrupted ? 130 : 0;
+}
+
+} // namespace weft
