@@ -152,7 +152,7 @@ WEFT_GRADIENT(ScatterAddOp) {
   if (g.wants(getUpdates())) g.add(getUpdates(), g.b.create<GatherOp>(g.loc(), dy, g.needed(getIndices())));
   return success();
 }
-// What was overwritten gets nothing; the updates get the rows they wrote.
+// What was overwritten gets nothing; the updates get the rows they wrote, if no later update wrote there too.
 WEFT_GRADIENT(WriteRowsOp) {
   Value dy = g.adjoint(getResult());
   if (!dy) return success();
@@ -171,7 +171,14 @@ WEFT_GRADIENT(WriteRowsOp) {
     Value slot = g.b.create<MinOp>(loc, g.b.create<MaxOp>(loc, slots, bound(0)), bound(shape[1] - 1));
     Value row = g.b.create<MulOp>(loc, g.b.create<IotaOp>(loc, indexType, 0), bound(shape[1]));
     Value index = g.b.create<AddOp>(loc, row, slot);
-    g.add(getUpdates(), g.b.create<GatherOp>(loc, reshape(g.b, loc, dy, flat), index));
+    Value rows = g.b.create<GatherOp>(loc, reshape(g.b, loc, dy, flat), index);
+    // Which update wrote each slot last: the updates' numbers, written the same way and read back.
+    Value number = g.b.create<IotaOp>(loc, indexType, 1);
+    Value table = splat(g.b, loc, RankedTensorType::get({shape[0], shape[1]}, indexType.getElementType()), 0);
+    Value last = reshape(g.b, loc, g.b.create<WriteRowsOp>(loc, table, slots, number), {shape[0] * shape[1]});
+    Value stays = g.b.create<CompareOp>(loc, Predicate::eq, number, g.b.create<GatherOp>(loc, last, index));
+    Value mask = broadcastTo(g.b, loc, stays, {0, 1}, shapeOf(rows));
+    g.add(getUpdates(), g.b.create<SelectOp>(loc, mask, rows, splat(g.b, loc, tensorType(rows), 0)));
   }
   return success();
 }

@@ -48,6 +48,10 @@ Value broadcastAlong(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes
 
 Value sum(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes, Value acc) {
   if (axes.empty()) return x;
+  // The last dimension with others that do not adjoin it: first the run of last dimensions, then the rest.
+  int64_t rank = shapeOf(x).size(), run = 0, count = axes.size();
+  while (run < count && axes[count - 1 - run] == rank - 1 - run) ++run;
+  if (run > 0 && run < count) return sum(b, loc, sum(b, loc, x, axes.take_back(run)), axes.drop_back(run), acc);
   return b.create<ReduceOp>(loc, ReduceKind::sum, x, acc, axes);
 }
 

@@ -114,5 +114,45 @@ TEST(RepeatGradient, AttentionByDocument) {
           tensor({1, 7}, {1, 2, 3, 4, 5, 6, 7}, Element::i32)}, "attention by document in a repeat");
 }
 
+// One value may come in several ways: as the carry and an invariant, as two invariants, as two stacks; its gradient is the sum.
+TEST(RepeatGradient, OneValueInSeveralRoles) {
+  checkGradients(R"(
+    func.func private @body(%x: tensor<3xf64>, %w: tensor<3xf64>, %v: tensor<3xf64>, %i: tensor<3xf64>, %j: tensor<3xf64>, %k: tensor<3xf64>) -> tensor<3xf64> {
+      %a = graph.mul %x, %w : tensor<3xf64>
+      %b = graph.mul %i, %v : tensor<3xf64>
+      %c = graph.mul %j, %k : tensor<3xf64>
+      %d = graph.add %a, %b : tensor<3xf64>
+      %e = graph.add %d, %c : tensor<3xf64>
+      %y = graph.sin %e : tensor<3xf64>
+      return %y : tensor<3xf64>
+    }
+    func.func @f(%x: tensor<3xf64>, %w: tensor<2x3xf64>, %s: tensor<3xf64>) -> tensor<f64> {
+      %y = graph.repeat @body carry(%x) stacked(%w, %w) invariant(%x, %s, %s) range(0, 2) {tied = array<i64>}
+        : (tensor<3xf64>, tensor<2x3xf64>, tensor<2x3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xf64>) -> tensor<3xf64>
+      %z = graph.mul %y, %x : tensor<3xf64>
+      %r = graph.reduce sum %z axes = [0] : (tensor<3xf64>) -> tensor<f64>
+      return %r : tensor<f64>
+    })",
+                 {randomTensor({3}, 1), randomTensor({2, 3}, 2), randomTensor({3}, 3)}, "one value in several roles");
+}
+
+// A second repeat goes on from the first one's slice results.
+TEST(RepeatGradient, SliceResultsAsStackedOperands) {
+  checkGradients(R"(
+    func.func private @body(%x: tensor<3xf64>, %w: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>) {
+      %a = graph.mul %x, %w : tensor<3xf64>
+      %b = graph.cos %a : tensor<3xf64>
+      %c = graph.exp %a : tensor<3xf64>
+      return %b, %c : tensor<3xf64>, tensor<3xf64>
+    }
+    func.func @f(%x: tensor<3xf64>, %w: tensor<2x3xf64>) -> tensor<f64> {
+      %y, %u = graph.repeat @body carry(%x) stacked(%w) invariant() range(0, 2) {tied = array<i64: -1>} : (tensor<3xf64>, tensor<2x3xf64>) -> (tensor<3xf64>, tensor<2x3xf64>)
+      %z, %v = graph.repeat @body carry(%y) stacked(%u) invariant() range(0, 2) {tied = array<i64: -1>} : (tensor<3xf64>, tensor<2x3xf64>) -> (tensor<3xf64>, tensor<2x3xf64>)
+      %r = graph.reduce sum %v axes = [0, 1] : (tensor<2x3xf64>) -> tensor<f64>
+      return %r : tensor<f64>
+    })",
+                 {randomTensor({3}, 1), randomTensor({2, 3}, 2)}, "slice results as stacked operands");
+}
+
 } // namespace
 } // namespace weft::testing
