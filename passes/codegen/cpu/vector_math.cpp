@@ -49,8 +49,7 @@ Value emitTanh(Builder &b, Value x) {
   Value small = m.fma(m.mul(p, z), x, x);
   Value e = emitExp(b, m.add(magnitude, magnitude));
   Value large = m.sub(m.num(x, 1), m.div(m.num(x, 2), m.add(e, m.num(x, 1))));
-  large = b.create<math::CopySignOp>(large, x);
-  return m.select(m.less(magnitude, 0.625), small, large);
+  return b.create<math::CopySignOp>(m.select(m.less(magnitude, 0.625), small, large), x);
 }
 
 // log |x| of positive finite f32 x, as f64, to about 1e-13.

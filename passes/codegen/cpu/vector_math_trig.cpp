@@ -17,10 +17,13 @@ static Value sinOfQuadrant(Builder &b, Value x, int64_t quadrant) {
   r = m.clamp(r, -0.8, 0.8); // does nothing while the reduction is exact
   Value z = m.mul(r, r);
   // (sin(√z) / √z - 1) / z and (cos(√z) - 1 + z / 2) / z²
-  Value s = m.polynomial(z, {-0.166666642, 0.00833274703, -0.00019587639});
+  Value s = m.polynomial(z, {-0.166666672, 0.00833333191, -0.000198400841, 2.72496209e-06});
   Value sine = m.fma(m.mul(s, z), r, r);
   Value c = m.polynomial(z, {0.0416666642, -0.00138883013, 2.45476895e-05});
-  Value cosine = m.fma(c, m.mul(z, z), m.fma(z, m.num(z, -0.5), m.num(z, 1)));
+  // 1 - z / 2 loses up to half a place: what it lost goes into the tail.
+  Value half = m.mul(z, m.num(z, 0.5)), head = m.sub(m.num(z, 1), half);
+  Value lost = m.sub(m.sub(m.num(z, 1), head), half);
+  Value cosine = m.add(head, m.fma(c, m.mul(z, z), lost));
   if (quadrant) integer = m.addI(integer, m.integer(integer, quadrant));
   Value swap = b.create<arith::CmpIOp>(arith::CmpIPredicate::ne, m.andI(integer, m.integer(integer, 1)), m.integer(integer, 0));
   Value value = m.select(swap, cosine, sine);

@@ -1,5 +1,6 @@
 #include "tests/compiler/codegen/harness.h"
 
+#include "dialects/kernel/interpret.h"
 #include "passes/codegen/cpu/emit.h"
 
 #include "mlir/IR/Verifier.h"
@@ -8,6 +9,7 @@
 #include "mlir/Parser/Parser.h"
 
 #include <chrono>
+#include <cmath>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <deque>
@@ -154,7 +156,9 @@ KernelSuite::Launch KernelSuite::prepare(const std::string &name) {
     bool isInput = int64_t(a) < layout.numInputs;
     int64_t output = int64_t(a) - layout.numInputs;
     int64_t result = isInput ? 0 : loops ? loops.getYieldResult()[output] : output;
-    Type type = isInput ? op->getOperand(a).getType() : op->getResult(result).getType();
+    auto matmul = dyn_cast<kernel::MatmulOp>(op);
+    int64_t operand = matmul && matmul.getInit() && a >= 2 ? a + 1 : a; // a matmul's init stands before its extras
+    Type type = isInput ? op->getOperand(operand).getType() : op->getResult(result).getType();
     int64_t bits = cast<RankedTensorType>(type).getElementTypeBitWidth();
     launch.offsets.push_back(access.getOffset() * std::max<int64_t>(bits / 8, 1));
     launch.operands.push_back(isInput ? a : layout.numInputs + result);
@@ -231,6 +235,72 @@ std::vector<Bytes> KernelSuite::run(const std::string &name, const std::vector<B
   return first;
 }
 
+static graph::HostTensor hostTensor(Type type, const Bytes &bytes) {
+  graph::HostTensor tensor = graph::HostTensor::zeros(cast<RankedTensorType>(type));
+  size_t n = tensor.values.size();
+  auto fill = [&](auto zero) {
+    using T = decltype(zero);
+    EXPECT_EQ(bytes.size(), n * sizeof(T)) << "buffer of " << graph::describe(tensor.shape, tensor.element);
+    auto values = valuesOf<T>(bytes);
+    for (size_t i = 0; i < std::min(n, values.size()); ++i) tensor.values[i] = double(values[i]);
+  };
+  switch (tensor.element) {
+  case graph::Element::f32: fill(float()); break;
+  case graph::Element::f64: fill(double()); break;
+  case graph::Element::i1: fill(char()); break;
+  case graph::Element::i32: fill(int32_t()); break;
+  case graph::Element::i64: fill(int64_t()); break;
+  }
+  return tensor;
+}
+
+std::vector<std::vector<double>> KernelSuite::interpret(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results) {
+  Operation *op = kernelOp(name);
+  // Operands in the op's order: inits lie among or behind the inputs, and start as their results' buffers.
+  std::deque<graph::HostTensor> tensors;
+  SmallVector<const graph::HostTensor *> operands;
+  auto take = [&](Value value, const Bytes &bytes) { operands.push_back(&tensors.emplace_back(hostTensor(value.getType(), bytes))); };
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
+    for (auto [value, bytes] : llvm::zip_equal(loops.getInputs(), inputs)) take(value, bytes);
+    for (auto [value, result] : llvm::zip_equal(loops.getInits(), loops.getInitResult())) take(value, results[result]);
+  } else if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
+    take(matmul.getLhs(), inputs[0]);
+    take(matmul.getRhs(), inputs[1]);
+    if (matmul.getInit()) take(matmul.getInit(), results[0]);
+    for (auto [i, value] : llvm::enumerate(matmul.getExtras())) take(value, inputs[2 + i]);
+  } else {
+    for (auto [value, bytes] : llvm::zip_equal(op->getOperands(), inputs)) take(value, bytes);
+  }
+  std::vector<graph::HostTensor> out;
+  for (Type type : op->getResultTypes()) out.push_back(graph::HostTensor::zeros(cast<RankedTensorType>(type)));
+  EXPECT_TRUE(succeeded(kernel::evaluate(op, operands, out))) << name;
+  std::vector<std::vector<double>> values;
+  for (graph::HostTensor &t : out) values.push_back(t.values);
+  return values;
+}
+
+std::vector<Bytes> KernelSuite::check(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results, double tolerance,
+                                      double scale) {
+  SCOPED_TRACE(name);
+  std::vector<Bytes> got = run(name, inputs, results);
+  auto want = interpret(name, inputs, results);
+  Operation *op = kernelOp(name);
+  for (size_t r = 0; r < got.size(); ++r) {
+    graph::HostTensor tensor = hostTensor(op->getResult(r).getType(), got[r]);
+    int shown = 0;
+    for (size_t i = 0; i < tensor.values.size() && shown < 3; ++i) {
+      double g = tensor.values[i], w = want[r][i];
+      bool equal = g == w || (std::isnan(g) && std::isnan(w));
+      bool near = tensor.isFloat() && std::abs(g - w) <= tolerance * (std::abs(w) + scale);
+      if (!equal && !near) {
+        ADD_FAILURE() << "result " << r << " element " << i << " is " << g << " when the interpreter has " << w;
+        ++shown;
+      }
+    }
+  }
+  return got;
+}
+
 double KernelSuite::time(const std::string &name, const std::string &level, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results) {
   Launch launch = prepare(name);
   std::vector<std::unique_ptr<Guarded>> memory;
@@ -273,11 +343,11 @@ static std::string join(const std::vector<int64_t> &values) {
 static std::string accessText(const std::vector<Access> &list) {
   std::string text;
   for (const Access &a : list) {
-    text += (text.empty() ? "" : ", ") + std::string("#kernel.access<offset = ") + std::to_string(a.offset) + ", strides = " + join(a.strides);
+    text += (text.empty() ? "" : ", ") + std::string("#kernel.access<offset = ") + std::to_string(a.offset);
     if (a.index >= 0)
       text += ", index = " + std::to_string(a.index) + ", index_stride = " + std::to_string(a.indexStride) +
               ", index_limit = " + std::to_string(a.indexLimit);
-    text += ">";
+    text += ", strides = " + join(a.strides) + ">"; // last: a list of numbers ends only where the attribute does
   }
   return "[" + text + "]";
 }

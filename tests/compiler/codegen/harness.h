@@ -50,6 +50,11 @@ public:
   // `alias` gives, for a result, the input it lies over (in place).
   std::vector<Bytes> run(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results,
                          const std::map<int, int> &alias = {});
+  // The same through the reference interpreter (dialects/kernel/interpret.h), in f64 and independent of the code that is tested. Each result's elements.
+  std::vector<std::vector<double>> interpret(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results);
+  // run(), and each result within `tolerance` of the interpreter's: |got - want| <= tolerance * (|want| + scale); NaN and infinities equal. Integers and i1: equal.
+  std::vector<Bytes> check(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results, double tolerance = 1e-6,
+                           double scale = 1);
   // Seconds of one run at `level` as a single range; results are thrown away.
   double time(const std::string &name, const std::string &level, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results);
 
