@@ -119,7 +119,11 @@ Value combine(Builder &b, kernel::RowReduceKind kind, Value x, Value y) {
   bool floating = isa<FloatType>(getElementTypeOrSelf(x.getType()));
   if (kind == kernel::RowReduceKind::sum)
     return floating ? Value(b.create<arith::AddFOp>(x, y)) : Value(b.create<arith::AddIOp>(x, y));
-  return floating ? Value(b.create<arith::MaximumFOp>(x, y)) : Value(b.create<arith::MaxSIOp>(x, y));
+  if (!floating) return b.create<arith::MaxSIOp>(x, y);
+  // As x86's max, which gives its second operand where one is NaN: x stays NaN then, and a NaN in y is put back off the chain through x.
+  // arith.maximumf would order zeros too, at twice the latency.
+  Value larger = b.create<arith::SelectOp>(b.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, y, x), y, x);
+  return b.create<arith::SelectOp>(b.create<arith::CmpFOp>(arith::CmpFPredicate::UNO, y, y), y, larger);
 }
 
 Value combineHalves(Builder &b, kernel::RowReduceKind kind, Value lanes) {

@@ -42,8 +42,10 @@ mlir::Value loadLanes(Builder &b, mlir::Value pointer, mlir::Type element, mlir:
 // Lanes off of the mask are not written.
 void storeLanes(Builder &b, mlir::Value pointer, mlir::Value vector, mlir::Value mask = {}, mlir::Value stride = {});
 
-// Reductions over columns (kernel.reduce), floats and integers. max is arith.maximumf: a NaN anywhere gives NaN, and +0 is above -0.
+// Reductions over columns (kernel.reduce), floats and integers. max: a NaN anywhere gives NaN; +0 and -0 are equal, so that the sign of a
+// zero maximum follows the order of combination.
 mlir::Value reductionIdentity(Builder &b, kernel::RowReduceKind kind, mlir::Type type); // sum: 0; max: -inf or the least integer
+// `x` is what a chain has so far: the latency from it to the result is the shortest.
 mlir::Value combine(Builder &b, kernel::RowReduceKind kind, mlir::Value x, mlir::Value y);
 // 16 lanes to one scalar by halves: lane j with j + 8, then j + 4, and so on.
 mlir::Value combineHalves(Builder &b, kernel::RowReduceKind kind, mlir::Value lanes);

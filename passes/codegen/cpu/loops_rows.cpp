@@ -8,29 +8,39 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// One pass over the row: the reductions of `pass`, side by side, each one chain a lane.
+// One pass over the row: the reductions of `pass`, side by side, each one chain a lane. Maxima have several chains a lane: their order
+// makes no difference, and one would be bound by its latency.
 static LogicalResult emitReducePass(LoopsBody &body, int64_t pass, Value columns) {
   KernelFrame &frame = body.frame;
   Builder &b = frame.b;
   SmallVector<kernel::ReduceOp> reductions = body.reductions(pass);
+  bool maxima = llvm::all_of(reductions, [](kernel::ReduceOp op) { return op.getKind() == kernel::RowReduceKind::max; });
+  size_t chains = maxima && body.numOps() <= 32 ? 4 : 1;
   SmallVector<Value> wanted, start;
   for (auto reduce : reductions) {
     wanted.push_back(reduce.getValue());
-    start.push_back(reductionIdentity(b, reduce.getKind(), laneType(reduce.getValue().getType())));
+    start.append(chains, reductionIdentity(b, reduce.getKind(), laneType(reduce.getValue().getType())));
   }
-  auto sums = forEachVector(frame, constantI64(b, 0), columns, 1, start,
-                            [&](ArrayRef<Value> at, Value mask, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-                              auto values = body.emitLanes(wanted, at[0], mask);
-                              if (failed(values)) return failure();
-                              SmallVector<Value> next;
-                              for (auto [reduce, sum, value] : llvm::zip(reductions, carried, *values)) {
-                                Value combined = combine(b, reduce.getKind(), sum, value);
-                                next.push_back(mask ? b.create<arith::SelectOp>(mask, combined, sum).getResult() : combined);
-                              }
-                              return next;
-                            });
+  auto step = [&](ArrayRef<Value> at, Value mask, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+    SmallVector<Value> next(carried);
+    for (auto [u, column] : llvm::enumerate(at)) {
+      auto values = body.emitLanes(wanted, column, mask);
+      if (failed(values)) return failure();
+      for (auto [r, value] : llvm::enumerate(*values)) {
+        Value &sum = next[r * chains + u];
+        Value combined = combine(b, reductions[r].getKind(), sum, value);
+        sum = mask ? b.create<arith::SelectOp>(mask, combined, sum).getResult() : combined;
+      }
+    }
+    return next;
+  };
+  auto sums = forEachVector(frame, constantI64(b, 0), columns, int64_t(chains), start, step);
   if (failed(sums)) return failure();
-  for (auto [reduce, lanes] : llvm::zip(reductions, *sums)) body.setReduction(reduce, combineHalves(b, reduce.getKind(), lanes));
+  for (auto [r, reduce] : llvm::enumerate(reductions)) {
+    Value lanes = (*sums)[r * chains];
+    for (size_t u = 1; u < chains; ++u) lanes = combine(b, reduce.getKind(), lanes, (*sums)[r * chains + u]);
+    body.setReduction(reduce, combineHalves(b, reduce.getKind(), lanes));
+  }
   return body.finishPass(pass);
 }
 
