@@ -155,6 +155,20 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
   return failed(ok) ? failure() : checkWritten(op, outputs);
 }
 
+// The operand as `access` sees it, in a row-major tensor of `shape`.
+static FailureOr<HostTensor> gathered(Operation *op, const char *what, size_t i, const HostTensor &t,
+                                      AccessAttr access, ArrayRef<int64_t> shape) {
+  HostTensor result = HostTensor::zeros(shape, t.element);
+  LogicalResult ok = success();
+  forEachIndex(shape, [&](int64_t linear, ArrayRef<int64_t> index) {
+    int64_t a = access.getOffset() + addressOf(index, access.getStrides());
+    if (succeeded(ok) && succeeded(ok = checkInside(op, what, i, a, t)))
+      result.values[linear] = t.values[a];
+  });
+  if (failed(ok)) return failure();
+  return result;
+}
+
 static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results) {
   ArrayRef<int64_t> sizes = op.getSizes();
   if (failed(refuseDynamic(op, sizes))) return failure();
@@ -163,10 +177,11 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
   RegionInterpreter region;
   if (failed(region.compile(op.getBody().front()))) return failure();
   int64_t batch = sizes[0], m = sizes[1], n = sizes[2], k = sizes[3];
-  const HostTensor &lhs = *operands[0], &rhs = *operands[1];
+  auto lhs = gathered(op, "lhs", 0, *operands[0], op.getLhsAccess(), {batch, m, k});
+  auto rhs = gathered(op, "rhs", 0, *operands[1], op.getRhsAccess(), {batch, k, n});
+  if (failed(lhs) || failed(rhs)) return failure();
   const HostTensor *init = op.getInit() ? operands[2] : nullptr;
   Operands extras = operands.drop_front(init ? 3 : 2);
-  AccessAttr left = op.getLhsAccess(), right = op.getRhsAccess();
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);
@@ -190,13 +205,9 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
           acc[j] = init->values[to[0].at(j)];
         }
       for (int64_t p = 0; p < k; ++p) {
-        int64_t l = left.getOffset() + addressOf({b, i, p}, left.getStrides());
-        if (failed(checkInside(op, "lhs", 0, l, lhs))) return failure();
-        for (int64_t j = 0; j < n; ++j) {
-          int64_t r = right.getOffset() + addressOf({b, p, j}, right.getStrides());
-          if (failed(checkInside(op, "rhs", 0, r, rhs))) return failure();
-          acc[j] += lhs.values[l] * rhs.values[r];
-        }
+        double l = lhs->values[(b * m + i) * k + p];
+        const double *r = rhs->values.data() + (b * k + p) * n;
+        for (int64_t j = 0; j < n; ++j) acc[j] += l * r[j];
       }
       for (auto [e, extra] : llvm::enumerate(from)) {
         extra.startRow(index);
@@ -214,20 +225,6 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
   return checkWritten(op, outputs);
 }
 
-// The operand as `access` sees it, in a row-major tensor of `shape`.
-static FailureOr<HostTensor> gathered(Operation *op, size_t i, const HostTensor &t, AccessAttr access,
-                                      ArrayRef<int64_t> shape) {
-  HostTensor result = HostTensor::zeros(shape, t.element);
-  LogicalResult ok = success();
-  forEachIndex(shape, [&](int64_t linear, ArrayRef<int64_t> index) {
-    int64_t a = access.getOffset() + addressOf(index, access.getStrides());
-    if (succeeded(ok) && succeeded(ok = checkInside(op, "input", i, a, t)))
-      result.values[linear] = t.values[a];
-  });
-  if (failed(ok)) return failure();
-  return result;
-}
-
 static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Results results) {
   if (failed(refuseDynamic(op, op.getSizes()))) return failure();
   ArrayRef<int64_t> z = op.getSizes();
@@ -243,7 +240,7 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
     if (access.getStrides().size() != inputShapes[i].size())
       return op.emitOpError() << "input access " << i << " has " << access.getStrides().size()
                               << " strides when it should have " << inputShapes[i].size();
-    auto t = gathered(op, i, *x, access, inputShapes[i]);
+    auto t = gathered(op, "input", i, *x, access, inputShapes[i]);
     if (failed(t)) return failure();
     in.push_back(std::move(*t));
   }

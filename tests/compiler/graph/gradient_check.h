@@ -7,10 +7,13 @@
 
 namespace weft::testing {
 
-inline std::string typeOf(const HostTensor &t) { return "tensor<" + graph::describe(t.shape, t.element) + ">"; }
+inline std::string typeOf(const HostTensor &t) {
+  return "tensor<" + graph::describe(t.shape, t.element) + ">";
+}
 
-// `functions` holds @f, of `args`' types, whose result is a scalar f64. Its gradient with respect to every f64 argument is compared with
-// central differences, 1e-6 relative to max(1, |gradient|), and must be added onto the accumulators given.
+// `functions` holds @f, of `args`' types, whose result is a scalar f64. Its gradient with respect to every
+// f64 argument is compared with central differences, 1e-6 relative to max(1, |gradient|), and must be added
+// onto the accumulators given.
 inline void checkGradients(const std::string &functions, const Tensors &args, const std::string &what) {
   std::string signature, names, types, results = "tensor<f64>", accNames, accTypes, wrt, grads;
   Tensors all = args;
@@ -33,9 +36,9 @@ inline void checkGradients(const std::string &functions, const Tensors &args, co
     signature += ", %acc" + std::to_string(i) + ": " + typeOf(args[i]);
     all.push_back(randomTensor(args[i].shape, 1000 + i));
   }
-  TextModule m(functions + "\nfunc.func @gradient(" + signature + ") -> (" + results + ") {\n %v" + grads + " = graph.value_and_grad @f(" + names +
-               ") acc(" + accNames + ") wrt [" + wrt + "] : (" + types + accTypes + ") -> (" + results + ")\n return %v" + grads + " : " + results +
-               "\n}\n");
+  TextModule m(functions + "\nfunc.func @gradient(" + signature + ") -> (" + results + ") {\n %v" + grads +
+               " = graph.value_and_grad @f(" + names + ") acc(" + accNames + ") wrt [" + wrt + "] : (" +
+               types + accTypes + ") -> (" + results + ")\n return %v" + grads + " : " + results + "\n}\n");
   ASSERT_EQ(m.errors, "") << what;
   auto value = [&](const Tensors &at) {
     Tensors y = m.run("f", at);
@@ -66,13 +69,16 @@ inline void checkGradients(const std::string &functions, const Tensors &args, co
   EXPECT_NEAR(y[0].values[0], expectedValue, 1e-12 * std::max(1., std::fabs(expectedValue))) << what;
   for (size_t n = 0; n < differentiable.size(); ++n)
     for (size_t j = 0; j < expected[n].size(); ++j)
-      EXPECT_NEAR(y[1 + n].values[j] - all[args.size() + n].values[j], expected[n][j], 1e-6 * std::max(1., std::fabs(expected[n][j])))
+      EXPECT_NEAR(y[1 + n].values[j] - all[args.size() + n].values[j], expected[n][j],
+                  1e-6 * std::max(1., std::fabs(expected[n][j])))
           << what << ": argument " << differentiable[n] << ", element " << j;
 }
 
-// Checks one op on operands %0, %1, …, which may use their types as $0, $1, … and those of its results as $r, $s:
+// Checks one op on operands %0, %1, …, which may use their types as $0, $1, … and those of its results as $r,
+// $s:
 // @f is the sum over its results of Σ result ∘ random weights.
-inline void checkOpGradients(std::string op, const Tensors &args, std::vector<std::vector<int64_t>> resultShapes) {
+inline void checkOpGradients(std::string op, const Tensors &args,
+                             std::vector<std::vector<int64_t>> resultShapes) {
   std::string what = op, signature, body, total;
   auto substitute = [&](const std::string &from, const std::string &to) {
     for (size_t p; (p = op.find(from)) != std::string::npos;) op.replace(p, from.size(), to);
@@ -95,14 +101,17 @@ inline void checkOpGradients(std::string op, const Tensors &args, std::vector<st
     if (!resultShapes[r].empty()) {
       std::string axes;
       for (size_t d = 0; d < resultShapes[r].size(); ++d) axes += (d ? ", " : "") + std::to_string(d);
-      body += " %t" + n + " = graph.reduce sum %m" + n + " axes = [" + axes + "] : (" + type + ") -> tensor<f64>\n";
+      body += " %t" + n + " = graph.reduce sum %m" + n + " axes = [" + axes + "] : (" + type +
+              ") -> tensor<f64>\n";
       sum = "%t" + n;
     }
     if (r) body += " %u" + n + " = graph.add " + total + ", " + sum + " : tensor<f64>\n";
     total = r ? "%u" + n : sum;
     all.push_back(weights);
   }
-  checkGradients("func.func @f(" + signature + ") -> tensor<f64> {\n " + names + " = " + op + "\n" + body + " return " + total + " : tensor<f64>\n}", all, what);
+  checkGradients("func.func @f(" + signature + ") -> tensor<f64> {\n " + names + " = " + op + "\n" + body +
+                     " return " + total + " : tensor<f64>\n}",
+                 all, what);
 }
 
 } // namespace weft::testing

@@ -18,10 +18,13 @@ const std::string kDigits = R"(
     %r = graph.add %a, %b : tensor<1xf64>
     return %r, %r : tensor<1xf64>, tensor<1xf64>
   })";
-std::string digits(const std::string &stack, const std::string &range, const std::string &attributes, const std::string &slices) {
-  return kDigits + "func.func @f(%c: tensor<1xf64>, %x: tensor<" + stack + "x1xf64>, %s: tensor<1xf64>) -> (tensor<1xf64>, tensor<" + slices +
-         "x1xf64>) {\n %r, %y = graph.repeat @digit carry(%c) stacked(%x) invariant(%s) range" + range + " {" + attributes +
-         "} : (tensor<1xf64>, tensor<" + stack + "x1xf64>, tensor<1xf64>) -> (tensor<1xf64>, tensor<" + slices +
+std::string digits(const std::string &stack, const std::string &range, const std::string &attributes,
+                   const std::string &slices) {
+  return kDigits + "func.func @f(%c: tensor<1xf64>, %x: tensor<" + stack +
+         "x1xf64>, %s: tensor<1xf64>) -> (tensor<1xf64>, tensor<" + slices +
+         "x1xf64>) {\n %r, %y = graph.repeat @digit carry(%c) stacked(%x) invariant(%s) range" + range +
+         " {" + attributes + "} : (tensor<1xf64>, tensor<" + stack +
+         "x1xf64>, tensor<1xf64>) -> (tensor<1xf64>, tensor<" + slices +
          "x1xf64>)\n return %r, %y : tensor<1xf64>, tensor<" + slices + "x1xf64>\n}";
 }
 Tensors operands() { return {tensor({1}, {0}), tensor({4, 1}, {1, 2, 3, 4}), tensor({1}, {2})}; }
@@ -128,7 +131,8 @@ TEST(Functions, AnOpOfAnotherDialectIsNamed) {
     return %y : tensor<2xf32>
   })");
   EXPECT_TRUE(m.run("f", {tensor({2}, {1, 2}, Element::f32)}).empty());
-  EXPECT_THAT(m.errors, HasSubstr("'math.exp' op cannot be interpreted: it is no op of the graph or kernel dialect"));
+  EXPECT_THAT(m.errors,
+              HasSubstr("'math.exp' op cannot be interpreted: it is no op of the graph or kernel dialect"));
 }
 
 } // namespace

@@ -1,4 +1,5 @@
-// Gradients through graph.repeat: carries, stacked parameters, invariants, nesting, direction, and bodies that reuse what forward saved.
+// Gradients through graph.repeat: carries, stacked parameters, invariants, nesting, direction, and bodies
+// that reuse what forward saved.
 #include "tests/compiler/graph/gradient_check.h"
 
 namespace weft::testing {
@@ -22,25 +23,43 @@ const std::string kLayer = R"(
   })";
 
 std::string layers(const std::string &range, const std::string &attributes, const std::string &slices) {
-  return kLayer + "func.func @f(%x: tensor<2x3xf64>, %m: tensor<2x3xf64>, %w: tensor<4x3x3xf64>, %s: tensor<4x3xf64>, %inv: tensor<2x3xf64>) -> tensor<f64> {\n"
-         "%y, %n, %z = graph.repeat @layer carry(%x, %m) stacked(%w, %s) invariant(%inv) range" + range + " {tied = array<i64: -1>" + attributes + "}\n"
-         " : (tensor<2x3xf64>, tensor<2x3xf64>, tensor<4x3x3xf64>, tensor<4x3xf64>, tensor<2x3xf64>) -> (tensor<2x3xf64>, tensor<2x3xf64>, tensor<" + slices + "x2x3xf64>)\n"
+  return kLayer +
+         "func.func @f(%x: tensor<2x3xf64>, %m: tensor<2x3xf64>, %w: tensor<4x3x3xf64>, %s: tensor<4x3xf64>, "
+         "%inv: tensor<2x3xf64>) -> tensor<f64> {\n"
+         "%y, %n, %z = graph.repeat @layer carry(%x, %m) stacked(%w, %s) invariant(%inv) range" +
+         range + " {tied = array<i64: -1>" + attributes +
+         "}\n"
+         " : (tensor<2x3xf64>, tensor<2x3xf64>, tensor<4x3x3xf64>, tensor<4x3xf64>, tensor<2x3xf64>) -> "
+         "(tensor<2x3xf64>, tensor<2x3xf64>, tensor<" +
+         slices +
+         "x2x3xf64>)\n"
          R"(%a = graph.mul %y, %n : tensor<2x3xf64>
     %ra = graph.reduce sum %a axes = [0, 1] : (tensor<2x3xf64>) -> tensor<f64>
-    %sin = graph.sin %z : tensor<)" + slices + R"(x2x3xf64>
-    %rz = graph.reduce sum %sin axes = [0, 1, 2] : (tensor<)" + slices + R"(x2x3xf64>) -> tensor<f64>
+    %sin = graph.sin %z : tensor<)" +
+         slices + R"(x2x3xf64>
+    %rz = graph.reduce sum %sin axes = [0, 1, 2] : (tensor<)" +
+         slices + R"(x2x3xf64>) -> tensor<f64>
     %l = graph.add %ra, %rz : tensor<f64>
     return %l : tensor<f64>
   })";
 }
 Tensors layerOperands() {
-  return {randomTensor({2, 3}, 1), randomTensor({2, 3}, 2), randomTensor({4, 3, 3}, 3), randomTensor({4, 3}, 4), randomTensor({2, 3}, 5)};
+  return {randomTensor({2, 3}, 1), randomTensor({2, 3}, 2), randomTensor({4, 3, 3}, 3),
+          randomTensor({4, 3}, 4), randomTensor({2, 3}, 5)};
 }
 
-TEST(RepeatGradient, SeveralCarriesStackedParametersAndAnInvariant) { checkGradients(layers("(0, 4)", "", "4"), layerOperands(), "four layers"); }
-TEST(RepeatGradient, OverARange) { checkGradients(layers("(1, 3)", "", "2"), layerOperands(), "layers 1 and 2"); }
-TEST(RepeatGradient, OverOneLayer) { checkGradients(layers("(3, 4)", "", "1"), layerOperands(), "the last layer"); }
-TEST(RepeatGradient, Downwards) { checkGradients(layers("(0, 4)", ", reverse", "4"), layerOperands(), "four layers, downwards"); }
+TEST(RepeatGradient, SeveralCarriesStackedParametersAndAnInvariant) {
+  checkGradients(layers("(0, 4)", "", "4"), layerOperands(), "four layers");
+}
+TEST(RepeatGradient, OverARange) {
+  checkGradients(layers("(1, 3)", "", "2"), layerOperands(), "layers 1 and 2");
+}
+TEST(RepeatGradient, OverOneLayer) {
+  checkGradients(layers("(3, 4)", "", "1"), layerOperands(), "the last layer");
+}
+TEST(RepeatGradient, Downwards) {
+  checkGradients(layers("(0, 4)", ", reverse", "4"), layerOperands(), "four layers, downwards");
+}
 
 TEST(RepeatGradient, Nested) {
   checkGradients(R"(
@@ -60,7 +79,8 @@ TEST(RepeatGradient, Nested) {
       %y = graph.repeat @outer carry(%x) stacked(%w) invariant(%s) range(0, 3) {tied = array<i64>} : (tensor<3xf64>, tensor<3x2x3xf64>, tensor<3xf64>) -> tensor<3xf64>
       %r = graph.reduce sum %y axes = [0] : (tensor<3xf64>) -> tensor<f64>
       return %r : tensor<f64>
-    })", {randomTensor({3}, 1), randomTensor({3, 2, 3}, 2), randomTensor({3}, 3)}, "nested repeats");
+    })",
+                 {randomTensor({3}, 1), randomTensor({3, 2, 3}, 2), randomTensor({3}, 3)}, "nested repeats");
 }
 
 // The parameter is read outside the repeat too: its gradient is the sum of both uses.
@@ -76,7 +96,9 @@ TEST(RepeatGradient, AParameterUsedInAndOutside) {
       %z = graph.matmul %y, %w : (tensor<2x3xf64>, tensor<3x3xf64>) -> tensor<2x3xf64>
       %r = graph.reduce sum %z axes = [0, 1] : (tensor<2x3xf64>) -> tensor<f64>
       return %r : tensor<f64>
-    })", {randomTensor({2, 3}, 1), randomTensor({3, 3}, 2)}, "a parameter used in and outside a repeat");
+    })",
+                 {randomTensor({2, 3}, 1), randomTensor({3, 3}, 2)},
+                 "a parameter used in and outside a repeat");
 }
 
 TEST(RepeatGradient, TwoRepeatsOverPartsOfOneStack) {
@@ -91,7 +113,8 @@ TEST(RepeatGradient, TwoRepeatsOverPartsOfOneStack) {
       %z = graph.repeat @body carry(%y) stacked(%w) invariant() range(2, 5) {tied = array<i64>} : (tensor<3xf64>, tensor<5x3xf64>) -> tensor<3xf64>
       %r = graph.reduce sum %z axes = [0] : (tensor<3xf64>) -> tensor<f64>
       return %r : tensor<f64>
-    })", {randomTensor({3}, 1), randomTensor({5, 3}, 2)}, "two repeats over one stack");
+    })",
+                 {randomTensor({3}, 1), randomTensor({5, 3}, 2)}, "two repeats over one stack");
 }
 
 // Attention by document inside a layer, with integer invariants that have no gradient.
@@ -110,11 +133,15 @@ TEST(RepeatGradient, AttentionByDocument) {
       %t = graph.tanh %y : tensor<1x7x2x2xf64>
       %r = graph.reduce sum %t axes = [0, 1, 2, 3] : (tensor<1x7x2x2xf64>) -> tensor<f64>
       return %r : tensor<f64>
-    })", {randomTensor({1, 7, 2, 2}, 1), randomTensor({3, 2, 2}, 2), tensor({1, 7}, {0, 0, 0, 3, 3, 3, 3}, Element::i32),
-          tensor({1, 7}, {1, 2, 3, 4, 5, 6, 7}, Element::i32)}, "attention by document in a repeat");
+    })",
+                 {randomTensor({1, 7, 2, 2}, 1), randomTensor({3, 2, 2}, 2),
+                  tensor({1, 7}, {0, 0, 0, 3, 3, 3, 3}, Element::i32),
+                  tensor({1, 7}, {1, 2, 3, 4, 5, 6, 7}, Element::i32)},
+                 "attention by document in a repeat");
 }
 
-// One value may come in several ways: as the carry and an invariant, as two invariants, as two stacks; its gradient is the sum.
+// One value may come in several ways: as the carry and an invariant, as two invariants, as two stacks; its
+// gradient is the sum.
 TEST(RepeatGradient, OneValueInSeveralRoles) {
   checkGradients(R"(
     func.func private @body(%x: tensor<3xf64>, %w: tensor<3xf64>, %v: tensor<3xf64>, %i: tensor<3xf64>, %j: tensor<3xf64>, %k: tensor<3xf64>) -> tensor<3xf64> {
@@ -133,7 +160,8 @@ TEST(RepeatGradient, OneValueInSeveralRoles) {
       %r = graph.reduce sum %z axes = [0] : (tensor<3xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({3}, 1), randomTensor({2, 3}, 2), randomTensor({3}, 3)}, "one value in several roles");
+                 {randomTensor({3}, 1), randomTensor({2, 3}, 2), randomTensor({3}, 3)},
+                 "one value in several roles");
 }
 
 // A second repeat goes on from the first one's slice results.
