@@ -141,9 +141,9 @@ absl::StatusOr<FoundCheckpoint> FindCheckpoint(const std::string &folder,
     }
     notice(std::string(state.status().message()));
   }
-  return absl::DataLossError(absl::StrCat(
-      steps.size() == 1 ? "the one checkpoint" : absl::StrCat("all ", steps.size(), " checkpoints"), " in ",
-      folder, " are broken\nhint: start again in another run.dir"));
+  return absl::DataLossError(absl::StrCat(steps.size() == 1 ? "the one checkpoint" : "every checkpoint",
+                                          " in ", folder,
+                                          " is broken\nhint: start again in another run.dir"));
 }
 
 absl::Status ReadCheckpoint(const std::string &path, absl::Span<const VariableView> variables, bool all) {
