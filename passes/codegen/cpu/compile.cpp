@@ -12,22 +12,24 @@
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/IR/PatternMatch.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/CSE.h"
-#include "mlir/IR/Dominance.h"
-#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/DialectConversion.h"
 
 using namespace mlir;
 namespace weft::cpu {
 
 void registerCodegenDialects(DialectRegistry &registry) {
-  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect, vector::VectorDialect>();
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect, math::MathDialect,
+                  scf::SCFDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
 }
@@ -73,10 +75,13 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
   if (failed(convertToLLVM(*target))) return target->emitError("generated code does not convert to LLVM");
 
   llvm::LLVMContext llvmContext;
-  std::unique_ptr<llvm::Module> llvmModule = translateModuleToLLVMIR(*target, llvmContext, "weft", /*disableVerification=*/true);
+  std::unique_ptr<llvm::Module> llvmModule =
+      translateModuleToLLVMIR(*target, llvmContext, "weft", /*disableVerification=*/true);
   if (!llvmModule) return target->emitError("generated code does not translate to LLVM IR");
   auto object = compileToSharedObject(*llvmModule, level, options);
-  if (!object) return module.emitError() << "compiling kernels for " << level.name << ": " << llvm::toString(object.takeError());
+  if (!object)
+    return module.emitError() << "compiling kernels for " << level.name << ": "
+                              << llvm::toString(object.takeError());
   return std::move(*object);
 }
 

@@ -19,7 +19,8 @@ LogicalResult emitKernel(program::KernelOp kernel, ModuleOp target, const CpuLev
   Builder b(op->getLoc(), target.getContext());
   b.setInsertionPointToEnd(target.getBody());
   Type pointer = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type();
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, pointer, i64, i64, pointer});
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                          {pointer, pointer, i64, i64, pointer});
   auto function = b.create<LLVM::LLVMFuncOp>(kernel.getSymName(), type);
   function.setPassthroughAttr(b.getArrayAttr({b.getStringAttr("nounwind")}));
   Block *entry = function.addEntryBlock(b);

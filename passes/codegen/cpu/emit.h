@@ -7,7 +7,8 @@
 
 namespace weft::cpu {
 
-// Adds `llvm.func @name(ptr, ptr, i64, i64, ptr)` (runtime/kernel_abi.h) to `target` for the one kernel op in `kernel`.
+// Adds `llvm.func @name(ptr, ptr, i64, i64, ptr)` (runtime/kernel_abi.h) to `target` for the one kernel op in
+// `kernel`.
 mlir::LogicalResult emitKernel(program::KernelOp kernel, mlir::ModuleOp target, const CpuLevel &level);
 
 // Bytes of scratch each thread needs for this kernel; the same on every level.

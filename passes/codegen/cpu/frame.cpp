@@ -37,7 +37,8 @@ Value KernelFrame::slot(int64_t slot, int64_t known) {
   if (cached) return cached;
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(&function.getBody().front());
-  Value place = b.create<LLVM::GEPOp>(sizes.getType(), b.getI64Type(), sizes, ArrayRef<LLVM::GEPArg>{int32_t(slot)});
+  Value place =
+      b.create<LLVM::GEPOp>(sizes.getType(), b.getI64Type(), sizes, ArrayRef<LLVM::GEPArg>{int32_t(slot)});
   return cached = b.create<LLVM::LoadOp>(b.getI64Type(), place, 8);
 }
 
@@ -47,9 +48,13 @@ Value KernelFrame::stride(int64_t access, int64_t dim) {
   return slot(layout.stride(access, dim), layout.accesses[access].getStrides()[dim]);
 }
 
-Value KernelFrame::indexStride(int64_t access) { return slot(layout.indexStride(access), layout.accesses[access].getIndexStride()); }
+Value KernelFrame::indexStride(int64_t access) {
+  return slot(layout.indexStride(access), layout.accesses[access].getIndexStride());
+}
 
-Value KernelFrame::indexLimit(int64_t access) { return slot(layout.indexLimit(access), layout.accesses[access].getIndexLimit()); }
+Value KernelFrame::indexLimit(int64_t access) {
+  return slot(layout.indexLimit(access), layout.accesses[access].getIndexLimit());
+}
 
 bool KernelFrame::strideIs(int64_t access, int64_t dim, int64_t value) const {
   return layout.accesses[access].getStrides()[dim] == value;

@@ -5,7 +5,8 @@
 
 namespace weft::cpu {
 
-// `void name(ptr buffers, ptr sizes, i64 begin, i64 end, ptr scratch)` (runtime/kernel_abi.h) under construction.
+// `void name(ptr buffers, ptr sizes, i64 begin, i64 end, ptr scratch)` (runtime/kernel_abi.h) under
+// construction.
 class KernelFrame {
 public:
   KernelFrame(Builder &b, mlir::LLVM::LLVMFuncOp function, mlir::Operation *kernelOp, const CpuLevel &level);
@@ -17,9 +18,11 @@ public:
   mlir::Value begin, end;    // i64: work items of this call
   mlir::Value scratch;       // 64-byte aligned
 
-  // The address of buffer i, in the order of the op's own list (inputs, then results). Loaded once, at the function's start.
+  // The address of buffer i, in the order of the op's own list (inputs, then results). Loaded once, at the
+  // function's start.
   mlir::Value buffer(int64_t i);
-  // i64. The op's own size (loops: domain) number `dim`: a constant where it is static, else loaded once at the function's start.
+  // i64. The op's own size (loops: domain) number `dim`: a constant where it is static, else loaded once at
+  // the function's start.
   mlir::Value size(int64_t dim);
   // i64. Likewise an access's stride (access: inputs before results), index_stride and index_limit.
   mlir::Value stride(int64_t access, int64_t dim);
@@ -28,9 +31,11 @@ public:
   // Whether the stride is known to be `value` (0 or 1) when compiling.
   bool strideIs(int64_t access, int64_t dim, int64_t value) const;
 
-  // i64 elements: the part of the address of `access` that indices `dims` (i64; null = 0) give. Offsets are the launch's: none here.
+  // i64 elements: the part of the address of `access` that indices `dims` (i64; null = 0) give. Offsets are
+  // the launch's: none here.
   mlir::Value offset(int64_t access, llvm::ArrayRef<mlir::Value> dims);
-  // offset() and, for an indexed access, clamp(index, 0, limit - 1) * index_stride; `index` is the value of the indexing input (i32 or i64).
+  // offset() and, for an indexed access, clamp(index, 0, limit - 1) * index_stride; `index` is the value of
+  // the indexing input (i32 or i64).
   mlir::Value offset(int64_t access, llvm::ArrayRef<mlir::Value> dims, mlir::Value index);
 
 private:

@@ -19,24 +19,31 @@ Value constantI32(Builder &b, int32_t value) { return b.create<arith::ConstantIn
 
 // A constant attribute of a scalar, or of a vector by splatting.
 static Value constant(Builder &b, Type type, TypedAttr scalar) {
-  if (auto vector = dyn_cast<VectorType>(type)) return b.create<arith::ConstantOp>(DenseElementsAttr::get(vector, Attribute(scalar)));
+  if (auto vector = dyn_cast<VectorType>(type))
+    return b.create<arith::ConstantOp>(DenseElementsAttr::get(vector, Attribute(scalar)));
   return b.create<arith::ConstantOp>(scalar);
 }
 
 Value zeroOf(Builder &b, Type type) { return constant(b, type, b.getZeroAttr(getElementTypeOrSelf(type))); }
-Value constantFloat(Builder &b, Type type, double value) { return constant(b, type, b.getFloatAttr(getElementTypeOrSelf(type), value)); }
-Value constantInt(Builder &b, Type type, int64_t value) { return constant(b, type, b.getIntegerAttr(getElementTypeOrSelf(type), value)); }
+Value constantFloat(Builder &b, Type type, double value) {
+  return constant(b, type, b.getFloatAttr(getElementTypeOrSelf(type), value));
+}
+Value constantInt(Builder &b, Type type, int64_t value) {
+  return constant(b, type, b.getIntegerAttr(getElementTypeOrSelf(type), value));
+}
 
 Value splat(Builder &b, Value value) {
   if (isa<VectorType>(value.getType())) return value;
-  if (auto literal = value.getDefiningOp<arith::ConstantOp>()) return constant(b, laneType(value.getType()), literal.getValue());
+  if (auto literal = value.getDefiningOp<arith::ConstantOp>())
+    return constant(b, laneType(value.getType()), literal.getValue());
   return b.create<vector::SplatOp>(laneType(value.getType()), value);
 }
 
 Value iota(Builder &b) {
   SmallVector<int32_t> lanes(kLanes);
   for (int32_t i = 0; i < kLanes; ++i) lanes[i] = i;
-  return b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI32Type()), ArrayRef<int32_t>(lanes)));
+  return b.create<arith::ConstantOp>(
+      DenseElementsAttr::get(laneType(b.getI32Type()), ArrayRef<int32_t>(lanes)));
 }
 
 Value tailMask(Builder &b, Value count) {
@@ -45,7 +52,8 @@ Value tailMask(Builder &b, Value count) {
 }
 
 Value elementAddress(Builder &b, Value pointer, Value index, Type element) {
-  return b.create<LLVM::GEPOp>(pointer.getType(), memoryType(element), pointer, ArrayRef<LLVM::GEPArg>{index});
+  return b.create<LLVM::GEPOp>(pointer.getType(), memoryType(element), pointer,
+                               ArrayRef<LLVM::GEPArg>{index});
 }
 
 // i1 is a byte in memory and a bit in registers.
@@ -86,10 +94,12 @@ Value loadLanes(Builder &b, Value pointer, Type element, Value mask, Value strid
   Value loaded;
   unsigned bytes = memoryBytes(element);
   if (stride)
-    loaded = b.create<LLVM::masked_gather>(type, lanePointers(b, pointer, stride, element), mask ? mask : allLanes(b),
-                                           ValueRange{zeroOf(b, type)}, b.getI32IntegerAttr(bytes));
+    loaded = b.create<LLVM::masked_gather>(type, lanePointers(b, pointer, stride, element),
+                                           mask ? mask : allLanes(b), ValueRange{zeroOf(b, type)},
+                                           b.getI32IntegerAttr(bytes));
   else if (mask)
-    loaded = b.create<LLVM::MaskedLoadOp>(type, pointer, mask, ValueRange{zeroOf(b, type)}, b.getI32IntegerAttr(bytes));
+    loaded = b.create<LLVM::MaskedLoadOp>(type, pointer, mask, ValueRange{zeroOf(b, type)},
+                                          b.getI32IntegerAttr(bytes));
   else
     loaded = b.create<LLVM::LoadOp>(type, pointer, bytes);
   return fromMemory(b, loaded, element);
@@ -100,7 +110,8 @@ void storeLanes(Builder &b, Value pointer, Value vector, Value mask, Value strid
   Value stored = toMemory(b, vector);
   unsigned bytes = memoryBytes(element);
   if (stride)
-    b.create<LLVM::masked_scatter>(stored, lanePointers(b, pointer, stride, element), mask ? mask : allLanes(b), b.getI32IntegerAttr(bytes));
+    b.create<LLVM::masked_scatter>(stored, lanePointers(b, pointer, stride, element),
+                                   mask ? mask : allLanes(b), b.getI32IntegerAttr(bytes));
   else if (mask)
     b.create<LLVM::MaskedStoreOp>(stored, pointer, mask, b.getI32IntegerAttr(bytes));
   else
@@ -111,8 +122,10 @@ Value reductionIdentity(Builder &b, kernel::RowReduceKind kind, Type type) {
   if (kind == kernel::RowReduceKind::sum) return zeroOf(b, type);
   Type element = getElementTypeOrSelf(type);
   if (auto floating = dyn_cast<FloatType>(element))
-    return constant(b, type, b.getFloatAttr(element, APFloat::getInf(floating.getFloatSemantics(), /*Negative=*/true)));
-  return constant(b, type, b.getIntegerAttr(element, APInt::getSignedMinValue(element.getIntOrFloatBitWidth())));
+    return constant(
+        b, type, b.getFloatAttr(element, APFloat::getInf(floating.getFloatSemantics(), /*Negative=*/true)));
+  return constant(b, type,
+                  b.getIntegerAttr(element, APInt::getSignedMinValue(element.getIntOrFloatBitWidth())));
 }
 
 Value combine(Builder &b, kernel::RowReduceKind kind, Value x, Value y) {
@@ -120,8 +133,8 @@ Value combine(Builder &b, kernel::RowReduceKind kind, Value x, Value y) {
   if (kind == kernel::RowReduceKind::sum)
     return floating ? Value(b.create<arith::AddFOp>(x, y)) : Value(b.create<arith::AddIOp>(x, y));
   if (!floating) return b.create<arith::MaxSIOp>(x, y);
-  // As x86's max, which gives its second operand where one is NaN: x stays NaN then, and a NaN in y is put back off the chain through x.
-  // arith.maximumf would order zeros too, at twice the latency.
+  // As x86's max, which gives its second operand where one is NaN: x stays NaN then, and a NaN in y is put
+  // back off the chain through x. arith.maximumf would order zeros too, at twice the latency.
   Value larger = b.create<arith::SelectOp>(b.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, y, x), y, x);
   return b.create<arith::SelectOp>(b.create<arith::CmpFOp>(arith::CmpFPredicate::UNO, y, y), y, larger);
 }

@@ -11,7 +11,9 @@ const CpuLevel &avx2Level() {
 
 const CpuLevel &avx512Level() {
   // Without -prefer-256-bit LLVM would not use the wide registers on its own.
-  static const CpuLevel level{"avx512", WEFT_AVX2 ",+avx512f,+avx512cd,+avx512bw,+avx512dq,+avx512vl,+evex512,-prefer-256-bit", 64, 32};
+  static const CpuLevel level{
+      "avx512", WEFT_AVX2 ",+avx512f,+avx512cd,+avx512bw,+avx512dq,+avx512vl,+evex512,-prefer-256-bit", 64,
+      32};
   return level;
 }
 

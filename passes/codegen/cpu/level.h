@@ -1,4 +1,5 @@
-// The CPU levels code is generated for. Features alone name a level, never a processor's name: getHostCPUName() is wrong on some virtual machines.
+// The CPU levels code is generated for. Features alone name a level, never a processor's name:
+// getHostCPUName() is wrong on some virtual machines.
 #pragma once
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
@@ -11,7 +12,8 @@ struct CpuLevel {
   int64_t vectorBytes;      // of one register
   int64_t vectorRegisters;
 
-  // Registers that one vector<16 x f32> takes: every kernel is emitted in 16 lanes and LLVM splits them, so both levels give the same bits.
+  // Registers that one vector<16 x f32> takes: every kernel is emitted in 16 lanes and LLVM splits them, so
+  // both levels give the same bits.
   int64_t registersPerLanes() const { return 64 / vectorBytes; }
 };
 

@@ -9,7 +9,8 @@ namespace weft::cpu {
 
 namespace {
 
-// The sums of every yield for some vectors of columns, in registers: entry y * columns + u is yield y of vector u.
+// The sums of every yield for some vectors of columns, in registers: entry y * columns + u is yield y of
+// vector u.
 struct Chains {
   LoopsBody &body;
   ArrayRef<Value> columns;
@@ -54,8 +55,10 @@ struct Chains {
         Type type = body.yieldType(y);
         SmallVector<Value> point(dims);
         point.push_back(column);
-        addresses.push_back(elementAddress(b, body.frame.buffer(access), body.frame.offset(access, point), type));
-        sums.push_back(body.hasInit(y) ? loadLanes(b, addresses.back(), type, mask, body.columnStride(access)) : zeroOf(b, laneType(type)));
+        addresses.push_back(
+            elementAddress(b, body.frame.buffer(access), body.frame.offset(access, point), type));
+        sums.push_back(body.hasInit(y) ? loadLanes(b, addresses.back(), type, mask, body.columnStride(access))
+                                       : zeroOf(b, laneType(type)));
       }
     auto total = accumulate(0, sums);
     if (failed(total)) return failure();
@@ -80,17 +83,20 @@ LogicalResult emitColumns(LoopsBody &body) {
   for (int64_t d = reduced; d < outer; ++d) sizes.push_back(frame.size(d));
   int64_t blockColumns = body.op.getSchedule()->getBlockN();
   sizes.push_back(numColumnBlocks(frame, blockColumns));
-  // Several vectors of columns at once: one chain each hides the latency of the others' additions and reads whole cache lines.
+  // Several vectors of columns at once: one chain each hides the latency of the others' additions and reads
+  // whole cache lines.
   int64_t work = body.numOps() * int64_t(body.yields().size());
   int64_t unroll = work <= 6 ? 4 : work <= 16 ? 2 : 1;
   return forEachItem(frame, sizes, [&](ArrayRef<Value> digits) -> LogicalResult {
     SmallVector<Value> dims(reduced);
     llvm::append_range(dims, digits.drop_back());
     auto [first, last] = columnBlock(frame, blockColumns, digits.back());
-    auto done = forEachVector(frame, first, last, unroll, {}, [&](ArrayRef<Value> at, Value mask, ValueRange) -> FailureOr<SmallVector<Value>> {
-      if (failed(Chains{body, at, mask, dims}.emit())) return failure();
-      return SmallVector<Value>();
-    });
+    auto done =
+        forEachVector(frame, first, last, unroll, {},
+                      [&](ArrayRef<Value> at, Value mask, ValueRange) -> FailureOr<SmallVector<Value>> {
+                        if (failed(Chains{body, at, mask, dims}.emit())) return failure();
+                        return SmallVector<Value>();
+                      });
     return LogicalResult(done);
   });
 }

@@ -8,7 +8,10 @@
 using namespace mlir;
 namespace weft::cpu {
 
-LoopsBody::LoopsBody(kernel::LoopsOp op, KernelFrame &frame) : op(op), frame(frame), block(op.getBody().front()) { classify(); }
+LoopsBody::LoopsBody(kernel::LoopsOp op, KernelFrame &frame)
+    : op(op), frame(frame), block(op.getBody().front()) {
+  classify();
+}
 
 void LoopsBody::classify() {
   int64_t column = rank() - 1;
@@ -40,10 +43,12 @@ LogicalResult LoopsBody::check() {
     return op.emitOpError() << "reduces rows in " << (op.getReduction() ? op.getReduction()->getLanes() : 0)
                             << " lanes when the CPU's row reductions have " << kLanes;
   for (Operation &inner : block.without_terminator())
-    if (isa<kernel::ReduceOp>(inner) && inner.getResult(0).getType().isInteger(1)) return inner.emitOpError("of i1 has no CPU code: convert to i32");
+    if (isa<kernel::ReduceOp>(inner) && inner.getResult(0).getType().isInteger(1))
+      return inner.emitOpError("of i1 has no CPU code: convert to i32");
   if (op.getReduceDims() > 0)
     for (Value value : yields())
-      if (value.getType().isInteger(1)) return op.emitOpError("sums i1 over reduce_dims when sums need numbers: convert to i32");
+      if (value.getType().isInteger(1))
+        return op.emitOpError("sums i1 over reduce_dims when sums need numbers: convert to i32");
   if (reducePasses == 0 && (!op.getSchedule() || op.getSchedule()->getBlockN() <= 0))
     return op.emitOpError("needs a schedule with block_n > 0: the columns of a work item");
   return success();
@@ -58,7 +63,9 @@ SmallVector<kernel::ReduceOp> LoopsBody::reductions(int64_t pass) {
 
 int64_t LoopsBody::numOps() const { return int64_t(std::distance(block.begin(), block.end())); }
 ValueRange LoopsBody::yields() { return cast<kernel::YieldOp>(block.getTerminator()).getOperands(); }
-bool LoopsBody::hasInit(int64_t yield) { return llvm::is_contained(op.getInitResult(), op.getYieldResult()[yield]); }
+bool LoopsBody::hasInit(int64_t yield) {
+  return llvm::is_contained(op.getInitResult(), op.getYieldResult()[yield]);
+}
 
 Value LoopsBody::columnStride(int64_t access) {
   return frame.strideIs(access, rank() - 1, 1) ? Value() : frame.stride(access, rank() - 1);
@@ -79,7 +86,8 @@ Value LoopsBody::inputBase(int64_t input) {
   if (base) return base;
   Value index = indexValue(input);
   Value offset = frame.offset(input, dims, index);
-  return inputBases[input] = elementAddress(frame.b, frame.buffer(input), offset, block.getArgument(input).getType());
+  return inputBases[input] =
+             elementAddress(frame.b, frame.buffer(input), offset, block.getArgument(input).getType());
 }
 
 LogicalResult LoopsBody::startRow(ArrayRef<Value> rowDims) {
@@ -90,7 +98,8 @@ LogicalResult LoopsBody::startRow(ArrayRef<Value> rowDims) {
   for (BlockArgument arg : block.getArguments()) {
     int64_t input = arg.getArgNumber();
     Value base = inputBase(input);
-    if (!varying.contains(arg) && !arg.use_empty() && !row.contains(arg)) row.map(arg, loadScalar(frame.b, base, arg.getType()));
+    if (!varying.contains(arg) && !arg.use_empty() && !row.contains(arg))
+      row.map(arg, loadScalar(frame.b, base, arg.getType()));
   }
   for (auto [i, yielded] : llvm::enumerate(yields())) {
     int64_t access = outputAccess(i);
@@ -133,7 +142,8 @@ FailureOr<SmallVector<Value>> LoopsBody::emitLanes(ArrayRef<Value> wanted, Value
     int64_t input = arg.getArgNumber();
     Value stride = columnStride(input);
     Value offset = stride ? mulI64(b, column, stride) : column;
-    map.map(arg, loadLanes(b, elementAddress(b, inputBases[input], offset, arg.getType()), arg.getType(), mask, stride));
+    map.map(arg, loadLanes(b, elementAddress(b, inputBases[input], offset, arg.getType()), arg.getType(),
+                           mask, stride));
   }
   for (Operation &inner : block.without_terminator()) {
     if (inner.getNumResults() == 0 || !needed.contains(inner.getResult(0))) continue;
@@ -155,14 +165,16 @@ Value LoopsBody::outputAddress(int64_t i, Value column) {
   return elementAddress(frame.b, outputBases[i], offset, yieldType(i));
 }
 
-LogicalResult forEachItem(KernelFrame &frame, ArrayRef<Value> sizes, llvm::function_ref<LogicalResult(ArrayRef<Value>)> body) {
+LogicalResult forEachItem(KernelFrame &frame, ArrayRef<Value> sizes,
+                          llvm::function_ref<LogicalResult(ArrayRef<Value>)> body) {
   Builder &b = frame.b;
   Value one = constantI64(b, 1), zero = constantI64(b, 0);
   // The outermost digit needs no remainder: items end before it overflows.
   SmallVector<Value> digits(sizes.size());
   Value rest = frame.begin;
   for (int64_t d = int64_t(sizes.size()) - 1; d > 0; --d) {
-    Value size = b.create<arith::MaxSIOp>(sizes[d], one); // an empty space has no items, but may be asked for none
+    Value size =
+        b.create<arith::MaxSIOp>(sizes[d], one); // an empty space has no items, but may be asked for none
     digits[d] = b.create<arith::RemSIOp>(rest, size);
     rest = b.create<arith::DivSIOp>(rest, size);
   }
@@ -175,17 +187,20 @@ LogicalResult forEachItem(KernelFrame &frame, ArrayRef<Value> sizes, llvm::funct
   SmallVector<Value> next(place);
   Value carry;
   for (int64_t d = int64_t(sizes.size()) - 1; d >= 0; --d) {
-    next[d] = carry ? Value(b.create<arith::AddIOp>(place[d], carry)) : Value(b.create<arith::AddIOp>(place[d], one));
+    next[d] = carry ? Value(b.create<arith::AddIOp>(place[d], carry))
+                    : Value(b.create<arith::AddIOp>(place[d], one));
     if (d == 0) break;
     Value wraps = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, next[d], sizes[d]);
     next[d] = b.create<arith::SelectOp>(wraps, zero, next[d]);
     carry = b.create<arith::ExtUIOp>(b.getI64Type(), wraps);
   }
-  if (!next.empty()) b.create<scf::YieldOp>(next); // without carried values the loop has its terminator already
+  if (!next.empty())
+    b.create<scf::YieldOp>(next); // without carried values the loop has its terminator already
   return success();
 }
 
-FailureOr<SmallVector<Value>> forEachVector(KernelFrame &frame, Value first, Value last, int64_t unroll, ValueRange carried, VectorBody body) {
+FailureOr<SmallVector<Value>> forEachVector(KernelFrame &frame, Value first, Value last, int64_t unroll,
+                                            ValueRange carried, VectorBody body) {
   Builder &b = frame.b;
   SmallVector<Value> state(carried);
   Value start = first;
@@ -196,7 +211,8 @@ FailureOr<SmallVector<Value>> forEachVector(KernelFrame &frame, Value first, Val
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> columns;
-    for (int64_t u = 0; u < count; ++u) columns.push_back(addI64(b, loop.getInductionVar(), constantI64(b, u * kLanes)));
+    for (int64_t u = 0; u < count; ++u)
+      columns.push_back(addI64(b, loop.getInductionVar(), constantI64(b, u * kLanes)));
     auto next = body(columns, Value(), loop.getRegionIterArgs());
     if (failed(next)) return failure();
     if (!state.empty()) b.create<scf::YieldOp>(*next);
@@ -231,7 +247,8 @@ Value numColumnBlocks(KernelFrame &frame, int64_t blockColumns) {
 
 std::pair<Value, Value> columnBlock(KernelFrame &frame, int64_t blockColumns, Value block) {
   Value first = mulI64(frame.b, block, constantI64(frame.b, blockColumns));
-  Value last = minI64(frame.b, addI64(frame.b, first, constantI64(frame.b, blockColumns)), frame.size(frame.layout.numDims - 1));
+  Value last = minI64(frame.b, addI64(frame.b, first, constantI64(frame.b, blockColumns)),
+                      frame.size(frame.layout.numDims - 1));
   return {first, last};
 }
 

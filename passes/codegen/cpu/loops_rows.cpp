@@ -8,13 +8,14 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// One pass over the row: the reductions of `pass`, side by side, each one chain a lane. Maxima have several chains a lane: their order
-// makes no difference, and one would be bound by its latency.
+// One pass over the row: the reductions of `pass`, side by side, each one chain a lane. Maxima have several
+// chains a lane: their order makes no difference, and one would be bound by its latency.
 static LogicalResult emitReducePass(LoopsBody &body, int64_t pass, Value columns) {
   KernelFrame &frame = body.frame;
   Builder &b = frame.b;
   SmallVector<kernel::ReduceOp> reductions = body.reductions(pass);
-  bool maxima = llvm::all_of(reductions, [](kernel::ReduceOp op) { return op.getKind() == kernel::RowReduceKind::max; });
+  bool maxima = llvm::all_of(reductions,
+                             [](kernel::ReduceOp op) { return op.getKind() == kernel::RowReduceKind::max; });
   size_t chains = maxima && body.numOps() <= 32 ? 4 : 1;
   SmallVector<Value> wanted, start;
   for (auto reduce : reductions) {
@@ -44,8 +45,8 @@ static LogicalResult emitReducePass(LoopsBody &body, int64_t pass, Value columns
   return body.finishPass(pass);
 }
 
-// The last pass: what is yielded for each column. All inputs of a step are loaded before anything is stored, so that a result may lie
-// over an input of the same access.
+// The last pass: what is yielded for each column. All inputs of a step are loaded before anything is stored,
+// so that a result may lie over an input of the same access.
 static LogicalResult emitStorePass(LoopsBody &body, Value first, Value last) {
   KernelFrame &frame = body.frame;
   Builder &b = frame.b;
@@ -58,20 +59,23 @@ static LogicalResult emitStorePass(LoopsBody &body, Value first, Value last) {
   if (!ofColumns.empty()) {
     SmallVector<Value> wanted;
     for (int64_t i : ofColumns) wanted.push_back(body.yields()[i]);
-    auto done = forEachVector(frame, first, last, 1, {}, [&](ArrayRef<Value> at, Value mask, ValueRange) -> FailureOr<SmallVector<Value>> {
-      auto values = body.emitLanes(wanted, at[0], mask);
-      if (failed(values)) return failure();
-      for (auto [i, value] : llvm::zip(ofColumns, *values)) {
-        int64_t access = body.outputAccess(i);
-        Value address = body.outputAddress(i, at[0]);
-        // Column stride 0, and not seen to be uniform: the op says it is, so that any lane will do.
-        if (frame.strideIs(access, column, 0))
-          storeScalar(b, address, b.create<vector::ExtractOp>(value, ArrayRef<int64_t>{0}));
-        else
-          storeLanes(b, address, value, mask, body.columnStride(access));
-      }
-      return SmallVector<Value>();
-    });
+    auto done =
+        forEachVector(frame, first, last, 1, {},
+                      [&](ArrayRef<Value> at, Value mask, ValueRange) -> FailureOr<SmallVector<Value>> {
+                        auto values = body.emitLanes(wanted, at[0], mask);
+                        if (failed(values)) return failure();
+                        for (auto [i, value] : llvm::zip(ofColumns, *values)) {
+                          int64_t access = body.outputAccess(i);
+                          Value address = body.outputAddress(i, at[0]);
+                          // Column stride 0, and not seen to be uniform: the op says it is, so that any lane
+                          // will do.
+                          if (frame.strideIs(access, column, 0))
+                            storeScalar(b, address, b.create<vector::ExtractOp>(value, ArrayRef<int64_t>{0}));
+                          else
+                            storeLanes(b, address, value, mask, body.columnStride(access));
+                        }
+                        return SmallVector<Value>();
+                      });
     if (failed(done)) return failure();
   }
   if (ofRow.empty()) return success();
@@ -80,7 +84,8 @@ static LogicalResult emitStorePass(LoopsBody &body, Value first, Value last) {
   auto once = b.create<scf::IfOp>(isFirst, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(once.thenBlock());
-  for (int64_t i : ofRow) storeScalar(b, body.outputAddress(i, constantI64(b, 0)), body.rowValue(body.yields()[i]));
+  for (int64_t i : ofRow)
+    storeScalar(b, body.outputAddress(i, constantI64(b, 0)), body.rowValue(body.yields()[i]));
   return success();
 }
 

@@ -33,12 +33,14 @@ static Expected<std::unique_ptr<TargetMachine>> makeTarget(const CpuLevel &level
   const Target *target = TargetRegistry::lookupTarget(triple, error);
   if (!target) return failed(error);
   TargetOptions options;
-  options.AllowFPOpFusion = FPOpFusion::Strict; // a fused multiply-add where the region says so, and nowhere else
-  return std::unique_ptr<TargetMachine>(
-      target->createTargetMachine(triple, "x86-64", level.features, options, Reloc::PIC_, CodeModel::Small, CodeGenOptLevel::Default));
+  options.AllowFPOpFusion =
+      FPOpFusion::Strict; // a fused multiply-add where the region says so, and nowhere else
+  return std::unique_ptr<TargetMachine>(target->createTargetMachine(
+      triple, "x86-64", level.features, options, Reloc::PIC_, CodeModel::Small, CodeGenOptLevel::Default));
 }
 
-// The emitters write loops as they should be: what is left for LLVM is common subexpressions and code that does not vary in its loop.
+// The emitters write loops as they should be: what is left for LLVM is common subexpressions and code that
+// does not vary in its loop.
 static void optimise(Module &module, TargetMachine &target) {
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
@@ -61,7 +63,8 @@ static Expected<std::string> emitFile(Module &module, TargetMachine &target, Cod
   SmallString<0> bytes;
   raw_svector_ostream stream(bytes);
   legacy::PassManager passes;
-  if (target.addPassesToEmitFile(passes, stream, nullptr, type, /*DisableVerify=*/true)) return failed("the target cannot write object files");
+  if (target.addPassesToEmitFile(passes, stream, nullptr, type, /*DisableVerify=*/true))
+    return failed("the target cannot write object files");
   passes.run(module);
   return std::string(bytes);
 }
@@ -73,7 +76,8 @@ struct TemporaryFile {
     if (!path.empty()) sys::fs::remove(path);
   }
   Error create(StringRef suffix) {
-    if (auto code = sys::fs::createTemporaryFile("weft-kernels", suffix, path)) return failed("cannot make a temporary file: " + code.message());
+    if (auto code = sys::fs::createTemporaryFile("weft-kernels", suffix, path))
+      return failed("cannot make a temporary file: " + code.message());
     return Error::success();
   }
 };
@@ -94,21 +98,38 @@ static Expected<std::string> link(StringRef object) {
     if (code || stream.has_error()) return failed("cannot write " + input.path + ": is the disk full?");
   }
   // -z defs: an undefined symbol is an error. -soname keeps the temporary name out of the bytes.
-  StringRef arguments[] = {*linker, "-shared", "-nostdlib", "-z", "defs", "-z", "noexecstack", "-O1", "--hash-style=gnu", "--build-id=none", "--gc-sections",
-                           "-soname", "weft-kernels.so", "--threads=1", "-o", output.path, input.path};
+  StringRef arguments[] = {*linker,
+                           "-shared",
+                           "-nostdlib",
+                           "-z",
+                           "defs",
+                           "-z",
+                           "noexecstack",
+                           "-O1",
+                           "--hash-style=gnu",
+                           "--build-id=none",
+                           "--gc-sections",
+                           "-soname",
+                           "weft-kernels.so",
+                           "--threads=1",
+                           "-o",
+                           output.path,
+                           input.path};
   std::optional<StringRef> redirects[] = {std::nullopt, std::nullopt, StringRef(messages.path)};
   std::string error;
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects, 0, 0, &error);
   if (status != 0) {
     auto said = MemoryBuffer::getFile(messages.path);
-    return failed("ld.lld failed: " + (said && !(*said)->getBuffer().empty() ? (*said)->getBuffer().trim().str() : error));
+    return failed("ld.lld failed: " +
+                  (said && !(*said)->getBuffer().empty() ? (*said)->getBuffer().trim().str() : error));
   }
   auto linked = MemoryBuffer::getFile(output.path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!linked) return failed("cannot read what ld.lld wrote: " + linked.getError().message());
   return (*linked)->getBuffer().str();
 }
 
-Expected<std::string> compileToSharedObject(Module &module, const CpuLevel &level, const CompileOptions &options) {
+Expected<std::string> compileToSharedObject(Module &module, const CpuLevel &level,
+                                            const CompileOptions &options) {
   auto target = makeTarget(level);
   if (!target) return target.takeError();
   module.setTargetTriple((*target)->getTargetTriple().str());

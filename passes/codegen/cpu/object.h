@@ -7,7 +7,9 @@
 
 namespace weft::cpu {
 
-// Optimises lightly, generates code for `level`, and links it with ld.lld. An undefined symbol (a call to libm that slipped in) is an error.
-llvm::Expected<std::string> compileToSharedObject(llvm::Module &module, const CpuLevel &level, const CompileOptions &options);
+// Optimises lightly, generates code for `level`, and links it with ld.lld. An undefined symbol (a call to
+// libm that slipped in) is an error.
+llvm::Expected<std::string> compileToSharedObject(llvm::Module &module, const CpuLevel &level,
+                                                  const CompileOptions &options);
 
 } // namespace weft::cpu

@@ -15,7 +15,8 @@ static LogicalResult checkArith(Operation *op) {
       return op->emitOpError("has fast-math flags: with them the bits would depend on the level");
   if (isa<arith::RemFOp>(op)) return op->emitOpError("has no CPU code: it would need libm's fmod");
   if (isa<arith::FPToUIOp, arith::UIToFPOp>(op)) {
-    unsigned width = (isa<arith::FPToUIOp>(op) ? op->getResult(0) : op->getOperand(0)).getType().getIntOrFloatBitWidth();
+    unsigned width =
+        (isa<arith::FPToUIOp>(op) ? op->getResult(0) : op->getOperand(0)).getType().getIntOrFloatBitWidth();
     if (isa<arith::FPToUIOp>(op) || width == 64)
       return op->emitOpError("of 64 bits or to unsigned differs between CPU levels: use signed integers");
   }
@@ -51,7 +52,8 @@ LogicalResult emitRegionOp(Builder &b, Operation *op, IRMapping &map) {
   }
   SmallVector<Type> types;
   for (Type type : op->getResultTypes()) types.push_back(anyVector ? Type(laneType(type)) : type);
-  OperationState state(op->getLoc(), op->getName(), operands, types, op->getDiscardableAttrDictionary().getValue());
+  OperationState state(op->getLoc(), op->getName(), operands, types,
+                       op->getDiscardableAttrDictionary().getValue());
   state.propertiesAttr = op->getPropertiesAsAttribute();
   Operation *emitted = b.create(state);
   map.map(op->getResults(), emitted->getResults());

@@ -1,4 +1,5 @@
-// exp, log, tanh, pow. Coefficients: Chebyshev fits of the functions named beside them, rounded to the type they are used in.
+// exp, log, tanh, pow. Coefficients: Chebyshev fits of the functions named beside them, rounded to the type
+// they are used in.
 #include "passes/codegen/cpu/vector_math.h"
 
 #include "passes/codegen/cpu/vector_math_ops.h"
@@ -7,7 +8,8 @@ using namespace mlir;
 namespace weft::cpu {
 
 constexpr double kLn2High = 0.693147182, kLn2Low = -1.90465421e-09, kLog2E = 1.44269502;
-constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity(),
+                 kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2.
 Value emitExp(Builder &b, Value x) {
@@ -28,8 +30,8 @@ Value emitLog(Builder &b, Value x) {
   auto [mantissa, exponent] = m.split(x);
   Value e = m.toF32FromInt(exponent), f = m.sub(mantissa, m.num(x, 1));
   // (log(1 + f) - f + f² / 2) / f³
-  Value p = m.polynomial(f, {0.333333313, -0.24999997, 0.200007156, -0.166678026, 0.142490581, -0.124256872, 0.116854198, -0.114797339,
-                             0.0697161183});
+  Value p = m.polynomial(f, {0.333333313, -0.24999997, 0.200007156, -0.166678026, 0.142490581, -0.124256872,
+                             0.116854198, -0.114797339, 0.0697161183});
   Value square = m.mul(f, f);
   Value tail = m.fma(m.mul(p, f), square, m.mul(e, m.num(e, kLn2Low)));
   tail = m.fma(square, m.num(f, -0.5), tail);
@@ -45,7 +47,8 @@ Value emitTanh(Builder &b, Value x) {
   MathOps m{b};
   Value magnitude = m.abs(x), z = m.mul(x, x);
   // (tanh(√z) / √z - 1) / z
-  Value p = m.polynomial(z, {-0.333333343, 0.133333027, -0.0539592281, 0.0217686668, -0.00834311917, 0.00229180953});
+  Value p = m.polynomial(
+      z, {-0.333333343, 0.133333027, -0.0539592281, 0.0217686668, -0.00834311917, 0.00229180953});
   Value small = m.fma(m.mul(p, z), x, x);
   Value e = emitExp(b, m.add(magnitude, magnitude));
   Value large = m.sub(m.num(x, 1), m.div(m.num(x, 2), m.add(e, m.num(x, 1))));
@@ -58,8 +61,8 @@ static Value logF64(MathOps &m, Value x) {
   Value w = m.toF64(mantissa);
   Value s = m.div(m.sub(w, m.num(w, 1)), m.add(w, m.num(w, 1))), z = m.mul(s, s);
   // (atanh(√z) / √z - 1) / z
-  Value p = m.polynomial(z, {0.33333333333331033, 0.2000000000561559, 0.14285712065245487, 0.11111431566218855, 0.090700782750814141,
-                             0.083111899427808195});
+  Value p = m.polynomial(z, {0.33333333333331033, 0.2000000000561559, 0.14285712065245487,
+                             0.11111431566218855, 0.090700782750814141, 0.083111899427808195});
   Value twice = m.add(s, s);
   Value log = m.fma(m.mul(p, z), twice, twice);
   return m.fma(m.toF64FromInt(exponent), m.num(w, 0.693147180559945286), log);
@@ -72,8 +75,9 @@ static Value expF64(MathOps &m, Value t) {
   Value n = m.sub(m.fma(t, m.num(t, 1.4426950408889634), magic), magic);
   Value r = m.fma(n, m.num(t, -0.693147180559945286), t);
   // (e^r - 1 - r) / r²
-  Value q = m.polynomial(r, {0.49999999999954747, 0.16666666666662555, 0.041666666786985558, 0.0083333333442683951, 0.0013888838910996056,
-                             0.00019841224418291943, 2.4868002978056962e-05, 2.7617685465165067e-06});
+  Value q = m.polynomial(r, {0.49999999999954747, 0.16666666666662555, 0.041666666786985558,
+                             0.0083333333442683951, 0.0013888838910996056, 0.00019841224418291943,
+                             2.4868002978056962e-05, 2.7617685465165067e-06});
   Value p = m.add(m.fma(q, m.mul(r, r), r), m.num(r, 1));
   // n is a small integer or NaN: exact in f32, where the nearest integer is itself.
   Value small = m.toF32(n);
@@ -95,7 +99,8 @@ Value emitPow(Builder &b, Value x, Value y) {
   Value half = m.mul(y, m.num(y, 0.5));
   Value whole = m.compare(Predicate::OEQ, b.create<math::FloorOp>(y), y);
   Value odd = b.create<arith::AndIOp>(whole, m.compare(Predicate::UNE, half, b.create<math::FloorOp>(half)));
-  // An odd power keeps the base's sign bit, -0 and -inf included; a negative finite base to a power not whole is NaN.
+  // An odd power keeps the base's sign bit, -0 and -inf included; a negative finite base to a power not whole
+  // is NaN.
   result = m.select(odd, b.create<math::CopySignOp>(result, x), result);
   Value undefined = b.create<arith::AndIOp>(b.create<arith::AndIOp>(m.less(x, 0), m.greater(x, -kInfinity)),
                                             m.compare(Predicate::UNE, b.create<math::FloorOp>(y), y));
@@ -107,8 +112,8 @@ Value emitPow(Builder &b, Value x, Value y) {
 
 FailureOr<Value> expandMath(Builder &b, Operation *op, ValueRange operands) {
   // Instructions, or short sequences LLVM has without a call.
-  if (isa<math::SqrtOp, math::AbsFOp, math::AbsIOp, math::FmaOp, math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp,
-          math::CopySignOp, math::CountLeadingZerosOp, math::CtPopOp>(op))
+  if (isa<math::SqrtOp, math::AbsFOp, math::AbsIOp, math::FmaOp, math::FloorOp, math::CeilOp, math::TruncOp,
+          math::RoundEvenOp, math::CopySignOp, math::CountLeadingZerosOp, math::CtPopOp>(op))
     return Value();
   MathOps m{b};
   if (isa<math::RsqrtOp>(op)) return m.div(m.num(operands[0], 1), b.create<math::SqrtOp>(operands[0]));

@@ -1,4 +1,5 @@
-// Arithmetic on scalars and vectors alike, written as formulas: what vector_math*.cpp are made of. Internal to them.
+// Arithmetic on scalars and vectors alike, written as formulas: what vector_math*.cpp are made of. Internal
+// to them.
 #pragma once
 #include "passes/codegen/cpu/lanes.h"
 
@@ -27,7 +28,9 @@ struct MathOps {
   Value fma(Value x, Value y, Value z) { return b.create<mlir::math::FmaOp>(x, y, z); }
   Value abs(Value x) { return b.create<mlir::math::AbsFOp>(x); }
   Value select(Value c, Value x, Value y) { return b.create<mlir::arith::SelectOp>(c, x, y); }
-  Value compare(mlir::arith::CmpFPredicate p, Value x, Value y) { return b.create<mlir::arith::CmpFOp>(p, x, y); }
+  Value compare(mlir::arith::CmpFPredicate p, Value x, Value y) {
+    return b.create<mlir::arith::CmpFOp>(p, x, y);
+  }
   Value less(Value x, double y) { return compare(mlir::arith::CmpFPredicate::OLT, x, num(x, y)); }
   Value greater(Value x, double y) { return compare(mlir::arith::CmpFPredicate::OGT, x, num(x, y)); }
   Value equal(Value x, double y) { return compare(mlir::arith::CmpFPredicate::OEQ, x, num(x, y)); }
@@ -42,7 +45,7 @@ struct MathOps {
   Value xorI(Value x, Value y) { return b.create<mlir::arith::XOrIOp>(x, y); }
   Value shl(Value x, int64_t n) { return b.create<mlir::arith::ShLIOp>(x, integer(x, n)); }
   Value sar(Value x, int64_t n) { return b.create<mlir::arith::ShRSIOp>(x, integer(x, n)); }
-  Value bits(Value x) { return b.create<mlir::arith::BitcastOp>(with(x, b.getI32Type()), x); }  // f32 as i32
+  Value bits(Value x) { return b.create<mlir::arith::BitcastOp>(with(x, b.getI32Type()), x); } // f32 as i32
   Value fromBits(Value i) { return b.create<mlir::arith::BitcastOp>(with(i, b.getF32Type()), i); } // and back
   Value toF32FromInt(Value i) { return b.create<mlir::arith::SIToFPOp>(with(i, b.getF32Type()), i); }
   Value toF64FromInt(Value i) { return b.create<mlir::arith::SIToFPOp>(with(i, b.getF64Type()), i); }
@@ -62,8 +65,8 @@ struct MathOps {
     Value half = sar(n, 1);
     return mul(mul(p, powerOfTwo(half)), powerOfTwo(subI(n, half)));
   }
-  // The nearest integer of x f32, |x| < 2^22, ties to even, without a conversion that NaN would make undefined: as f32 and as i32.
-  // (NaN: f32 NaN, any integer.)
+  // The nearest integer of x f32, |x| < 2^22, ties to even, without a conversion that NaN would make
+  // undefined: as f32 and as i32. (NaN: f32 NaN, any integer.)
   std::pair<Value, Value> nearest(Value x, Value factor) {
     Value magic = num(x, 12582912.0); // 1.5 * 2^23: integers lie in the low bits of the sum
     Value sum = fma(x, factor, magic);

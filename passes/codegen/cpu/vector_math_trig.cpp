@@ -6,8 +6,8 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// x = n π/2 + r, |r| <= π/4, with π/2 in three f32 parts (Cody and Waite). n has 16 bits up to |x| = 1e5, and fma rounds once.
-// `quadrant` is added to n: sin(x + quadrant π/2).
+// x = n π/2 + r, |r| <= π/4, with π/2 in three f32 parts (Cody and Waite). n has 16 bits up to |x| = 1e5, and
+// fma rounds once. `quadrant` is added to n: sin(x + quadrant π/2).
 static Value sinOfQuadrant(Builder &b, Value x, int64_t quadrant) {
   MathOps m{b};
   auto [n, integer] = m.nearest(x, m.num(x, 0.636619747));
@@ -25,7 +25,8 @@ static Value sinOfQuadrant(Builder &b, Value x, int64_t quadrant) {
   Value lost = m.sub(m.sub(m.num(z, 1), head), half);
   Value cosine = m.add(head, m.fma(c, m.mul(z, z), lost));
   if (quadrant) integer = m.addI(integer, m.integer(integer, quadrant));
-  Value swap = b.create<arith::CmpIOp>(arith::CmpIPredicate::ne, m.andI(integer, m.integer(integer, 1)), m.integer(integer, 0));
+  Value swap = b.create<arith::CmpIOp>(arith::CmpIPredicate::ne, m.andI(integer, m.integer(integer, 1)),
+                                       m.integer(integer, 0));
   Value value = m.select(swap, cosine, sine);
   Value sign = m.shl(m.andI(integer, m.integer(integer, 2)), 30);
   return m.fromBits(m.xorI(m.bits(value), sign));

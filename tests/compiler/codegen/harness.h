@@ -1,5 +1,5 @@
-// Runs compiled kernels on buffers, at every CPU level this machine has and cut into 1, 2 and 3 ranges, and holds their bits against each other.
-// Compiles add up: a suite compiles all its kernels at once.
+// Runs compiled kernels on buffers, at every CPU level this machine has and cut into 1, 2 and 3 ranges, and
+// holds their bits against each other. Compiles add up: a suite compiles all its kernels at once.
 #pragma once
 #include "dialects/kernel/kernel.h"
 #include "dialects/program/program.h"
@@ -37,26 +37,34 @@ public:
   KernelSuite();
   ~KernelSuite();
 
-  // `body` is what stands in a program.kernel: `^bb0(%x: tensor<…>, …): … = kernel.loops …`, with static sizes; block arguments are the inputs (matmul: lhs, rhs, extras; and init, last).
-  // The kernel is outlined: sizes and strides other than 0 and 1 become arguments, as the pipeline does it. A text that does not parse fails the test.
+  // `body` is what stands in a program.kernel: `^bb0(%x: tensor<…>, …): … = kernel.loops …`, with static
+  // sizes; block arguments are the inputs (matmul: lhs, rhs, extras; and init, last). The kernel is outlined:
+  // sizes and strides other than 0 and 1 become arguments, as the pipeline does it. A text that does not
+  // parse fails the test.
   void add(const std::string &name, const std::string &body);
 
   // Compiles what was added, for every level; fails the test on an error.
   void compile();
+  // Expects that compiling what was added for the AVX2 level fails; the diagnostics' text.
+  std::string compileError();
   double compileSeconds() const { return seconds; } // of the last compile(), all levels together
 
-  // One buffer for each input, then one for each result (its content is where it starts: the init, if there is one).
-  // Runs at all levels, in 1, 2 and 3 ranges, with guards around every buffer, and expects the same bytes from all. The results' buffers.
-  // `alias` gives, for a result, the input it lies over (in place).
-  std::vector<Bytes> run(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results,
-                         const std::map<int, int> &alias = {});
-  // The same through the reference interpreter (dialects/kernel/interpret.h), in f64 and independent of the code that is tested. Each result's elements.
-  std::vector<std::vector<double>> interpret(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results);
-  // run(), and each result within `tolerance` of the interpreter's: |got - want| <= tolerance * (|want| + scale); NaN and infinities equal. Integers and i1: equal.
-  std::vector<Bytes> check(const std::string &name, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results, double tolerance = 1e-6,
-                           double scale = 1);
+  // One buffer for each input, then one for each result (its content is where it starts: the init, if there
+  // is one). Runs at all levels, in 1, 2 and 3 ranges, with guards around every buffer, and expects the same
+  // bytes from all. The results' buffers. `alias` gives, for a result, the input it lies over (in place).
+  std::vector<Bytes> run(const std::string &name, const std::vector<Bytes> &inputs,
+                         const std::vector<Bytes> &results, const std::map<int, int> &alias = {});
+  // The same through the reference interpreter (dialects/kernel/interpret.h), in f64 and independent of the
+  // code that is tested. Each result's elements.
+  std::vector<std::vector<double>> interpret(const std::string &name, const std::vector<Bytes> &inputs,
+                                             const std::vector<Bytes> &results);
+  // run(), and each result within `tolerance` of the interpreter's: |got - want| <= tolerance * (|want| +
+  // scale); NaN and infinities equal. Integers and i1: equal.
+  std::vector<Bytes> check(const std::string &name, const std::vector<Bytes> &inputs,
+                           const std::vector<Bytes> &results, double tolerance = 1e-6, double scale = 1);
   // Seconds of one run at `level` as a single range; results are thrown away.
-  double time(const std::string &name, const std::string &level, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results);
+  double time(const std::string &name, const std::string &level, const std::vector<Bytes> &inputs,
+              const std::vector<Bytes> &results);
 
   mlir::MLIRContext &context() { return *owned; }
   // The op as written, with static sizes.
@@ -89,7 +97,7 @@ struct Loops {
   int64_t reduceDims = 0, blockColumns = 64;
   std::string text() const; // for KernelSuite::add
 };
-std::vector<int64_t> rowMajor(const std::vector<int64_t> &shape); // strides
+std::vector<int64_t> rowMajor(const std::vector<int64_t> &shape);                      // strides
 std::string tensorType(const std::vector<int64_t> &shape, const std::string &element); // "33x100xf32"
 
 } // namespace weft::cpu_test

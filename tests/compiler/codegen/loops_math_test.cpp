@@ -1,4 +1,5 @@
-// exp, log, … against libm in double: the errors that vector_math.h states, special values, and equal bits in scalar and vector code.
+// exp, log, … against libm in double: the errors that vector_math.h states, special values, and equal bits in
+// scalar and vector code.
 #include "tests/compiler/codegen/harness.h"
 
 #include <bit>
@@ -32,7 +33,9 @@ double errorInUlp(float got, double want) {
   if (std::isinf(rounded) || std::isinf(got)) {
     // Overflow: the largest finite number and infinity are one ulp apart.
     if (got == rounded) return 0;
-    return std::abs(got) >= 3.4028234e38f && std::abs(rounded) >= 3.4028234e38f && (got > 0) == (rounded > 0) ? 1 : INFINITY;
+    return std::abs(got) >= 3.4028234e38f && std::abs(rounded) >= 3.4028234e38f && (got > 0) == (rounded > 0)
+               ? 1
+               : INFINITY;
   }
   int exponent;
   std::frexp(want, &exponent);
@@ -58,7 +61,8 @@ Loops unary(const std::string &op, int64_t n, bool scalars) {
           .blockColumns = 1024};
 }
 
-std::vector<float> apply(KernelSuite &suite, const std::string &name, const std::vector<std::vector<float>> &x) {
+std::vector<float> apply(KernelSuite &suite, const std::string &name,
+                         const std::vector<std::vector<float>> &x) {
   std::vector<Bytes> inputs;
   for (auto &v : x) inputs.push_back(bytesOf(v));
   return valuesOf<float>(suite.run(name, inputs, {Bytes(x[0].size() * 4)}).at(0));
@@ -68,7 +72,8 @@ TEST(VectorMath, StaysWithinItsStatedErrors) {
   KernelSuite suite;
   std::map<std::string, std::vector<float>> inputs;
   for (const Function &f : kFunctions) {
-    // A prime step reaches every exponent at many mantissas: about 200,000 numbers. WEFT_MATH_STEP=1 sweeps them all.
+    // A prime step reaches every exponent at many mantissas: about 200,000 numbers. WEFT_MATH_STEP=1 sweeps
+    // them all.
     const char *step = std::getenv("WEFT_MATH_STEP");
     inputs[f.op] = patterns(f.low, f.high, step ? std::atoi(step) : 20011);
     suite.add(f.op, unary(f.op, int64_t(inputs[f.op].size()), false).text());
@@ -93,9 +98,12 @@ TEST(VectorMath, PowStaysWithinItsStatedError) {
   KernelSuite suite;
   std::vector<float> x, y;
   for (float base : patterns(1e-30f, 1e30f, 1000003))
-    for (float power : {-3.5f, -1.0f, -0.03125f, 0.25f, 0.5f, 2.0f, 3.0f, 17.0f}) x.push_back(base), y.push_back(power);
-  for (int i = 0; i < 20000; ++i) x.push_back(0.9f + i * 1e-5f), y.push_back(float(i % 997) + 0.5f); // bias corrections
-  std::vector<float> special = {0.0f, -0.0f, 1, -1, 2, -2, -2.5f, 0.5f, INFINITY, -INFINITY, NAN, 3, -3, 1e-45f};
+    for (float power : {-3.5f, -1.0f, -0.03125f, 0.25f, 0.5f, 2.0f, 3.0f, 17.0f})
+      x.push_back(base), y.push_back(power);
+  for (int i = 0; i < 20000; ++i)
+    x.push_back(0.9f + i * 1e-5f), y.push_back(float(i % 997) + 0.5f); // bias corrections
+  std::vector<float> special = {0.0f, -0.0f,    1,         -1,  2, -2, -2.5f,
+                                0.5f, INFINITY, -INFINITY, NAN, 3, -3, 1e-45f};
   for (float a : special)
     for (float b : special) x.push_back(a), y.push_back(b);
   int64_t n = int64_t(x.size());
@@ -111,15 +119,17 @@ TEST(VectorMath, PowStaysWithinItsStatedError) {
   for (int64_t i = 0; i < n; ++i) {
     double want = std::pow(double(x[i]), double(y[i])), error = errorInUlp(z[i], want);
     ASSERT_LE(error, 1.0) << "pow(" << x[i] << ", " << y[i] << ") = " << z[i] << " when libm has " << want;
-    if (want == 0 || x[i] == 0) ASSERT_EQ(std::signbit(z[i]), std::signbit(want)) << "pow(" << x[i] << ", " << y[i] << ")";
+    if (want == 0 || x[i] == 0)
+      ASSERT_EQ(std::signbit(z[i]), std::signbit(want)) << "pow(" << x[i] << ", " << y[i] << ")";
     worst = std::max(worst, error);
   }
   printf("pow    %.3f ulp of %zu\n", worst, x.size());
 }
 
 TEST(VectorMath, SpecialValuesAndScalarsAgreeWithVectors) {
-  std::vector<float> x = {0.0f, -0.0f, 1, -1, INFINITY, -INFINITY, NAN, 1e-45f, 1.1e-38f, -1e-45f, 88.72284f, 88.8f, -87.4f, -103.9f, -104.1f, 3.4e38f, -3.4e38f,
-                          0.625f, 0.62499994f, 1e-20f, 100000, 7e6f, 1e30f};
+  std::vector<float> x = {0.0f,     -0.0f,   1,           -1,     INFINITY, -INFINITY, NAN,     1e-45f,
+                          1.1e-38f, -1e-45f, 88.72284f,   88.8f,  -87.4f,   -103.9f,   -104.1f, 3.4e38f,
+                          -3.4e38f, 0.625f,  0.62499994f, 1e-20f, 100000,   7e6f,      1e30f};
   for (float v : randomFloats(200, 1, -50, 50)) x.push_back(v);
   int64_t n = int64_t(x.size());
   KernelSuite suite;
@@ -134,13 +144,15 @@ TEST(VectorMath, SpecialValuesAndScalarsAgreeWithVectors) {
       if (std::isnan(vectors[i]))
         EXPECT_TRUE(std::isnan(scalars[i])) << f.op << "(" << x[i] << ")";
       else
-        EXPECT_EQ(std::bit_cast<uint32_t>(vectors[i]), std::bit_cast<uint32_t>(scalars[i])) << f.op << "(" << x[i] << ")";
+        EXPECT_EQ(std::bit_cast<uint32_t>(vectors[i]), std::bit_cast<uint32_t>(scalars[i]))
+            << f.op << "(" << x[i] << ")";
       std::string op = f.op;
       bool periodic = op == "sin" || op == "cos";
       if (periodic && std::isfinite(x[i]) && std::abs(x[i]) > 1e5f)
         EXPECT_LE(std::abs(vectors[i]), 1.0f) << op << "(" << x[i] << ") leaves [-1, 1]";
       else
-        EXPECT_LE(errorInUlp(vectors[i], f.reference(x[i])), f.ulp) << op << "(" << x[i] << ") = " << vectors[i];
+        EXPECT_LE(errorInUlp(vectors[i], f.reference(x[i])), f.ulp)
+            << op << "(" << x[i] << ") = " << vectors[i];
       if (op == "tanh" && x[i] == 0) EXPECT_EQ(std::signbit(vectors[i]), std::signbit(x[i]));
     }
   }

@@ -9,7 +9,9 @@ namespace {
 
 constexpr int64_t kSizes[] = {1, 7, 16, 17, 33, 100};
 
-Access rows(std::vector<int64_t> shape, const std::string &element = "f32") { return {tensorType(shape, element), rowMajor(shape)}; }
+Access rows(std::vector<int64_t> shape, const std::string &element = "f32") {
+  return {tensorType(shape, element), rowMajor(shape)};
+}
 Access perColumn(int64_t n) { return {tensorType({n}, "f32"), {0, 1}}; }
 Access perRow(int64_t m, const std::string &element = "f32") { return {tensorType({m}, element), {1, 0}}; }
 
@@ -22,7 +24,8 @@ Loops residualNorm(int64_t m, int64_t n) {
     %s = arith.addf %0, %1 : f32
     %sq = arith.mulf %s, %s : f32
     %sum = kernel.reduce sum %sq : f32
-    %inv = arith.constant )" + std::to_string(1.0 / double(n)) + R"( : f32
+    %inv = arith.constant )" +
+                    std::to_string(1.0 / double(n)) + R"( : f32
     %eps = arith.constant 1.0e-5 : f32
     %mean = arith.mulf %sum, %inv : f32
     %shifted = arith.addf %mean, %eps : f32
@@ -34,10 +37,7 @@ Loops residualNorm(int64_t m, int64_t n) {
 
 // Softmax with its log-sum-exp a row: two passes, then a store pass; a value a row beside values a column.
 Loops softmax(int64_t m, int64_t n) {
-  return {.domain = {m, n},
-          .inputs = {rows({m, n})},
-          .outputs = {rows({m, n}), perRow(m)},
-          .region = R"(
+  return {.domain = {m, n}, .inputs = {rows({m, n})}, .outputs = {rows({m, n}), perRow(m)}, .region = R"(
     %max = kernel.reduce max %0 : f32
     %d = arith.subf %0, %max : f32
     %e = math.exp %d : f32
@@ -62,7 +62,8 @@ TEST(LoopsRows, ElementwiseIsExactAtOddSizesAndColumnBlocks) {
   suite.compile();
   for (int64_t n : kSizes) {
     auto x = randomFloats(3 * n, 1), y = randomFloats(n, 2);
-    auto out = valuesOf<float>(suite.run(named("add", n), {bytesOf(x), bytesOf(y)}, {Bytes(3 * n * 4)}).at(0));
+    auto out =
+        valuesOf<float>(suite.run(named("add", n), {bytesOf(x), bytesOf(y)}, {Bytes(3 * n * 4)}).at(0));
     for (int64_t i = 0; i < 3 * n; ++i) ASSERT_EQ(out[i], x[i] + y[i % n]) << n << " at " << i;
   }
 }
@@ -73,7 +74,8 @@ TEST(LoopsRows, ReductionsFollowTheirLanesExactly) {
     suite.add(named("sum", n), Loops{.domain = {5, n},
                                      .inputs = {rows({5, n})},
                                      .outputs = {perRow(5), perRow(5)},
-                                     .region = "%s = kernel.reduce sum %0 : f32\n%m = kernel.reduce max %0 : f32\nkernel.yield %s, %m : f32, f32"}
+                                     .region = "%s = kernel.reduce sum %0 : f32\n%m = kernel.reduce max %0 : "
+                                               "f32\nkernel.yield %s, %m : f32, f32"}
                                    .text());
   suite.compile();
   for (int64_t n : kSizes) {
@@ -121,9 +123,11 @@ TEST(LoopsRows, AResultMayLieOverAnInput) {
   for (int64_t n : kSizes) suite.add(named("norm", n), residualNorm(3, n).text());
   suite.compile();
   for (int64_t n : kSizes) {
-    std::vector<Bytes> inputs = {bytesOf(randomFloats(3 * n, 1)), bytesOf(randomFloats(3 * n, 2)), bytesOf(randomFloats(n, 3))};
+    std::vector<Bytes> inputs = {bytesOf(randomFloats(3 * n, 1)), bytesOf(randomFloats(3 * n, 2)),
+                                 bytesOf(randomFloats(n, 3))};
     std::vector<Bytes> empty = {Bytes(12 * n), Bytes(12 * n)};
-    EXPECT_EQ(suite.run(named("norm", n), inputs, empty, {{0, 0}, {1, 1}}), suite.run(named("norm", n), inputs, empty));
+    EXPECT_EQ(suite.run(named("norm", n), inputs, empty, {{0, 0}, {1, 1}}),
+              suite.run(named("norm", n), inputs, empty));
   }
 }
 
@@ -131,12 +135,15 @@ TEST(LoopsRows, GathersRowsAndClampsTheIndex) {
   int64_t tokens = 9, dim = 33, vocab = 5;
   Access table{tensorType({vocab, dim}, "f32"), {0, 1}, 0, 0, dim, vocab};
   KernelSuite suite;
-  suite.add("embed", Loops{.domain = {tokens, dim},
-                           .inputs = {perRow(tokens, "i32"), table},
-                           .outputs = {rows({tokens, dim})},
-                           .region = "%s = arith.sitofp %0 : i32 to f32\n%y = arith.addf %1, %s : f32\nkernel.yield %y : f32",
-                           .blockColumns = 16}
-                         .text());
+  suite.add(
+      "embed",
+      Loops{.domain = {tokens, dim},
+            .inputs = {perRow(tokens, "i32"), table},
+            .outputs = {rows({tokens, dim})},
+            .region =
+                "%s = arith.sitofp %0 : i32 to f32\n%y = arith.addf %1, %s : f32\nkernel.yield %y : f32",
+            .blockColumns = 16}
+          .text());
   // A store through an index: rows of a cache, over an init.
   suite.add("cache", Loops{.domain = {2, dim},
                            .inputs = {perRow(2, "i64"), rows({2, dim})},
@@ -155,15 +162,29 @@ TEST(LoopsRows, GathersRowsAndClampsTheIndex) {
 TEST(LoopsRows, StridedOperandsOffsetsAndConcatenation) {
   int64_t m = 19, n = 21;
   KernelSuite suite;
-  suite.add("transpose", Loops{.domain = {m, n}, .inputs = {{tensorType({n, m}, "f32"), {1, m}}}, .outputs = {rows({m, n})}, .region = "kernel.yield %0 : f32"}.text());
-  suite.add("transposed_store", Loops{.domain = {m, n}, .inputs = {rows({m, n})}, .outputs = {{tensorType({n, m}, "f32"), {1, m}}}, .region = "kernel.yield %0 : f32"}.text());
+  suite.add("transpose", Loops{.domain = {m, n},
+                               .inputs = {{tensorType({n, m}, "f32"), {1, m}}},
+                               .outputs = {rows({m, n})},
+                               .region = "kernel.yield %0 : f32"}
+                             .text());
+  suite.add("transposed_store", Loops{.domain = {m, n},
+                                      .inputs = {rows({m, n})},
+                                      .outputs = {{tensorType({n, m}, "f32"), {1, m}}},
+                                      .region = "kernel.yield %0 : f32"}
+                                    .text());
   // Halves of each row swapped through offsets, three dimensions.
   suite.add("halves", Loops{.domain = {3, 5, 8},
-                            .inputs = {{tensorType({3, 5, 16}, "f32"), {80, 16, 1}}, {tensorType({3, 5, 16}, "f32"), {80, 16, 1}, 8}},
+                            .inputs = {{tensorType({3, 5, 16}, "f32"), {80, 16, 1}},
+                                       {tensorType({3, 5, 16}, "f32"), {80, 16, 1}, 8}},
                             .outputs = {{tensorType({3, 5, 8}, "f32"), {40, 8, 1}}},
                             .region = "%y = arith.subf %1, %0 : f32\nkernel.yield %y : f32"}
                           .text());
-  suite.add("every_other", Loops{.domain = {40}, .inputs = {{"80xf32", {2}, 1}}, .outputs = {{"40xf32", {1}}}, .region = "kernel.yield %0 : f32", .blockColumns = 16}.text());
+  suite.add("every_other", Loops{.domain = {40},
+                                 .inputs = {{"80xf32", {2}, 1}},
+                                 .outputs = {{"40xf32", {1}}},
+                                 .region = "kernel.yield %0 : f32",
+                                 .blockColumns = 16}
+                               .text());
   // Two yields fill one result.
   suite.add("concatenate", R"(^bb0(%a: tensor<4x9xf32>, %b: tensor<4x9xf32>):
   %r = kernel.loops domain [4, 9] ins(%a, %b) inits() {input_access = [#kernel.access<offset = 0, strides = 9, 1>, #kernel.access<offset = 0, strides = 9, 1>],
@@ -174,7 +195,8 @@ TEST(LoopsRows, StridedOperandsOffsetsAndConcatenation) {
     kernel.yield %0, %1 : f32, f32
   })");
   suite.compile();
-  Bytes x = bytesOf(randomFloats(m * n, 1)), y = bytesOf(randomFloats(240, 2)), z = bytesOf(randomFloats(36, 3)), w = bytesOf(randomFloats(36, 4));
+  Bytes x = bytesOf(randomFloats(m * n, 1)), y = bytesOf(randomFloats(240, 2)),
+        z = bytesOf(randomFloats(36, 3)), w = bytesOf(randomFloats(36, 4));
   suite.check("transpose", {x}, {Bytes(m * n * 4)}, 0);
   suite.check("transposed_store", {x}, {Bytes(m * n * 4)}, 0);
   suite.check("halves", {y, y}, {Bytes(480)});
@@ -211,10 +233,11 @@ TEST(LoopsRows, IntegersBooleansDoublesAndIndices) {
     %t = arith.truncf %d : f64 to f32
     kernel.yield %d, %s, %t : f64, f64, f32)"}
                           .text());
-  suite.add("integer", Loops{.domain = {m, n},
-                             .inputs = {rows({m, n}, "i32"), rows({m, n}, "i64")},
-                             .outputs = {rows({m, n}, "i64"), rows({m, n}, "i32"), perRow(m, "i64"), rows({m, n})},
-                             .region = R"(
+  suite.add("integer",
+            Loops{.domain = {m, n},
+                  .inputs = {rows({m, n}, "i32"), rows({m, n}, "i64")},
+                  .outputs = {rows({m, n}, "i64"), rows({m, n}, "i32"), perRow(m, "i64"), rows({m, n})},
+                  .region = R"(
     %w = arith.extsi %0 : i32 to i64
     %row = kernel.index 0
     %p = arith.muli %w, %1 : i64
@@ -225,15 +248,17 @@ TEST(LoopsRows, IntegersBooleansDoublesAndIndices) {
     %i = arith.fptosi %f : f32 to i32
     %j = arith.maxsi %i, %o : i32
     kernel.yield %p, %j, %max, %f : i64, i32, i64, f32)"}
-                           .text());
+                .text());
   suite.compile();
   auto logits = randomFloats(m * n, 1);
   std::vector<char> flags(m * n);
   for (size_t i = 0; i < flags.size(); ++i) flags[i] = i % 3 == 0;
-  suite.check("pick", {bytesOf(logits), bytesOf(std::vector<int32_t>{36, 0, 11}), flags}, {Bytes(m * 4), Bytes(m * n)});
+  suite.check("pick", {bytesOf(logits), bytesOf(std::vector<int32_t>{36, 0, 11}), flags},
+              {Bytes(m * 4), Bytes(m * n)});
   std::vector<double> wide(m * n);
   for (size_t i = 0; i < wide.size(); ++i) wide[i] = std::sin(double(i)) * 3;
-  suite.check("double", {bytesOf(wide), bytesOf(logits)}, {Bytes(m * n * 8), Bytes(m * 8), Bytes(m * n * 4)}, 1e-7);
+  suite.check("double", {bytesOf(wide), bytesOf(logits)}, {Bytes(m * n * 8), Bytes(m * 8), Bytes(m * n * 4)},
+              1e-7);
   std::vector<int64_t> longs(m * n);
   for (size_t i = 0; i < longs.size(); ++i) longs[i] = int64_t(i * 7919 % 2000) - 1000;
   suite.check("integer", {bytesOf(randomInts(m * n, 3, -1000, 1000)), bytesOf(longs)},
