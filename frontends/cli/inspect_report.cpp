@@ -62,7 +62,7 @@ std::string SummaryText(const LoadedArtifact &loaded) {
       rows.push_back({Text(option->key()), Text(option->value())});
   std::string out = TableText(rows, {}) + "\n";
   for (size_t s = 0; s < artifact.stages()->size(); ++s) {
-    Rows entries = {{"entry", "arguments", "arena"}};
+    Rows entries = {{"entry", "arena", "arguments"}};
     if (const auto *list = artifact.stages()->Get(s)->entries())
       for (const fb::Entry *entry : *list) {
         std::vector<std::string> arguments;
@@ -71,10 +71,10 @@ std::string SummaryText(const LoadedArtifact &loaded) {
             arguments.push_back(absl::StrCat(a->kind() == fb::ArgumentKind::output ? "→ " : "",
                                              Text(a->name()), " ", DTypeText(a->dtype()), " ",
                                              ShapeText(a->shape()), a->dynamic() ? "*" : ""));
-        entries.push_back(
-            {Text(entry->name()), absl::StrJoin(arguments, ", "), BytesText(entry->arena_bytes())});
+        entries.push_back({Text(entry->name()), BytesText(static_cast<double>(entry->arena_bytes())),
+                           absl::StrJoin(arguments, ", ")});
       }
-    out += Heading(artifact, s) + TableText(entries, {}) + "\n";
+    out += Heading(artifact, s) + TableText(entries, {1}) + "\n";
   }
   return out + "* times the number of micro-batches. --params, --memory, --kernels and --remarks say more.\n";
 }

@@ -10,6 +10,7 @@ namespace weft::testing {
 struct BigramOptions {
   int64_t vocab = 300, micro_batch = 2, seq = 16, context = 32;
   int data_parallel = 1;
+  double init_scale = 0.02;
   std::string dot_unit = "f32-chain";
 };
 
@@ -98,7 +99,7 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
   }
 
   auto variables =
-      List(Variable("bigram.weight", {o.vocab, o.vocab}, 0, fb::InitKind::normal, 0.02),
+      List(Variable("bigram.weight", {o.vocab, o.vocab}, 0, fb::InitKind::normal, o.init_scale),
            Variable("sgd.momentum.bigram.weight", {o.vocab, o.vocab}, w), Variable("zero", {1}, 2 * w));
   variables[0]->file_name = "model.bigram.weight";
   variables[1]->kind = fb::VariableKind::optimizer;

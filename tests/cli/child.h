@@ -1,0 +1,64 @@
+// Runs a program and keeps what it says.
+#pragma once
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include "tests/runtime/data/temp_folder.h"
+
+extern char **environ;
+
+namespace weft {
+
+struct ChildResult {
+  int status = 0; // exit status; 128 + the signal that ended it
+  std::string out, error;
+};
+
+// `weft` with its arguments, started in the background; output goes to files of a folder that must outlive
+// it.
+class Child {
+public:
+  Child(const TempFolder &folder, std::vector<std::string> arguments)
+      : out_(folder / "stdout"), error_(folder / "stderr") {
+    arguments.insert(arguments.begin(), WEFT_PATH);
+    std::vector<char *> argv;
+    for (std::string &argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    posix_spawn_file_actions_addopen(&actions, 2, error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (posix_spawn(&pid_, WEFT_PATH, &actions, nullptr, argv.data(), environ) != 0) pid_ = -1;
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  ~Child() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      Wait();
+    }
+  }
+  Child(const Child &) = delete;
+  void Signal(int signal) { kill(pid_, signal); }
+  std::string Error() const { return Slurp(error_); }
+  ChildResult Wait() {
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), Slurp(out_), Slurp(error_)};
+  }
+
+private:
+  std::string out_, error_;
+  pid_t pid_ = -1;
+};
+
+} // namespace weft
