@@ -1,99 +1,115 @@
 // Writes tokenizer.json as the `tokenizers` package lays it out; bpe_json_reader.cpp reads it.
-#include <utility>
-
-#include "nlohmann/json.hpp"
 #include "runtime/data/bpe.h"
 #include "runtime/data/byte_alphabet.h"
 #include "runtime/data/file_io.h"
 #include "runtime/data/str_cat.h"
+#include "runtime/data/unicode.h"
 
 namespace weft {
+namespace {
 
-using nlohmann::json;
-using nlohmann::ordered_json;
+// A JSON string. Bytes that are not UTF-8, which only a special token made by hand could have, become U+FFFD.
+std::string Quoted(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (size_t at = 0, length = 0; at < text.size(); at += length) {
+    const uint32_t point = DecodeUtf8(text, at, length);
+    if (point == '"' || point == '\\') {
+      out += '\\';
+      out += static_cast<char>(point);
+    } else if (point < 0x20) {
+      out += "\\u00";
+      out += kHex[point >> 4];
+      out += kHex[point & 15];
+    } else {
+      AppendUtf8(point, out);
+    }
+  }
+  return out + "\"";
+}
+
+// The elements of a list or object, separated and indented alike.
+class Lines {
+public:
+  explicit Lines(int indent) : separator_(",\n" + std::string(indent, ' ')) {}
+  void Add(std::string_view line) {
+    text_ += text_.empty() ? std::string_view(separator_).substr(1) : std::string_view(separator_);
+    text_ += line;
+  }
+  std::string Close(char bracket) const {
+    return text_.empty() ? std::string(1, bracket)
+                         : text_ + separator_.substr(1, separator_.size() - 2) + bracket;
+  }
+
+private:
+  std::string separator_, text_;
+};
+
+std::string ByteLevel(bool add_prefix_space, bool use_regex) {
+  return StrCat(R"({"type": "ByteLevel", "add_prefix_space": )", add_prefix_space ? "true" : "false",
+                R"(, "trim_offsets": true, "use_regex": )", use_regex ? "true" : "false", "}");
+}
+
+std::string PreTokenizer(Split split) {
+  if (split == Split::kGpt2) return ByteLevel(false, true);
+  return StrCat(
+      "{\"type\": \"Sequence\", \"pretokenizers\": [\n   {\"type\": \"Split\", \"pattern\": {\"Regex\": ",
+      Quoted(SplitRegex(split)), "}, \"behavior\": \"Isolated\", \"invert\": false},\n   ",
+      ByteLevel(false, false), "\n  ]}");
+}
+
+// The template that puts the prefix and suffix around a text, or null where there are none.
+std::string PostProcessor(const Tokenizer &t) {
+  if (t.prefix().empty() && t.suffix().empty()) return "null";
+  const auto sequence = [](char id, int type) {
+    return StrCat("{\"Sequence\": {\"id\": \"", std::string(1, id), "\", \"type_id\": ", type, "}}");
+  };
+  Lines single(3), used(3);
+  const auto add = [&](int32_t id) {
+    const std::string name = Quoted(t.TokenBytes(id));
+    single.Add(StrCat("{\"SpecialToken\": {\"id\": ", name, ", \"type_id\": 0}}"));
+    used.Add(StrCat(name, ": {\"id\": ", name, ", \"ids\": [", id, "], \"tokens\": [", name, "]}"));
+  };
+  for (int32_t id : t.prefix()) add(id);
+  single.Add(sequence('A', 0));
+  for (int32_t id : t.suffix()) add(id);
+  return StrCat("{\"type\": \"TemplateProcessing\", \"single\": [", single.Close(']'), ", \"pair\": [",
+                sequence('A', 0), ", ", sequence('B', 1), "], \"special_tokens\": {", used.Close('}'), "}");
+}
+
+} // namespace
 
 std::string Tokenizer::ToJson() const {
-  ordered_json added = ordered_json::array(), vocab = ordered_json::object(), merges = ordered_json::array();
+  Lines added(2), vocab(3), merges(3);
   for (const TokenizerParts::Special &s : specials())
-    added.push_back({{"id", s.id},
-                     {"content", s.text},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", false},
-                     {"special", true}});
-  // ordered_json finds a key by search, so the vocabulary is put together as its list of pairs.
-  auto &pairs = vocab.get_ref<ordered_json::object_t &>();
-  pairs.reserve(vocab_size());
-  for (int32_t id = 0; id < vocab_size(); ++id) {
-    std::string name = IsSpecial(id) ? std::string(TokenBytes(id)) : ToByteAlphabet(TokenBytes(id));
-    static_cast<std::vector<std::pair<const std::string, ordered_json>> &>(pairs).emplace_back(
-        std::move(name), id);
-  }
+    added.Add(StrCat("{\"id\": ", s.id, ", \"content\": ", Quoted(s.text),
+                     ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, "
+                     "\"special\": true}"));
+  for (int32_t id = 0; id < vocab_size(); ++id)
+    vocab.Add(
+        StrCat(IsSpecial(id) ? Quoted(TokenBytes(id)) : Quoted(ToByteAlphabet(TokenBytes(id))), ": ", id));
   for (const TokenizerParts::Merge &m : this->merges())
-    merges.push_back(StrCat(ToByteAlphabet(TokenBytes(m.left)), " ", ToByteAlphabet(TokenBytes(m.right))));
+    merges.Add(Quoted(ToByteAlphabet(TokenBytes(m.left)) + " " + ToByteAlphabet(TokenBytes(m.right))));
 
-  const bool own_regex = split() == Split::kGpt2;
-  const ordered_json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", own_regex}};
-  ordered_json pre = byte_level;
-  if (!own_regex) {
-    const ordered_json split_step = {{"type", "Split"},
-                                     {"pattern", {{"Regex", std::string(SplitRegex(split()))}}},
-                                     {"behavior", "Isolated"},
-                                     {"invert", false}};
-    pre = {{"type", "Sequence"}, {"pretokenizers", ordered_json::array({split_step, byte_level})}};
-  }
-
-  ordered_json post = nullptr;
-  if (!prefix().empty() || !suffix().empty()) {
-    ordered_json single = ordered_json::array(), pair, used = ordered_json::object();
-    auto add = [&](int32_t id) {
-      const std::string name(TokenBytes(id));
-      single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
-      used[name] = {
-          {"id", name}, {"ids", ordered_json::array({id})}, {"tokens", ordered_json::array({name})}};
-    };
-    for (int32_t id : prefix()) add(id);
-    single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
-    for (int32_t id : suffix()) add(id);
-    pair = ordered_json::array(
-        {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}});
-    post = {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", used}};
-  }
-
-  const ordered_json root = {
-      {"version", "1.0"},
-      {"truncation", nullptr},
-      {"padding", nullptr},
-      {"added_tokens", added},
-      {"normalizer", nullptr},
-      {"pre_tokenizer", pre},
-      {"post_processor", post},
-      {"decoder",
-       {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
-      {"model",
-       {{"type", "BPE"},
-        {"dropout", nullptr},
-        {"unk_token", nullptr},
-        {"continuing_subword_prefix", nullptr},
-        {"end_of_word_suffix", nullptr},
-        {"fuse_unk", false},
-        {"byte_fallback", false},
-        {"ignore_merges", ignore_merges()},
-        {"vocab", std::move(vocab)},
-        {"merges", std::move(merges)}}}};
-  return root.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  return StrCat(
+      "{\n \"version\": \"1.0\",\n \"truncation\": null,\n \"padding\": null,\n \"added_tokens\": [",
+      added.Close(']'), ",\n \"normalizer\": null,\n \"pre_tokenizer\": ", PreTokenizer(split()),
+      ",\n \"post_processor\": ", PostProcessor(*this), ",\n \"decoder\": ", ByteLevel(true, true),
+      ",\n \"model\": {\n  \"type\": \"BPE\",\n  \"dropout\": null,\n  \"unk_token\": null,\n"
+      "  \"continuing_subword_prefix\": null,\n  \"end_of_word_suffix\": null,\n  \"fuse_unk\": false,\n"
+      "  \"byte_fallback\": false,\n  \"ignore_merges\": ",
+      ignore_merges() ? "true" : "false", ",\n  \"vocab\": {", vocab.Close('}'), ",\n  \"merges\": [",
+      merges.Close(']'), "\n }\n}\n");
 }
 
 std::string Tokenizer::ToConfigJson() const {
-  ordered_json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                         {"clean_up_tokenization_spaces", false}};
-  if (end_of_text() >= 0) {
-    const std::string name(TokenBytes(end_of_text()));
-    for (const char *role : {"bos_token", "eos_token", "pad_token"}) config[role] = name;
-  }
-  return config.dump(1) + "\n";
+  Lines fields(1);
+  fields.Add("\"tokenizer_class\": \"PreTrainedTokenizerFast\"");
+  fields.Add("\"clean_up_tokenization_spaces\": false");
+  if (end_of_text() >= 0)
+    for (const char *role : {"bos_token", "eos_token", "pad_token"})
+      fields.Add(StrCat("\"", role, "\": ", Quoted(TokenBytes(end_of_text()))));
+  return StrCat("{", fields.Close('}'), "\n");
 }
 
 absl::Status Tokenizer::Save(const std::string &path) const { return WriteFileAtomically(path, ToJson()); }

@@ -9,7 +9,6 @@
 #include <xxhash.h>
 
 #include "absl/strings/str_format.h"
-#include "nlohmann/json.hpp"
 #include "runtime/data/bpe_train.h"
 #include "runtime/data/corpus.h"
 #include "runtime/data/file_io.h"
@@ -48,17 +47,21 @@ std::string InFolder(const DataOptions &options, const char *name) {
   return (fs::path(options.folder) / name).string();
 }
 
+// What data.key says when all of a folder's files are whole.
+std::string KeyText(const std::string &key, bool validation) {
+  return StrCat("made from ", key, validation ? " with" : " without", " validation\n");
+}
+
 // The data that an earlier call left, or nothing where it is absent, of other options, or broken.
 std::optional<PreparedData> Reuse(const DataOptions &options, const std::string &key) {
-  absl::StatusOr<std::string> text = ReadFile(InFolder(options, "data.json"), 1 << 20);
-  if (!text.ok()) return std::nullopt;
-  const auto made = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!made.is_object() || made.value("key", nlohmann::json()) != key) return std::nullopt;
+  const absl::StatusOr<std::string> text = ReadFile(InFolder(options, "data.key"), 1 << 10);
+  const bool validated = text.ok() && *text == KeyText(key, true);
+  if (!text.ok() || (!validated && *text != KeyText(key, false))) return std::nullopt;
   absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(InFolder(options, "tokenizer.json"));
   absl::StatusOr<TokenFile> train = TokenFile::Open(InFolder(options, "train.tokens"));
   if (!tokenizer.ok() || !train.ok() || !train->CheckTokenizer(tokenizer->hash()).ok()) return std::nullopt;
   PreparedData data{std::move(*tokenizer), std::move(*train), std::nullopt, true};
-  if (made.value("validation", nlohmann::json()) == true) {
+  if (validated) {
     absl::StatusOr<TokenFile> validation = TokenFile::Open(InFolder(options, "validation.tokens"));
     if (!validation.ok() || !validation->CheckTokenizer(data.tokenizer.hash()).ok()) return std::nullopt;
     data.validation = std::move(*validation);
@@ -144,7 +147,7 @@ absl::StatusOr<PreparedData> PrepareData(const DataOptions &options) {
   std::error_code error;
   fs::create_directories(options.folder, error);
   if (error) return FileError("create", options.folder, error.value());
-  fs::remove(InFolder(options, "data.json"), error); // until all is made anew, nothing counts as made
+  fs::remove(InFolder(options, "data.key"), error); // until all is made anew, nothing counts as made
 
   absl::StatusOr<Tokenizer> tokenizer =
       *trained_size ? TrainBpe(split.train, **trained_size) : Tokenizer::Load(options.tokenizer);
@@ -169,12 +172,8 @@ absl::StatusOr<PreparedData> PrepareData(const DataOptions &options) {
   } else {
     fs::remove(InFolder(options, "validation.tokens"), error);
   }
-  const nlohmann::ordered_json made = {{"key", key},
-                                       {"documents", documents->size()},
-                                       {"train_tokens", data.train.num_tokens()},
-                                       {"validation", data.validation.has_value()}};
-  if (absl::Status s = WriteFileAtomically(InFolder(options, "data.json"), made.dump(1) + "\n"); !s.ok())
-    return s;
+  const std::string made = KeyText(key, data.validation.has_value());
+  if (absl::Status s = WriteFileAtomically(InFolder(options, "data.key"), made); !s.ok()) return s;
   say(StrCat("data: ", data.train.num_tokens(), " training tokens",
              data.validation ? StrCat(", ", data.validation->num_tokens(), " held out") : std::string()));
   return data;

@@ -22,7 +22,7 @@ struct DataOptions {
   std::vector<std::string> validation; // patterns; where given, these are held out instead of a fraction
   std::string tokenizer =
       "train:4096";   // "train:N" learns N tokens from the training text; else a tokenizer.json
-  std::string folder; // gets tokenizer.json, train.tokens, validation.tokens and data.json
+  std::string folder; // gets tokenizer.json, train.tokens, validation.tokens and data.key
   int threads = 0;    // for encoding; 0 = one for each processor
   std::function<void(std::string_view)> progress; // is given a line for each thing done, where set
 };
