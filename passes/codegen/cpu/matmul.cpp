@@ -228,13 +228,17 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   Value rows = minI64(b, subI64(b, frame.size(1), row), constantI64(b, plan.blockM));
   Value tiles = divI64(b, rows, plan.tile.rows), tiled = mulI64(b, tiles, plan.tile.rows);
   Value partialRow = mulI64(b, subI64(b, mBlock, block.chunk), plan.blockM);
-  packLhs(block, row, tiles);
-  forLoop(b, 0, tiles, 1, [&](Value tile) {
-    FmaUnit unit(b, element, plan.tile);
-    Value within = mulI64(b, tile, plan.tile.rows);
-    Value packed = at(scratchAt(plan.lhsOffset), mulI64(b, tile, plan.blockK * plan.lhsWidth));
-    emitTiles(unit, block, addI64(b, row, within), {packed, 1, constantI64(b, plan.lhsWidth)}, addI64(b, partialRow, within));
-  });
+  if (plan.tile.rows > 1) {
+    packLhs(block, row, tiles);
+    forLoop(b, 0, tiles, 1, [&](Value tile) {
+      FmaUnit unit(b, element, plan.tile);
+      Value within = mulI64(b, tile, plan.tile.rows);
+      Value packed = at(scratchAt(plan.lhsOffset), mulI64(b, tile, plan.blockK * plan.lhsWidth));
+      emitTiles(unit, block, addI64(b, row, within), {packed, 1, constantI64(b, plan.lhsWidth)}, addI64(b, partialRow, within));
+    });
+  } else {
+    tiled = constantI64(b, 0);
+  }
   forLoop(b, tiled, rows, 1, [&](Value within) {
     FmaUnit unit(b, element, {1, plan.tile.vectors});
     Value m = addI64(b, row, within);

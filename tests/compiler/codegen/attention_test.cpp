@@ -1,0 +1,258 @@
+// kernel.attention: forward and both gradients against the interpreter, and the bits that numerics.md promises.
+#include "tests/compiler/codegen/harness.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+namespace weft::cpu_test {
+namespace {
+
+struct Operand {
+  std::vector<int64_t> shape;
+  std::vector<int64_t> strides;
+  int64_t offset = 0;
+};
+Operand dense(std::vector<int64_t> shape) { return {shape, rowMajor(shape), 0}; }
+
+struct Attention {
+  std::string name;
+  int64_t B = 1, T, S, H = 1, G = 1, D, E;
+  int64_t tile = 8, keyBlock = 64;
+  std::string rangeType = "i32";
+  double scale = 0.25;
+
+  std::vector<Operand> inputs(bool forward) const {
+    std::vector<Operand> list{dense({B, T, H, D}), dense({B, S, G, D}), dense({B, S, G, E}), dense({B, T}), dense({B, T})};
+    if (!forward) for (Operand o : {dense({B, T, H}), dense({B, T, H}), dense({B, T, H, E})}) list.push_back(o);
+    return list;
+  }
+  std::vector<Operand> outputs(const std::string &kind) const {
+    if (kind == "forward") return {dense({B, T, H, E}), dense({B, T, H})};
+    if (kind == "grad_query") return {dense({B, T, H, D})};
+    return {dense({B, S, G, D}), dense({B, S, G, E})};
+  }
+  std::string text(const std::string &kind) const { return text(kind, inputs(kind == "forward"), outputs(kind)); }
+  std::string text(const std::string &kind, const std::vector<Operand> &in, const std::vector<Operand> &out) const;
+};
+
+std::string numbers(const std::vector<int64_t> &values) {
+  std::string text;
+  for (int64_t v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
+  return text;
+}
+
+std::string Attention::text(const std::string &kind, const std::vector<Operand> &in, const std::vector<Operand> &out) const {
+  std::string arguments, names, types, results, resultTypes, inputAccess, outputAccess;
+  auto list = [](std::string &to, const std::string &item) { to += (to.empty() ? "" : ", ") + item; };
+  auto access = [](const Operand &o) { return "#kernel.access<offset = " + std::to_string(o.offset) + ", strides = " + numbers(o.strides) + ">"; };
+  for (size_t i = 0; i < in.size(); ++i) {
+    std::string type = "tensor<" + tensorType(in[i].shape, i == 3 || i == 4 ? rangeType : "f32") + ">", name = "%i" + std::to_string(i);
+    list(arguments, name + ": " + type);
+    list(names, name);
+    list(types, type);
+    list(inputAccess, access(in[i]));
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    list(results, "%r" + std::to_string(i));
+    list(resultTypes, "tensor<" + tensorType(out[i].shape, "f32") + ">");
+    list(outputAccess, access(out[i]));
+  }
+  return "^bb0(" + arguments + "):\n" + results + " = kernel.attention " + kind + " " + names + " sizes [" + numbers({B, T, S, H, G, D, E}) +
+         "] {input_access = [" + inputAccess + "], output_access = [" + outputAccess + "], scale = " + std::to_string(scale) +
+         " : f64, reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = " + std::to_string(keyBlock) +
+         ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
+         ", tile_n = 0, block_m = 0, block_n = 0, block_k = 0, unroll = 0>} : (" + types + ") -> (" + resultTypes + ")";
+}
+
+// Ranges of every query of one batch row.
+using Ranges = std::vector<std::pair<int32_t, int32_t>>;
+Ranges causal(int64_t count) {
+  Ranges r;
+  for (int32_t t = 0; t < count; ++t) r.push_back({0, t + 1});
+  return r;
+}
+// Documents that begin at `starts`, causal within each.
+Ranges documents(int64_t count, std::vector<int32_t> starts) {
+  Ranges r;
+  int32_t begin = 0;
+  for (int32_t t = 0; t < count; ++t) {
+    for (int32_t s : starts)
+      if (s == t) begin = s;
+    r.push_back({begin, t + 1});
+  }
+  return r;
+}
+
+struct Data {
+  std::vector<float> q, k, v, dout, lse, delta;
+  std::vector<int32_t> begin, end;
+
+  Data(const Attention &a, const Ranges &ranges)
+      : q(randomFloats(a.B * a.T * a.H * a.D, 1)), k(randomFloats(a.B * a.S * a.G * a.D, 2)), v(randomFloats(a.B * a.S * a.G * a.E, 3)),
+        dout(randomFloats(a.B * a.T * a.H * a.E, 4)) {
+    for (int64_t b = 0; b < a.B; ++b)
+      for (auto [x, y] : ranges) begin.push_back(x), end.push_back(y);
+  }
+  std::vector<Bytes> forward() const { return {bytesOf(q), bytesOf(k), bytesOf(v), bytesOf(begin), bytesOf(end)}; }
+  std::vector<Bytes> backward() const {
+    auto all = forward();
+    for (auto *x : {&lse, &delta, &dout}) all.push_back(bytesOf(*x));
+    return all;
+  }
+};
+
+struct Results {
+  std::vector<float> out, lse, dq, dk, dv;
+};
+
+void addAll(KernelSuite &suite, const Attention &a) {
+  for (const char *kind : {"forward", "grad_query", "grad_key_value"}) suite.add(a.name + "_" + kind, a.text(kind));
+}
+
+// Forward, then both gradients of what it gave; each held against the interpreter where `reference`.
+Results runAll(KernelSuite &suite, const Attention &a, Data &data, bool reference = true) {
+  SCOPED_TRACE(a.name);
+  auto zeros = [](int64_t n) { return Bytes(n * 4, 0x11); };
+  auto go = [&](const std::string &kind, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results, double tolerance) {
+    return reference ? suite.check(a.name + kind, inputs, results, tolerance) : suite.run(a.name + kind, inputs, results);
+  };
+  Results r;
+  auto forward = go("_forward", data.forward(), {zeros(a.B * a.T * a.H * a.E), zeros(a.B * a.T * a.H)}, 2e-6);
+  r.out = valuesOf<float>(forward[0]);
+  r.lse = valuesOf<float>(forward[1]);
+  data.lse = r.lse;
+  data.delta.assign(r.lse.size(), 0);
+  for (size_t i = 0; i < r.out.size(); ++i) data.delta[i / a.E] += r.out[i] * data.dout[i];
+  r.dq = valuesOf<float>(go("_grad_query", data.backward(), {zeros(a.B * a.T * a.H * a.D)}, 2e-5)[0]);
+  auto keyValue = go("_grad_key_value", data.backward(), {zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, 2e-5);
+  r.dk = valuesOf<float>(keyValue[0]);
+  r.dv = valuesOf<float>(keyValue[1]);
+  return r;
+}
+
+TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
+  struct Case {
+    Attention op;
+    Ranges ranges;
+  };
+  std::vector<Case> cases{
+      {{.name = "one", .T = 1, .S = 1, .D = 1, .E = 1}, causal(1)},
+      {{.name = "causal", .B = 2, .T = 37, .S = 37, .H = 2, .G = 2, .D = 16, .E = 16}, causal(37)},
+      {{.name = "grouped", .B = 2, .T = 33, .S = 33, .H = 6, .G = 2, .D = 17, .E = 33, .tile = 5, .keyBlock = 16}, causal(33)},
+      {{.name = "blocks", .T = 150, .S = 150, .D = 8, .E = 24, .tile = 64}, causal(150)},
+      {{.name = "documents", .B = 2, .T = 101, .S = 101, .H = 2, .G = 1, .D = 20, .E = 12, .tile = 16, .keyBlock = 32}, documents(101, {3, 4, 41, 100})},
+      {{.name = "wide", .T = 19, .S = 70, .H = 3, .G = 3, .D = 80, .E = 130, .tile = 32, .keyBlock = 48}, Ranges(19, {0, 70})},
+  };
+  // Windows, empty ranges, ranges past the keys or upside down.
+  Ranges odd;
+  for (int32_t t = 0; t < 29; ++t) odd.push_back(t % 5 == 2 ? std::pair{t, t} : t % 7 == 3 ? std::pair{9, 4} : std::pair{t / 2 - 3, t + 9});
+  cases.push_back({{.name = "odd", .B = 1, .T = 29, .S = 31, .H = 2, .G = 2, .D = 5, .E = 7, .tile = 8, .keyBlock = 16}, odd});
+  cases.push_back({{.name = "empty", .T = 3, .S = 4, .D = 4, .E = 4}, Ranges(3, {2, 2})});
+  KernelSuite suite;
+  for (Case &c : cases) addAll(suite, c.op);
+  suite.compile();
+  for (Case &c : cases) {
+    Data data(c.op, c.ranges);
+    Results r = runAll(suite, c.op, data);
+    if (c.op.name == "empty") {
+      EXPECT_EQ(r.out, std::vector<float>(12, 0.0f));
+      EXPECT_EQ(r.lse, std::vector<float>(3, 0.0f));
+      EXPECT_EQ(r.dk, std::vector<float>(16, 0.0f));
+    }
+  }
+}
+
+TEST(Attention, TilesChangeNoBit) {
+  KernelSuite suite;
+  std::vector<Attention> ops;
+  for (int64_t tile : {1, 3, 8, 50, 128})
+    ops.push_back({.name = "tile" + std::to_string(tile), .B = 1, .T = 90, .S = 90, .H = 2, .G = 1, .D = 16, .E = 20, .tile = tile, .keyBlock = 16});
+  for (auto &op : ops) addAll(suite, op);
+  suite.compile();
+  Results first;
+  for (auto &op : ops) {
+    Data data(op, documents(90, {7, 8, 61}));
+    Results r = runAll(suite, op, data, false);
+    if (first.out.empty()) first = r;
+    EXPECT_EQ(bytesOf(r.out), bytesOf(first.out)) << op.name;
+    EXPECT_EQ(bytesOf(r.lse), bytesOf(first.lse)) << op.name;
+    EXPECT_EQ(bytesOf(r.dq), bytesOf(first.dq)) << op.name;
+    EXPECT_EQ(bytesOf(r.dk), bytesOf(first.dk)) << op.name;
+    EXPECT_EQ(bytesOf(r.dv), bytesOf(first.dv)) << op.name;
+  }
+}
+
+// A token generated with a cache and the same token trained on, alone or packed behind another document, have the same bits.
+TEST(Attention, DecodeGivesTheBitsOfTraining) {
+  constexpr int64_t T = 256, H = 2, G = 1, D = 32, kBefore = 45, kCache = 300;
+  KernelSuite suite;
+  Attention training{.name = "training", .T = T, .S = T, .H = H, .G = G, .D = D, .E = D, .tile = 64};
+  Attention packed{.name = "packed", .T = T + kBefore, .S = T + kBefore, .H = H, .G = G, .D = D, .E = D, .tile = 64};
+  Attention decode{.name = "decode", .T = 1, .S = kCache, .H = H, .G = G, .D = D, .E = D, .tile = 1};
+  for (auto *op : {&training, &packed, &decode}) suite.add(op->name, op->text("forward"));
+  suite.compile();
+  Data data(training, causal(T));
+  auto run = [&](const Attention &op, const Data &data) {
+    return suite.run(op.name, data.forward(), {Bytes(op.T * H * D * 4), Bytes(op.T * H * 4)});
+  };
+  auto all = run(training, data);
+  auto out = valuesOf<float>(all[0]), lse = valuesOf<float>(all[1]);
+
+  Data behind(packed, documents(T + kBefore, {kBefore}));
+  std::copy(data.q.begin(), data.q.end(), behind.q.begin() + kBefore * H * D);
+  std::copy(data.k.begin(), data.k.end(), behind.k.begin() + kBefore * G * D);
+  std::copy(data.v.begin(), data.v.end(), behind.v.begin() + kBefore * G * D);
+  auto second = valuesOf<float>(run(packed, behind)[0]);
+  EXPECT_EQ(bytesOf(std::vector<float>(second.begin() + kBefore * H * D, second.end())), bytesOf(out));
+
+  for (int32_t t : {0, 1, 63, 64, 65, 130, 255}) {
+    Data row(decode, {{0, t + 1}});
+    std::copy_n(data.q.begin() + t * H * D, H * D, row.q.begin());
+    // Beyond the row's own keys the cache holds whatever it held.
+    std::fill(row.k.begin(), row.k.end(), NAN);
+    std::fill(row.v.begin(), row.v.end(), NAN);
+    std::copy_n(data.k.begin(), (t + 1) * G * D, row.k.begin());
+    std::copy_n(data.v.begin(), (t + 1) * G * D, row.v.begin());
+    auto got = run(decode, row);
+    EXPECT_EQ(got[0], bytesOf(std::vector<float>(out.begin() + t * H * D, out.begin() + (t + 1) * H * D))) << t;
+    EXPECT_EQ(got[1], bytesOf(std::vector<float>(lse.begin() + t * H, lse.begin() + (t + 1) * H))) << t;
+  }
+}
+
+// q, k and v as parts of one projection; heads before tokens; a width that is not contiguous; ranges of i64.
+TEST(Attention, TakesAnyStrides) {
+  Attention op{.name = "strided", .B = 2, .T = 21, .S = 21, .H = 4, .G = 2, .D = 8, .E = 8, .keyBlock = 16};
+  Attention plain = op;
+  plain.name = "plain";
+  KernelSuite suite;
+  auto in = op.inputs(true), out = op.outputs("forward");
+  in[0] = {{2, 21, 64}, {21 * 64, 64, 8, 1}, 0};
+  in[1] = {{2, 21, 64}, {21 * 64, 64, 8, 1}, 32};
+  in[2] = {{2, 2, 8, 21}, {336, 1, 168, 21}, 0}; // (b, g, e, s)
+  in[3] = {{21}, {0, 1}, 0};
+  out[0] = {{2, 4, 21, 8}, {672, 8, 168, 1}, 0};
+  op.rangeType = "i64";
+  suite.add("strided", op.text("forward", in, out));
+  suite.add("plain", plain.text("forward"));
+  suite.compile();
+  Data data(plain, documents(21, {6}));
+  auto want = valuesOf<float>(suite.run("plain", data.forward(), {Bytes(2 * 21 * 4 * 8 * 4), Bytes(2 * 21 * 4 * 4)})[0]);
+  std::vector<float> qkv(2 * 21 * 64), v(data.v.size());
+  for (int64_t row = 0; row < 42; ++row) {
+    std::copy_n(data.q.begin() + row * 32, 32, qkv.begin() + row * 64);
+    std::copy_n(data.k.begin() + row * 16, 16, qkv.begin() + row * 64 + 32);
+    for (int64_t g = 0; g < 2; ++g)
+      for (int64_t e = 0; e < 8; ++e) v[(row / 21) * 336 + g * 168 + e * 21 + row % 21] = data.v[row * 16 + g * 8 + e];
+  }
+  std::vector<int64_t> begin(data.begin.begin(), data.begin.begin() + 21), end(data.end.begin(), data.end.end());
+  auto got = valuesOf<float>(suite.run("strided", {bytesOf(qkv), bytesOf(qkv), bytesOf(v), bytesOf(begin), bytesOf(end)},
+                                       {Bytes(2 * 21 * 4 * 8 * 4), Bytes(2 * 21 * 4 * 4)})[0]);
+  for (int64_t b = 0; b < 2; ++b)
+    for (int64_t t = 0; t < 21; ++t)
+      for (int64_t h = 0; h < 4; ++h)
+        for (int64_t e = 0; e < 8; ++e)
+          ASSERT_EQ(got[b * 672 + h * 168 + t * 8 + e], want[((b * 21 + t) * 4 + h) * 8 + e]) << b << " " << t << " " << h << " " << e;
+}
+
+} // namespace
+} // namespace weft::cpu_test
