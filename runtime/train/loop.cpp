@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -40,6 +42,16 @@ std::vector<std::string> Differences(const CheckpointState &then, const Checkpoi
     if (old != then.options.end()) compare(key, old->second, value);
   }
   return differences;
+}
+
+// Hugging Face's config.json: the model's, with the ids that the tokenizer alone knows.
+std::string ConfigJson(const fb::Artifact &artifact, const Tokenizer &tokenizer) {
+  std::string text = artifact.config_json() ? artifact.config_json()->str() : "";
+  auto config = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) config = nlohmann::ordered_json::object();
+  config["eos_token_id"] = tokenizer.end_of_text();
+  config["bos_token_id"] = tokenizer.prefix().empty() ? tokenizer.end_of_text() : tokenizer.prefix()[0];
+  return config.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 // One run, in the order it goes.
@@ -219,8 +231,7 @@ absl::Status Run::Save(int64_t step) {
   contents.files["tokenizer.json"] = data_->tokenizer.ToJson();
   contents.files["tokenizer_config.json"] = data_->tokenizer.ToConfigJson();
   contents.files["weft-recipe.toml"] = RecipeText(recipe_);
-  const flatbuffers::String *config = ranks_->artifact().config_json();
-  contents.files["config.json"] = config && config->size() > 0 ? config->str() : "{}";
+  contents.files["config.json"] = ConfigJson(ranks_->artifact(), data_->tokenizer);
   if (absl::Status status = metrics_->Sync(); !status.ok()) return status;
   absl::StatusOr<std::string> path = WriteCheckpoint(Path("checkpoints"), contents, recipe_.run.keep);
   if (!path.ok())
