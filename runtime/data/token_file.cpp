@@ -224,6 +224,8 @@ int64_t TokenFile::num_tokens() const { return static_cast<int64_t>(mapping_->he
 int64_t TokenFile::num_documents() const { return static_cast<int64_t>(mapping_->header.document_count); }
 int64_t TokenFile::vocab_size() const { return static_cast<int64_t>(mapping_->header.vocab_size); }
 uint64_t TokenFile::tokenizer_hash() const { return mapping_->header.tokenizer_hash; }
+// The header's checksum covers the counts, the tokenizer and the checksums of all the rest.
+uint64_t TokenFile::content_hash() const { return mapping_->header.header_checksum; }
 const std::string &TokenFile::path() const { return mapping_->path; }
 
 int32_t TokenFile::token(int64_t index) const {

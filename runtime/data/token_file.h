@@ -63,6 +63,8 @@ public:
   int64_t num_documents() const;
   int64_t vocab_size() const;
   uint64_t tokenizer_hash() const;
+  // Another for any other content: a checkpoint keeps it, to know its data again.
+  uint64_t content_hash() const;
   const std::string &path() const;
 
   int32_t token(int64_t index) const; // 0 <= index < num_tokens()

@@ -56,6 +56,13 @@ TEST(TokenFile, FindsTheDocumentOfAToken) {
   EXPECT_EQ(f.DocumentsEndingBy(12), 3);
 }
 
+TEST(TokenFile, IsKnownByItsContent) {
+  TempFolder a, b;
+  const uint64_t first = TokenFile::Open(WriteFile(a, kDocuments))->content_hash();
+  EXPECT_EQ(TokenFile::Open(WriteFile(b, kDocuments))->content_hash(), first);
+  EXPECT_NE(TokenFile::Open(WriteFile(b, {{1, 2, 3, 0}, {5, 0}, {9, 8, 7, 6, 5, 0}}))->content_hash(), first);
+}
+
 TEST(TokenFile, WritesLargeFilesInPieces) {
   TempFolder folder;
   Ids document(3000001);
