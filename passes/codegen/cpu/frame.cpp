@@ -11,8 +11,24 @@ static SmallVector<int64_t> ownSizesOf(Operation *op) {
   return SmallVector<int64_t>(cast<kernel::AttentionOp>(op).getSizes());
 }
 
+KernelArguments::KernelArguments(Builder &b, Operation *kernelOp)
+    : b(b), layout(kernelOp), ownSizes(ownSizesOf(kernelOp)) {}
+
+Value KernelArguments::buffer(int64_t i) {
+  Value &known = knownBuffers[i];
+  if (!known) known = readBuffer(i);
+  return known;
+}
+
+Value KernelArguments::slot(int64_t slot, int64_t literal) {
+  if (literal != kernel::kDynamic) return constantI64(b, literal);
+  Value &known = knownSlots[slot];
+  if (!known) known = readSlot(slot);
+  return known;
+}
+
 KernelFrame::KernelFrame(Builder &b, LLVM::LLVMFuncOp function, Operation *kernelOp, const CpuLevel &level)
-    : b(b), function(function), level(level), layout(kernelOp), ownSizes(ownSizesOf(kernelOp)) {
+    : KernelArguments(b, kernelOp), function(function), level(level) {
   Block &entry = function.getBody().front();
   buffers = entry.getArgument(0);
   sizes = entry.getArgument(1);
@@ -21,53 +37,48 @@ KernelFrame::KernelFrame(Builder &b, LLVM::LLVMFuncOp function, Operation *kerne
   scratch = entry.getArgument(4);
 }
 
-Value KernelFrame::buffer(int64_t i) {
-  Value &cached = loadedBuffers[i];
-  if (cached) return cached;
+Value KernelFrame::readBuffer(int64_t i) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(&function.getBody().front());
   Type pointer = buffers.getType();
   Value place = b.create<LLVM::GEPOp>(pointer, pointer, buffers, ArrayRef<LLVM::GEPArg>{int32_t(i)});
-  return cached = b.create<LLVM::LoadOp>(pointer, place, 8);
+  return b.create<LLVM::LoadOp>(pointer, place, 8);
 }
 
-Value KernelFrame::slot(int64_t slot, int64_t known) {
-  if (known != kernel::kDynamic) return constantI64(b, known);
-  Value &cached = loadedSlots[slot];
-  if (cached) return cached;
+Value KernelFrame::readSlot(int64_t slot) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(&function.getBody().front());
   Value place =
       b.create<LLVM::GEPOp>(sizes.getType(), b.getI64Type(), sizes, ArrayRef<LLVM::GEPArg>{int32_t(slot)});
-  return cached = b.create<LLVM::LoadOp>(b.getI64Type(), place, 8);
+  return b.create<LLVM::LoadOp>(b.getI64Type(), place, 8);
 }
 
-Value KernelFrame::size(int64_t dim) { return slot(dim, ownSizes[dim]); }
+Value KernelArguments::size(int64_t dim) { return slot(dim, ownSizes[dim]); }
 
-Value KernelFrame::stride(int64_t access, int64_t dim) {
+Value KernelArguments::stride(int64_t access, int64_t dim) {
   return slot(layout.stride(access, dim), layout.accesses[access].getStrides()[dim]);
 }
 
-Value KernelFrame::indexStride(int64_t access) {
+Value KernelArguments::indexStride(int64_t access) {
   return slot(layout.indexStride(access), layout.accesses[access].getIndexStride());
 }
 
-Value KernelFrame::indexLimit(int64_t access) {
+Value KernelArguments::indexLimit(int64_t access) {
   return slot(layout.indexLimit(access), layout.accesses[access].getIndexLimit());
 }
 
-bool KernelFrame::strideIs(int64_t access, int64_t dim, int64_t value) const {
+bool KernelArguments::strideIs(int64_t access, int64_t dim, int64_t value) const {
   return layout.accesses[access].getStrides()[dim] == value;
 }
 
-Value KernelFrame::offset(int64_t access, ArrayRef<Value> dims) {
+Value KernelArguments::offset(int64_t access, ArrayRef<Value> dims) {
   Value sum = constantI64(b, 0);
   for (auto [dim, index] : llvm::enumerate(dims))
     if (index && !strideIs(access, dim, 0)) sum = addI64(b, sum, mulI64(b, index, stride(access, dim)));
   return sum;
 }
 
-Value KernelFrame::offset(int64_t access, ArrayRef<Value> dims, Value index) {
+Value KernelArguments::offset(int64_t access, ArrayRef<Value> dims, Value index) {
   Value sum = offset(access, dims);
   if (layout.accesses[access].getIndex() < 0) return sum;
   if (!index.getType().isInteger(64)) index = b.create<arith::ExtSIOp>(b.getI64Type(), index);

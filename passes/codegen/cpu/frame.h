@@ -5,18 +5,16 @@
 
 namespace weft::cpu {
 
-// `void name(ptr buffers, ptr sizes, i64 begin, i64 end, ptr scratch)` (runtime/kernel_abi.h) under
-// construction.
-class KernelFrame {
+// What a kernel's code reads of its launch. How buffers and sizes arrive is the target's business: CPU
+// kernels load them from two tables, CUDA kernels have an argument for each (passes/codegen/cuda).
+class KernelArguments {
 public:
-  KernelFrame(Builder &b, mlir::LLVM::LLVMFuncOp function, mlir::Operation *kernelOp, const CpuLevel &level);
+  KernelArguments(Builder &b, mlir::Operation *kernelOp);
+  virtual ~KernelArguments() = default;
 
   Builder &b;
-  mlir::LLVM::LLVMFuncOp function;
-  const CpuLevel &level;
   kernel::SizeLayout layout; // slots of `sizes`
   mlir::Value begin, end;    // i64: work items of this call
-  mlir::Value scratch;       // 64-byte aligned
 
   // The address of buffer i, in the order of the op's own list (inputs, then results). Loaded once, at the
   // function's start.
@@ -38,12 +36,33 @@ public:
   // the indexing input (i32 or i64).
   mlir::Value offset(int64_t access, llvm::ArrayRef<mlir::Value> dims, mlir::Value index);
 
+protected:
+  virtual mlir::Value readBuffer(int64_t i) = 0;  // !llvm.ptr
+  virtual mlir::Value readSlot(int64_t slot) = 0; // i64
+
 private:
   mlir::Value slot(int64_t slot, int64_t known);
 
-  mlir::Value buffers, sizes;
   llvm::SmallVector<int64_t> ownSizes; // the op's, kDynamic where they are arguments
-  llvm::DenseMap<int64_t, mlir::Value> loadedBuffers, loadedSlots;
+  llvm::DenseMap<int64_t, mlir::Value> knownBuffers, knownSlots;
+};
+
+// `void name(ptr buffers, ptr sizes, i64 begin, i64 end, ptr scratch)` (runtime/kernel_abi.h) under
+// construction.
+class KernelFrame : public KernelArguments {
+public:
+  KernelFrame(Builder &b, mlir::LLVM::LLVMFuncOp function, mlir::Operation *kernelOp, const CpuLevel &level);
+
+  mlir::LLVM::LLVMFuncOp function;
+  const CpuLevel &level;
+  mlir::Value scratch; // 64-byte aligned
+
+protected:
+  mlir::Value readBuffer(int64_t i) override;
+  mlir::Value readSlot(int64_t slot) override;
+
+private:
+  mlir::Value buffers, sizes;
 };
 
 } // namespace weft::cpu

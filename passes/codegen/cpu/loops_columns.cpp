@@ -73,7 +73,7 @@ struct Chains {
 } // namespace
 
 LogicalResult emitColumns(LoopsBody &body) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   int64_t reduced = body.op.getReduceDims(), outer = body.rank() - 1;
   for (size_t y = 0; y < body.yields().size(); ++y)
     if (frame.strideIs(body.outputAccess(y), body.rank() - 1, 0))

@@ -8,7 +8,7 @@
 using namespace mlir;
 namespace weft::cpu {
 
-LoopsBody::LoopsBody(kernel::LoopsOp op, KernelFrame &frame)
+LoopsBody::LoopsBody(kernel::LoopsOp op, KernelArguments &frame)
     : op(op), frame(frame), block(op.getBody().front()) {
   classify();
 }
@@ -39,9 +39,6 @@ void LoopsBody::classify() {
 }
 
 LogicalResult LoopsBody::check() {
-  if (reducePasses > 0 && (!op.getReduction() || op.getReduction()->getLanes() != kLanes))
-    return op.emitOpError() << "reduces rows in " << (op.getReduction() ? op.getReduction()->getLanes() : 0)
-                            << " lanes when the CPU's row reductions have " << kLanes;
   for (Operation &inner : block.without_terminator())
     if (isa<kernel::ReduceOp>(inner) && inner.getResult(0).getType().isInteger(1))
       return inner.emitOpError("of i1 has no CPU code: convert to i32");
@@ -128,6 +125,25 @@ LogicalResult LoopsBody::emitUniform(int64_t level) {
 
 FailureOr<SmallVector<Value>> LoopsBody::emitLanes(ArrayRef<Value> wanted, Value column, Value mask) {
   Builder &b = frame.b;
+  auto values = emitVarying(
+      wanted, column,
+      [&](Value address, Type type, Value stride) { return loadLanes(b, address, type, mask, stride); },
+      [&](Value first) { return b.create<arith::AddIOp>(splat(b, first), iota(b)).getResult(); });
+  if (failed(values)) return failure();
+  for (Value &value : *values) value = splat(b, value);
+  return values;
+}
+
+FailureOr<SmallVector<Value>> LoopsBody::emitScalars(ArrayRef<Value> wanted, Value column) {
+  return emitVarying(
+      wanted, column, [&](Value address, Type type, Value) { return loadScalar(frame.b, address, type); },
+      [](Value index) { return index; });
+}
+
+FailureOr<SmallVector<Value>> LoopsBody::emitVarying(ArrayRef<Value> wanted, Value column,
+                                                     llvm::function_ref<Value(Value, Type, Value)> load,
+                                                     llvm::function_ref<Value(Value)> columnIndex) {
+  Builder &b = frame.b;
   // What is needed: backwards from `wanted`, as far as values vary.
   DenseSet<Value> needed;
   SmallVector<Value> open(wanted);
@@ -142,20 +158,18 @@ FailureOr<SmallVector<Value>> LoopsBody::emitLanes(ArrayRef<Value> wanted, Value
     int64_t input = arg.getArgNumber();
     Value stride = columnStride(input);
     Value offset = stride ? mulI64(b, column, stride) : column;
-    map.map(arg, loadLanes(b, elementAddress(b, inputBases[input], offset, arg.getType()), arg.getType(),
-                           mask, stride));
+    map.map(arg, load(elementAddress(b, inputBases[input], offset, arg.getType()), arg.getType(), stride));
   }
   for (Operation &inner : block.without_terminator()) {
     if (inner.getNumResults() == 0 || !needed.contains(inner.getResult(0))) continue;
     if (isa<kernel::IndexOp>(inner)) {
-      Value first = b.create<arith::TruncIOp>(b.getI32Type(), column);
-      map.map(inner.getResult(0), b.create<arith::AddIOp>(splat(b, first), iota(b)));
+      map.map(inner.getResult(0), columnIndex(b.create<arith::TruncIOp>(b.getI32Type(), column)));
     } else if (failed(emitRegionOp(b, &inner, map))) {
       return failure();
     }
   }
   SmallVector<Value> values;
-  for (Value value : wanted) values.push_back(lanesOf(b, map, value));
+  for (Value value : wanted) values.push_back(map.lookup(value));
   return values;
 }
 
@@ -165,7 +179,7 @@ Value LoopsBody::outputAddress(int64_t i, Value column) {
   return elementAddress(frame.b, outputBases[i], offset, yieldType(i));
 }
 
-LogicalResult forEachItem(KernelFrame &frame, ArrayRef<Value> sizes,
+LogicalResult forEachItem(KernelArguments &frame, ArrayRef<Value> sizes,
                           llvm::function_ref<LogicalResult(ArrayRef<Value>)> body) {
   Builder &b = frame.b;
   Value one = constantI64(b, 1), zero = constantI64(b, 0);
@@ -199,7 +213,7 @@ LogicalResult forEachItem(KernelFrame &frame, ArrayRef<Value> sizes,
   return success();
 }
 
-FailureOr<SmallVector<Value>> forEachVector(KernelFrame &frame, Value first, Value last, int64_t unroll,
+FailureOr<SmallVector<Value>> forEachVector(KernelArguments &frame, Value first, Value last, int64_t unroll,
                                             ValueRange carried, VectorBody body) {
   Builder &b = frame.b;
   SmallVector<Value> state(carried);
@@ -239,13 +253,13 @@ FailureOr<SmallVector<Value>> forEachVector(KernelFrame &frame, Value first, Val
   return SmallVector<Value>(tail.getResults());
 }
 
-Value numColumnBlocks(KernelFrame &frame, int64_t blockColumns) {
+Value numColumnBlocks(KernelArguments &frame, int64_t blockColumns) {
   Value columns = frame.size(frame.layout.numDims - 1);
   Value rounded = frame.b.create<arith::AddIOp>(columns, constantI64(frame.b, blockColumns - 1));
   return frame.b.create<arith::DivSIOp>(rounded, constantI64(frame.b, blockColumns));
 }
 
-std::pair<Value, Value> columnBlock(KernelFrame &frame, int64_t blockColumns, Value block) {
+std::pair<Value, Value> columnBlock(KernelArguments &frame, int64_t blockColumns, Value block) {
   Value first = mulI64(frame.b, block, constantI64(frame.b, blockColumns));
   Value last = minI64(frame.b, addI64(frame.b, first, constantI64(frame.b, blockColumns)),
                       frame.size(frame.layout.numDims - 1));

@@ -16,9 +16,9 @@ namespace weft::cpu {
 // inputs again.
 class LoopsBody {
 public:
-  LoopsBody(kernel::LoopsOp op, KernelFrame &frame);
+  LoopsBody(kernel::LoopsOp op, KernelArguments &frame);
 
-  // Errors that every form shares: a reduction that is not in 16 lanes, i1 sums, …
+  // Errors that every form and target share.
   mlir::LogicalResult check();
 
   int64_t numReducePasses() const { return reducePasses; }
@@ -38,6 +38,10 @@ public:
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitLanes(llvm::ArrayRef<mlir::Value> wanted,
                                                             mlir::Value column, mlir::Value mask);
 
+  // The same for one column, as scalars: a CUDA thread's.
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitScalars(llvm::ArrayRef<mlir::Value> wanted,
+                                                              mlir::Value column);
+
   mlir::Value rowValue(mlir::Value value) const {
     return row.lookup(value);
   } // of a uniform value whose pass is done
@@ -53,10 +57,16 @@ public:
   int64_t rank() const { return frame.layout.numDims; }
 
   kernel::LoopsOp op;
-  KernelFrame &frame;
+  KernelArguments &frame;
 
 private:
   void classify();
+  // `load(address, type, stride)` gives an input's elements, `columnIndex(i32)` the value of kernel.index
+  // there.
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>>
+  emitVarying(llvm::ArrayRef<mlir::Value> wanted, mlir::Value column,
+              llvm::function_ref<mlir::Value(mlir::Value, mlir::Type, mlir::Value)> load,
+              llvm::function_ref<mlir::Value(mlir::Value)> columnIndex);
   mlir::Value inputBase(int64_t input); // address of the row's column 0
   mlir::Value
   indexValue(int64_t access); // the row's value of an access's indexing input; null when it has none
@@ -76,7 +86,7 @@ private:
 // Runs `body` for work items [begin, end): `digits` are the item's place in a row-major space of `sizes`
 // (i64), decoded by division once and then counted up.
 mlir::LogicalResult
-forEachItem(KernelFrame &frame, llvm::ArrayRef<mlir::Value> sizes,
+forEachItem(KernelArguments &frame, llvm::ArrayRef<mlir::Value> sizes,
             llvm::function_ref<mlir::LogicalResult(llvm::ArrayRef<mlir::Value> digits)> body);
 
 // Runs `body(column, mask)` for columns [first, last) in vectors: full ones in a loop (mask null), then one
@@ -84,13 +94,14 @@ forEachItem(KernelFrame &frame, llvm::ArrayRef<mlir::Value> sizes,
 // `columns`.
 using VectorBody = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(
     llvm::ArrayRef<mlir::Value> columns, mlir::Value mask, mlir::ValueRange carried)>;
-mlir::FailureOr<llvm::SmallVector<mlir::Value>> forEachVector(KernelFrame &frame, mlir::Value first,
+mlir::FailureOr<llvm::SmallVector<mlir::Value>> forEachVector(KernelArguments &frame, mlir::Value first,
                                                               mlir::Value last, int64_t unroll,
                                                               mlir::ValueRange carried, VectorBody body);
 
 // The column block of an item where there is no row reduction: [first, last) of block number `block`.
-std::pair<mlir::Value, mlir::Value> columnBlock(KernelFrame &frame, int64_t blockColumns, mlir::Value block);
-mlir::Value numColumnBlocks(KernelFrame &frame, int64_t blockColumns);
+std::pair<mlir::Value, mlir::Value> columnBlock(KernelArguments &frame, int64_t blockColumns,
+                                                mlir::Value block);
+mlir::Value numColumnBlocks(KernelArguments &frame, int64_t blockColumns);
 
 mlir::LogicalResult emitRows(LoopsBody &body);
 mlir::LogicalResult emitColumns(LoopsBody &body); // reduce_dims

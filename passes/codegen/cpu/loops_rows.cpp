@@ -11,7 +11,7 @@ namespace weft::cpu {
 // One pass over the row: the reductions of `pass`, side by side, each one chain a lane. Maxima have several
 // chains a lane: their order makes no difference, and one would be bound by its latency.
 static LogicalResult emitReducePass(LoopsBody &body, int64_t pass, Value columns) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   Builder &b = frame.b;
   SmallVector<kernel::ReduceOp> reductions = body.reductions(pass);
   bool maxima = llvm::all_of(reductions,
@@ -48,7 +48,7 @@ static LogicalResult emitReducePass(LoopsBody &body, int64_t pass, Value columns
 // The last pass: what is yielded for each column. All inputs of a step are loaded before anything is stored,
 // so that a result may lie over an input of the same access.
 static LogicalResult emitStorePass(LoopsBody &body, Value first, Value last) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   Builder &b = frame.b;
   int64_t column = body.rank() - 1;
   SmallVector<int64_t> ofRow, ofColumns;
@@ -90,7 +90,7 @@ static LogicalResult emitStorePass(LoopsBody &body, Value first, Value last) {
 }
 
 LogicalResult emitRows(LoopsBody &body) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   Builder &b = frame.b;
   bool reduces = body.numReducePasses() > 0;
   SmallVector<Value> sizes;

@@ -10,7 +10,7 @@ namespace weft::cpu {
 
 // Zeroes columns [first, last) of every row that yield `y` may address.
 static LogicalResult zeroColumns(LoopsBody &body, int64_t y, Value first, Value last) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   Builder &b = frame.b;
   int64_t access = body.outputAccess(y);
   Type type = body.yieldType(y);
@@ -33,7 +33,7 @@ static LogicalResult zeroColumns(LoopsBody &body, int64_t y, Value first, Value 
 
 // Loops over dimensions [dim, rank - 1), all reduced; inside, adds the summands of the row to memory.
 static LogicalResult addRows(LoopsBody &body, SmallVector<Value> &dims, Value first, Value last) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   Builder &b = frame.b;
   if (int64_t(dims.size()) < body.rank() - 1) {
     auto loop = b.create<scf::ForOp>(constantI64(b, 0), frame.size(dims.size()), constantI64(b, 1));
@@ -59,7 +59,7 @@ static LogicalResult addRows(LoopsBody &body, SmallVector<Value> &dims, Value fi
 }
 
 LogicalResult emitScatter(LoopsBody &body) {
-  KernelFrame &frame = body.frame;
+  KernelArguments &frame = body.frame;
   if (int64_t(body.op.getReduceDims()) != body.rank() - 1)
     return body.op.emitOpError() << "scatters with " << body.op.getReduceDims()
                                  << " reduced dimensions when all " << body.rank() - 1
