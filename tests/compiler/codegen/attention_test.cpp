@@ -19,7 +19,6 @@ struct Attention {
   int64_t B = 1, T, S, H = 1, G = 1, D, E;
   int64_t tile = 8, keyBlock = 64;
   std::string rangeType = "i32";
-  double scale = 0.25;
 
   std::vector<Operand> inputs(bool forward) const {
     std::vector<Operand> list{dense({B, T, H, D}), dense({B, S, G, D}), dense({B, S, G, E}), dense({B, T}), dense({B, T})};
@@ -58,7 +57,7 @@ std::string Attention::text(const std::string &kind, const std::vector<Operand> 
     list(outputAccess, access(out[i]));
   }
   return "^bb0(" + arguments + "):\n" + results + " = kernel.attention " + kind + " " + names + " sizes [" + numbers({B, T, S, H, G, D, E}) +
-         "] {input_access = [" + inputAccess + "], output_access = [" + outputAccess + "], scale = " + std::to_string(scale) +
+         "] {input_access = [" + inputAccess + "], output_access = [" + outputAccess + "], scale = " + std::to_string(1 / std::sqrt(double(D))) +
          " : f64, reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = " + std::to_string(keyBlock) +
          ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
          ", tile_n = 0, block_m = 0, block_n = 0, block_k = 0, unroll = 0>} : (" + types + ") -> (" + resultTypes + ")";
