@@ -1,0 +1,214 @@
+#include "compiler/compile_program.h"
+#include "compiler/check_phases.h"
+#include "compiler/graph_builder.h"
+#include "compiler/model_loader.h"
+#include "dialects/program/program.h"
+#include "frontends/programs/program.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Verifier.h"
+#include "runtime/device/cpu.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+#include <chrono>
+#include <filesystem>
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+using namespace mlir;
+namespace weft {
+namespace {
+namespace fs = std::filesystem;
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The config file of a model: configs/NAME.toml beside its source.
+std::variant<ConfigMap, std::string> readConfig(const std::string &modelFile, const Recipe &recipe, bool builtin) {
+  ConfigMap map;
+  fs::path file = fs::path(modelFile).parent_path() / "configs" / (recipe.model.config + ".toml");
+  if (fs::exists(file)) {
+    auto parsed = toml::parse_file(file.string());
+    if (!parsed) return file.string() + ": " + std::string(parsed.error().description());
+    for (auto &[key, value] : parsed.table()) {
+      std::string name(key.str());
+      if (auto *b = value.as_boolean()) map.push_back({name, b->get()});
+      else if (auto *i = value.as_integer()) map.push_back({name, i64(i->get())});
+      else if (auto *d = value.as_floating_point()) map.push_back({name, d->get()});
+      else if (auto *s = value.as_string()) map.push_back({name, s->get()});
+      else return file.string() + ": " + name + " should be a number, true, false or text";
+    }
+  } else if (builtin) {
+    std::string have;
+    for (auto &entry : fs::directory_iterator(file.parent_path())) have += (have.empty() ? "" : ", ") + entry.path().stem().string();
+    return recipe.model.name + " has no config named " + recipe.model.config + "; it has " + have;
+  }
+  for (auto &[key, value] : recipe.model.keys)
+    std::visit([&, k = key](auto v) {
+      if constexpr (std::is_same_v<decltype(v), int64_t>) map.push_back({k, i64(v)});
+      else map.push_back({k, v});
+    }, value);
+  return map;
+}
+
+std::variant<std::vector<std::string>, std::string> levelsOf(const std::string &target) {
+  if (target == "cpu") return std::vector<std::string>{"avx2", "avx512"};
+  if (target == "cpu:avx2" || target == "cpu:avx512") return std::vector<std::string>{target.substr(4)};
+  if (target == "cpu:native") {
+    CpuLevel level = DetectCpuLevel();
+    if (level == CpuLevel::none) return std::string("this machine has no AVX2; compile for another with --target cpu");
+    return std::vector<std::string>{CpuLevelName(level)};
+  }
+  return "unknown target " + target + "; there are cpu, cpu:native, cpu:avx2 and cpu:avx512";
+}
+
+LogicalResult writeFile(const fs::path &path, ModuleOp module) {
+  std::error_code error;
+  llvm::raw_fd_ostream out(path.string(), error);
+  if (error) return module.emitError() << "cannot write " << path.string() << ": " << error.message();
+  OpPrintingFlags flags;
+  flags.enableDebugInfo();
+  module->print(out, flags);
+  return success();
+}
+
+} // namespace
+
+std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, const CompileRequest &request) {
+  const Recipe &recipe = request.recipe;
+  CompileReport report;
+  auto levels = levelsOf(recipe.run.target);
+  if (auto *problem = std::get_if<std::string>(&levels)) return *problem;
+  if (recipe.train.precision != "f32") return "precision " + recipe.train.precision + " is not there yet: f32 is";
+  if (recipe.pipeline > 1) return std::string("pipeline stages are not there yet: plan may hold dpN");
+
+  bool builtin = recipe.model.file.empty();
+  std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
+  if (file.empty()) return "no built-in model is named " + recipe.model.name;
+  auto loaded = loadModel(file, builtin ? recipe.model.name : "");
+  if (auto *problem = std::get_if<std::string>(&loaded)) return *problem;
+  LoadedModel model = std::get<LoadedModel>(loaded);
+  report.modelSeconds = model.compileSeconds;
+  auto config = readConfig(file, recipe, builtin);
+  if (auto *problem = std::get_if<std::string>(&config)) return *problem;
+
+  ProgramOptions options;
+  options.config = std::get<ConfigMap>(config);
+  options.micro_batch = recipe.train.micro_batch;
+  options.seq = recipe.train.seq;
+  options.context = 0;
+  options.train = options.evaluate = request.entriesForTraining;
+  options.generate = request.entriesForGeneration;
+  options.optimizer = {recipe.optimizer.name, recipe.optimizer.beta1, recipe.optimizer.beta2, recipe.optimizer.eps, recipe.optimizer.momentum, recipe.optimizer.weight_decay,
+                       recipe.optimizer.clip};
+  int64_t rows = recipe.train.micro_batch * recipe.data_parallel;
+  if (rows <= 0 || recipe.train.batch % rows)
+    return "train.batch is " + std::to_string(recipe.train.batch) + ", not a multiple of micro_batch times the data-parallel ranks, " + std::to_string(rows);
+  auto layout = layoutBatch(recipe.train.shards, recipe.data_parallel, recipe.train.batch / rows, recipe.train.micro_batch);
+  if (auto *problem = std::get_if<std::string>(&layout)) return *problem;
+
+  // Diagnostics: remarks are kept, the rest is what this function returns.
+  std::string errors;
+  const char *phaseName = "trace";
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) {
+    if (d.getSeverity() == DiagnosticSeverity::Remark) {
+      report.remarks.push_back({phaseName, "remark", d.str(), d.getLocation()});
+      return success();
+    }
+    llvm::raw_string_ostream out(errors);
+    if (!errors.empty()) out << "\n";
+    Location where = d.getLocation();
+    where->walk([&](Location l) {
+      if (auto f = dyn_cast<FileLineColLoc>(l)) {
+        out << f.getFilename().getValue() << ":" << f.getLine() << ": ";
+        return WalkResult::interrupt();
+      }
+      return WalkResult::advance();
+    });
+    out << d.str();
+    for (Diagnostic &note : d.getNotes()) out << "\n  note: " << note.str();
+    return success();
+  });
+
+  double start = now();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+  {
+    GraphBuilder builder(*module, std::get<BatchLayout>(layout));
+    Builder *previous = set_builder(&builder);
+    std::string problem;
+    try {
+      build_program(*model.info, options);
+      if (model.info->hugging_face_config) report.artifact.config_json = model.info->hugging_face_config(options.config);
+    } catch (const ModelError &e) {
+      problem = e.what();
+    }
+    set_builder(previous);
+    if (!problem.empty()) return problem;
+  }
+  if (failed(verify(*module))) return errors;
+  report.traceSeconds = now() - start;
+  for (auto v : module->getOps<graph::VariableOp>())
+    if (v.getKind() == graph::VariableKind::parameter) report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
+
+  start = now();
+  PipelineOptions pipeline;
+  pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
+  pipeline.stopAfter = request.stopAfter;
+  PhaseChecker checker;
+  if (!request.dumpFolder.empty()) {
+    std::error_code error;
+    fs::create_directories(request.dumpFolder, error);
+    if (error) return "cannot make " + request.dumpFolder + ": " + error.message();
+  }
+  pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
+    size_t number = &phase - phases().begin();
+    phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
+    if (!request.dumpFolder.empty()) {
+      std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name + ".mlir";
+      if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
+    }
+    // Programs over buffers are not interpreted; the tests run them.
+    if (request.checkPhases && phase.phase < Phase::lower && failed(checker.check(m, phase.name))) return failure();
+    return success();
+  };
+  if (failed(runPipeline(*module, pipeline))) return errors.empty() ? std::string("the pipeline failed") : errors;
+  report.passSeconds = now() - start;
+  if (request.stopAfter != Phase::plan) {
+    llvm::raw_string_ostream out(report.stopped);
+    module->print(out);
+    return report;
+  }
+
+  start = now();
+  phaseName = "code";
+  ArtifactInputs inputs;
+  inputs.model = model.info->name;
+  inputs.configJson = report.artifact.config_json;
+  inputs.levels = std::get<std::vector<std::string>>(levels);
+  inputs.remarks = report.remarks;
+  auto option = [&](const char *key, auto value) {
+    if constexpr (std::is_integral_v<decltype(value)>) inputs.options.push_back({key, std::to_string(value)});
+    else inputs.options.push_back({key, value});
+  };
+  option("batch", recipe.train.batch);
+  option("micro_batch", recipe.train.micro_batch);
+  option("seq", recipe.train.seq);
+  option("shards", recipe.train.shards);
+  option("data_parallel", recipe.data_parallel);
+  option("pipeline", recipe.pipeline);
+  option("precision", recipe.train.precision);
+  option("context", options.context ? options.context : options.seq);
+  option("target", recipe.run.target);
+  option("dot_unit", std::string("fma"));
+  option("config", recipe.model.config);
+  auto artifact = makeArtifact({*module}, inputs);
+  if (failed(artifact)) return errors.empty() ? std::string("code generation failed") : errors;
+  report.artifact = std::move(*artifact);
+  report.codeSeconds = now() - start;
+  report.numKernels = report.artifact.kernels.size();
+  for (auto &stage : report.artifact.stages) {
+    report.persistentBytes = std::max(report.persistentBytes, stage->persistent_bytes);
+    for (auto &entry : stage->entries) report.arenaBytes = std::max(report.arenaBytes, entry->arena_bytes);
+  }
+  return report;
+}
+
+} // namespace weft

@@ -1,0 +1,29 @@
+// From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
+#pragma once
+#include "compiler/pipeline.h"
+#include "compiler/write_artifact.h"
+#include "runtime/train/recipe.h"
+
+namespace weft {
+
+struct CompileRequest {
+  Recipe recipe; // resolved
+  Phase stopAfter = Phase::plan;
+  std::string dumpFolder;  // a file a phase; "": none
+  bool checkPhases = false;
+  bool entriesForTraining = true, entriesForGeneration = true;
+};
+
+struct CompileReport {
+  std::vector<Remark> remarks;
+  std::string stopped; // the module's text, when stopped early
+  double modelSeconds = 0, traceSeconds = 0, passSeconds = 0, codeSeconds = 0;
+  int64_t parameters = 0, persistentBytes = 0, arenaBytes = 0;
+  size_t numKernels = 0;
+  fb::ArtifactT artifact;
+};
+
+// An error's text (several lines when the compiler has more to say) or the report.
+std::variant<CompileReport, std::string> compileProgram(mlir::MLIRContext &context, const CompileRequest &request);
+
+} // namespace weft

@@ -1,0 +1,65 @@
+#include "compiler/pipeline.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/codegen/cpu/compile.h"
+#include "passes/passes.h"
+
+using namespace mlir;
+namespace weft {
+
+static constexpr PhaseInfo kPhases[] = {
+    {Phase::trace, "trace", "the model's code, called once an entry, as graph ops and functions"},
+    {Phase::simplify, "simplify", "folds constants, merges equal expressions, drops what nothing reads"},
+    {Phase::hoist, "hoist", "moves what no layer changes out of the layers' body"},
+    {Phase::differentiate, "differentiate", "writes the backward of each function that a gradient is asked of, and chooses what forward saves"},
+    {Phase::segment, "segment", "cuts sums over the batch into one chain a virtual shard"},
+    {Phase::tidy, "tidy", "simplifies what differentiation left"},
+    {Phase::fuse, "fuse", "groups ops into structured kernels"},
+    {Phase::schedule, "schedule", "gives each kernel its reduction and schedule"},
+    {Phase::lower, "lower", "values become buffers, kernels are outlined by content, repeats become loops"},
+    {Phase::plan, "plan", "one arena: an offset for every buffer, by lifetime"},
+};
+
+ArrayRef<PhaseInfo> phases() { return kPhases; }
+const PhaseInfo *findPhase(StringRef name) {
+  for (const PhaseInfo &p : kPhases)
+    if (name == p.name) return &p;
+  return nullptr;
+}
+
+static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::trace: break;
+  case Phase::simplify:
+  case Phase::tidy:
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    pm.addPass(createSymbolDCEPass());
+    break;
+  case Phase::hoist: pm.addPass(createHoistInvariantsPass()); break;
+  case Phase::differentiate: pm.addPass(createDifferentiatePass()); break;
+  case Phase::segment: pm.addPass(createSegmentBatchSumsPass({options.shardsPerMicro})); break;
+  case Phase::fuse: pm.addPass(createFuseKernelsPass()); break;
+  case Phase::schedule: pm.addPass(createScheduleKernelsPass({options.threads})); break;
+  case Phase::lower: pm.addPass(createLowerToProgramPass()); break;
+  case Phase::plan: pm.addPass(createPlanMemoryPass()); break;
+  }
+}
+
+LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
+  for (const PhaseInfo &phase : kPhases) {
+    PassManager pm(module.getContext(), ModuleOp::getOperationName());
+    addPasses(phase.phase, pm, options);
+    if (failed(pm.run(module))) return failure();
+    if (options.afterPhase && failed(options.afterPhase(phase, module))) return failure();
+    if (phase.phase == options.stopAfter) break;
+  }
+  return success();
+}
+
+void registerDialects(DialectRegistry &registry) {
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, dist::DistDialect, program::ProgramDialect, func::FuncDialect, arith::ArithDialect, math::MathDialect>();
+  cpu::registerCodegenDialects(registry);
+}
+
+} // namespace weft

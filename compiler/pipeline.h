@@ -1,0 +1,36 @@
+// The table of contents of the compiler: every phase, in order.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/LogicalResult.h"
+#include "llvm/ADT/ArrayRef.h"
+#include <functional>
+#include <string>
+
+namespace weft {
+
+enum class Phase { trace, simplify, hoist, differentiate, segment, tidy, fuse, schedule, lower, plan };
+
+struct PhaseInfo {
+  Phase phase;
+  const char *name;        // --stop-after=NAME
+  const char *description; // one sentence
+};
+llvm::ArrayRef<PhaseInfo> phases();
+// Nothing when there is no phase of that name.
+const PhaseInfo *findPhase(llvm::StringRef name);
+
+struct PipelineOptions {
+  int64_t shardsPerMicro = 1; // virtual shards inside a micro-batch
+  int64_t threads = 2;        // to find work for
+  Phase stopAfter = Phase::plan;
+  // Called with the module after each phase, in order; a failure ends the pipeline.
+  std::function<mlir::LogicalResult(const PhaseInfo &, mlir::ModuleOp)> afterPhase;
+};
+
+// Runs the phases after `trace` on a traced module, in place.
+mlir::LogicalResult runPipeline(mlir::ModuleOp module, const PipelineOptions &options);
+
+// Loads every dialect the pipeline makes.
+void registerDialects(mlir::DialectRegistry &registry);
+
+} // namespace weft

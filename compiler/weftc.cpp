@@ -1,0 +1,188 @@
+// weftc: the compiler. `weft compile` starts it.
+#include "compiler/compile_program.h"
+#include "mlir/IR/MLIRContext.h"
+#include "runtime/artifact/writer.h"
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+namespace weft {
+namespace {
+
+constexpr const char *kHelp = R"(usage: weft compile MODEL|FILE.cc|RECIPE.toml -o F.weft [options]
+
+Compiles a model's training, evaluation and generation programs into one artifact.
+MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes everything from a recipe.
+
+  -o F.weft               the artifact to write (needed unless --stop-after is given)
+  --config C              a config of the model: configs/C.toml beside it (default demo)
+  --set KEY=VALUE         a recipe's key, as model.dim=512 or train.seq=1024; may be given often
+  --target T              cpu (AVX2 and AVX-512, chosen when it starts), cpu:native (default), cpu:avx2, cpu:avx512
+  --precision f32         of computation
+  --batch N               sequences of a step, over all ranks (default 64)
+  --micro-batch N         sequences computed at once on a rank (default 16)
+  --seq N                 tokens of a sequence (default 256)
+  --shards N              virtual shards of the batch; 0 = one a data-parallel rank (default 0)
+  --data-parallel N       ranks that share a batch (default 1)
+  --stop-after PHASE      stop there and print the module
+  --dump-phases DIR       the module after each phase, a file each
+  --check-phases          interpret the program after each phase on random data and compare
+  --remarks[=REGEX]       what the compiler decided and why, with the model's line; those that match
+  --remarks-json FILE     all of them, a JSON object a line
+  -h, --help              this text
+
+phases:)";
+
+int usage(const std::string &what) {
+  fprintf(stderr, "error: %s\nhint: weft compile --help\n", what.c_str());
+  return 2;
+}
+int failWith(const std::string &what) {
+  fprintf(stderr, "error: %s\n", what.c_str());
+  return 1;
+}
+std::string bytesText(double bytes) {
+  const char *units[] = {"B", "KB", "MB", "GB", "TB"};
+  int u = 0;
+  for (; bytes >= 1000 && u < 4; ++u) bytes /= 1000;
+  char text[32];
+  snprintf(text, sizeof text, u ? "%.1f %s" : "%.0f %s", bytes, units[u]);
+  return text;
+}
+
+struct Place {
+  std::string file, path;
+  int line = 0;
+};
+Place placeOf(mlir::Location location) {
+  Place place;
+  location->walk([&](mlir::Location l) {
+    if (auto named = llvm::dyn_cast<mlir::NameLoc>(l)) place.path = named.getName().str();
+    if (auto file = llvm::dyn_cast<mlir::FileLineColLoc>(l)) {
+      place.file = file.getFilename().str();
+      place.line = file.getLine();
+      return mlir::WalkResult::interrupt();
+    }
+    return mlir::WalkResult::advance();
+  });
+  return place;
+}
+
+int compile(const std::vector<std::string> &args) {
+  std::string input, output, remarksFile;
+  std::optional<std::string> remarks;
+  std::vector<std::string> overrides;
+  CompileRequest request;
+  // Options that are a recipe's key under another name.
+  const std::pair<const char *, const char *> keys[] = {{"--config", "model.config"},   {"--target", "run.target"},         {"--precision", "train.precision"},
+                                                        {"--batch", "train.batch"},     {"--micro-batch", "train.micro_batch"}, {"--seq", "train.seq"},
+                                                        {"--shards", "train.shards"}};
+  for (size_t i = 0; i < args.size(); ++i) {
+    std::string a = args[i], value;
+    bool has = false;
+    if (size_t eq = a.find('='); a.rfind("--", 0) == 0 && eq != std::string::npos) {
+      value = a.substr(eq + 1);
+      a = a.substr(0, eq);
+      has = true;
+    }
+    auto take = [&]() {
+      if (has) return true;
+      if (i + 1 >= args.size()) return false;
+      value = args[++i];
+      return true;
+    };
+    if (a == "-h" || a == "--help") {
+      puts(kHelp);
+      for (const PhaseInfo &p : phases()) printf("  %-22s  %s\n", p.name, p.description);
+      return 0;
+    }
+    if (a == "--check-phases") {
+      request.checkPhases = true;
+      continue;
+    }
+    if (a == "--remarks") {
+      remarks = value;
+      continue;
+    }
+    const char *key = nullptr;
+    for (auto &[option, name] : keys)
+      if (a == option) key = name;
+    bool known = key || a == "-o" || a == "--set" || a == "--stop-after" || a == "--dump-phases" || a == "--remarks-json" || a == "--data-parallel";
+    if (!known && a.size() > 1 && a[0] == '-') return usage("unknown option " + a);
+    if (known && !take()) return usage(a + " needs a value");
+    if (key) overrides.push_back(std::string(key) + "=" + value);
+    else if (a == "-o") output = value;
+    else if (a == "--set") overrides.push_back(value);
+    else if (a == "--data-parallel") overrides.insert(overrides.end(), {"run.ranks=" + value, "run.plan=dp" + value});
+    else if (a == "--dump-phases") request.dumpFolder = value;
+    else if (a == "--remarks-json") remarksFile = value;
+    else if (a == "--stop-after") {
+      const PhaseInfo *phase = findPhase(value);
+      if (!phase) return usage("there is no phase " + value);
+      request.stopAfter = phase->phase;
+    } else if (input.empty()) input = a;
+    else return usage("one thing to compile, not " + input + " and " + a);
+  }
+  if (input.empty()) return usage("nothing to compile: name a model, a .cc file or a recipe");
+  if (output.empty() && request.stopAfter == Phase::plan) return usage("-o names the artifact to write");
+
+  absl::StatusOr<Recipe> recipe = Recipe();
+  auto endsWith = [&](const char *suffix) { return input.size() > strlen(suffix) && input.compare(input.size() - strlen(suffix), std::string::npos, suffix) == 0; };
+  if (endsWith(".toml")) recipe = LoadRecipe(input, overrides);
+  else {
+    std::string text = endsWith(".cc") || input.find('/') != std::string::npos ? "[model]\nfile = " + TomlQuoted(input) + "\n" : "[model]\nname = " + TomlQuoted(input) + "\n";
+    recipe = ParseRecipe(text, "command line", overrides);
+  }
+  if (recipe.ok())
+    if (absl::Status s = ResolveRecipe(*recipe); !s.ok()) recipe = s;
+  if (!recipe.ok()) return failWith(std::string(recipe.status().message()));
+  request.recipe = *recipe;
+
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  auto result = compileProgram(context, request);
+  if (auto *problem = std::get_if<std::string>(&result)) return failWith(*problem);
+  CompileReport &report = std::get<CompileReport>(result);
+
+  if (remarks) {
+    std::regex wanted(*remarks);
+    for (const Remark &r : report.remarks) {
+      Place p = placeOf(r.location);
+      std::string text = p.file + ":" + std::to_string(p.line) + ": " + r.pass + ": " + r.message + (p.path.empty() ? "" : " [" + p.path + "]");
+      if (std::regex_search(text, wanted)) printf("%s\n", text.c_str());
+    }
+  }
+  if (!remarksFile.empty()) {
+    std::ofstream out(remarksFile);
+    for (const Remark &r : report.remarks) {
+      Place p = placeOf(r.location);
+      out << nlohmann::json{{"pass", r.pass}, {"kind", r.kind}, {"message", r.message}, {"file", p.file}, {"line", p.line}, {"module", p.path}}.dump() << "\n";
+    }
+    if (!out.flush()) return failWith("cannot write " + remarksFile);
+  }
+  if (request.stopAfter != Phase::plan) {
+    std::cout << report.stopped;
+    return 0;
+  }
+  if (absl::Status s = WriteArtifact(report.artifact, output); !s.ok()) return failWith(std::string(s.message()));
+  printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(), report.parameters / 1e6, report.numKernels);
+  printf("memory a rank: %s parameters and states, %s arena\n", bytesText(report.persistentBytes).c_str(), bytesText(report.arenaBytes).c_str());
+  for (auto &entry : report.artifact.stages[0]->entries) printf("  %-12s %s arena\n", entry->name.c_str(), bytesText(entry->arena_bytes).c_str());
+  printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s\n", report.modelSeconds, report.traceSeconds, report.passSeconds, report.codeSeconds);
+  return 0;
+}
+
+} // namespace
+} // namespace weft
+
+int main(int argc, char **argv) {
+  std::vector<std::string> args(argv + 1, argv + argc);
+  if (!args.empty() && args[0] == "compile") return weft::compile({args.begin() + 1, args.end()});
+  fprintf(stderr, "usage: weftc compile MODEL|FILE.cc|RECIPE.toml -o F.weft [options]\nhint: weft compile --help\n");
+  return args.empty() || (args[0] != "--help" && args[0] != "-h") ? 2 : 0;
+}

@@ -1,0 +1,185 @@
+#include "passes/fuse/clusters.h"
+#include "passes/fuse/loops_builder.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+namespace weft {
+
+bool isPointwise(Operation *op) {
+  if (!op || op->getName().getDialectNamespace() != "graph") return false;
+  return op->hasTrait<OpTrait::Elementwise>() || isa<graph::ConstantOp, graph::IotaOp, graph::GatherOp, graph::StopGradientOp>(op);
+}
+
+bool isRowReduction(Operation *op) {
+  auto reduce = dyn_cast_or_null<graph::ReduceOp>(op);
+  return reduce && llvm::is_contained(reduce.getAxes(), int64_t(graph::shapeOf(reduce.getX()).size()) - 1);
+}
+
+static bool isSplatConstant(Operation *op) {
+  auto c = dyn_cast_or_null<graph::ConstantOp>(op);
+  return c && c.getValue().isSplat();
+}
+
+bool Clusters::isMaterialised(Value v) const {
+  Operation *op = v.getDefiningOp();
+  return !op || roots.contains(v) || (!isPointwise(op) && !isViewOp(op));
+}
+
+void Clusters::require(Value v) {
+  Value obstacle;
+  while (true) {
+    auto view = resolveView(v, [&](Value x) { return roots.contains(x); }, &obstacle);
+    if (failed(view)) {
+      roots.insert(obstacle);
+      continue;
+    }
+    if (isPointwise(view->base.getDefiningOp())) roots.insert(view->base);
+    return;
+  }
+}
+
+void Clusters::requireContiguous(Value v) {
+  require(v);
+  auto view = resolveView(v, [&](Value x) { return roots.contains(x); });
+  auto shape = graph::shapeOf(v);
+  bool whole = view->offset == 0 && graph::tensorType(view->base).getNumElements() == graph::tensorType(v).getNumElements();
+  for (auto [have, want, size] : llvm::zip(view->strides, rowMajorStridesOf(shape), shape)) whole &= size == 1 || have == want;
+  if (!whole) roots.insert(v);
+}
+
+void Clusters::findRoots(Block &block) {
+  for (Operation &op : block) {
+    if (isViewOp(&op)) {
+      // A reshape is only ever a view of something in memory, but for one that moves unit dimensions.
+      if (auto reshape = dyn_cast<graph::ReshapeOp>(op); reshape && !movesUnitDimensions(reshape)) require(op.getResult(0));
+      continue;
+    }
+    if (auto gather = dyn_cast<graph::GatherOp>(op)) {
+      requireContiguous(gather.getTable());
+      require(gather.getIndices());
+      continue;
+    }
+    if (isPointwise(&op)) continue;
+    if (isRowReduction(&op)) {
+      roots.insert(op.getResult(0));
+      continue;
+    }
+    if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
+      if (reduce.getAcc()) requireContiguous(reduce.getAcc());
+      continue;
+    }
+    if (auto scatter = dyn_cast<graph::ScatterAddOp>(op)) {
+      requireContiguous(scatter.getAcc());
+      require(scatter.getIndices());
+      requireContiguous(scatter.getUpdates());
+      continue;
+    }
+    if (auto write = dyn_cast<graph::WriteRowsOp>(op)) {
+      requireContiguous(write.getDest());
+      require(write.getSlots());
+      continue;
+    }
+    if (isa<graph::ConcatOp>(op)) continue; // writes its pieces, wherever they come from
+    // Attention takes any strides, a product those of two dimensions; all else wants whole buffers.
+    bool attention = isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op);
+    for (Value v : op.getOperands()) {
+      bool factor = isa<graph::MatmulOp>(op) && graph::shapeOf(v).size() == 2 && v != cast<graph::MatmulOp>(op).getAcc();
+      attention || factor ? require(v) : requireContiguous(v);
+    }
+  }
+}
+
+// What computing v reads.
+void Clusters::pull(Value v, llvm::SmallSetVector<Value, 8> &leaves, bool top) const {
+  Operation *op = v.getDefiningOp();
+  if (!op || (!top && roots.contains(v)) || (!isPointwise(op) && !isViewOp(op) && !(top && isRowReduction(op)))) {
+    leaves.insert(v);
+    return;
+  }
+  for (Value operand : op->getOperands()) pull(operand, leaves, false);
+}
+
+static SmallVector<int64_t> domainOf(Value root) {
+  if (isRowReduction(root.getDefiningOp())) return llvm::to_vector(graph::shapeOf(root.getDefiningOp()->getOperand(0)));
+  return llvm::to_vector(graph::shapeOf(root));
+}
+
+Clusters::Clusters(Block &block) {
+  findRoots(block);
+  form(block);
+}
+
+void Clusters::form(Block &block) {
+  for (Operation &op : block) {
+    for (Value root : op.getResults()) {
+      if (!roots.contains(root)) continue;
+      llvm::SmallSetVector<Value, 8> leaves;
+      pull(root, leaves);
+      auto domain = domainOf(root);
+      int best = -1;
+      auto tryJoin = [&](int i) {
+        Cluster &c = clusters[i];
+        if (c.leaves.size() + leaves.size() > 16 || wouldCycle(c, root)) return false;
+        llvm::DenseSet<Value> own(c.roots.begin(), c.roots.end());
+        if (!meetsAtSamePoint(root, *this, own, c.domain)) return false;
+        best = i;
+        return true;
+      };
+      auto rowsOf = [](ArrayRef<int64_t> d) { return d.drop_back(); };
+      for (int i = int(clusters.size()) - 1; i >= 0 && best < 0; --i) {
+        Cluster &c = clusters[i];
+        bool feeds = llvm::any_of(leaves, [&](Value v) { return c.roots.contains(v); });
+        if (c.domain == domain) {
+          int64_t points = 1;
+          for (int64_t d : domain) points *= d;
+          bool shares = llvm::any_of(leaves, [&](Value v) { return c.leaves.contains(v) && graph::tensorType(v).getNumElements() == points && points > 1; });
+          if (feeds || shares) tryJoin(i);
+        } else if (feeds && !isRowReduction(op.getBlock() ? &op : nullptr) && !c.domain.empty() && ArrayRef<int64_t>(domain) == rowsOf(c.domain)) {
+          // A value per row, made from the cluster's row reductions alone or from other values per row.
+          tryJoin(i);
+        }
+      }
+      if (best < 0) {
+        best = clusters.size();
+        clusters.push_back({domain, {}, {}});
+      }
+      Cluster &c = clusters[best];
+      c.roots.insert(root);
+      for (Value v : leaves)
+        if (!c.roots.contains(v)) c.leaves.insert(v);
+      membership[root] = best + 1;
+    }
+  }
+}
+
+// Whether `root`, computed by the cluster, would wait for something outside that waits for the cluster.
+bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
+  llvm::DenseSet<Value> seen;
+  SmallVector<std::pair<Value, bool>> work; // a value needed, and whether it is computed outside
+  auto visitInside = [&](Value v) {
+    llvm::SmallSetVector<Value, 8> leaves;
+    pull(v, leaves);
+    for (Value leaf : leaves)
+      if (!cluster.roots.contains(leaf)) work.push_back({leaf, true});
+  };
+  visitInside(root);
+  while (!work.empty()) {
+    Value v = work.pop_back_val().first;
+    if (!seen.insert(v).second) continue;
+    if (cluster.roots.contains(v)) return true;
+    Operation *op = v.getDefiningOp();
+    if (!op) continue;
+    if (int other = clusterOf(v); other >= 0) {
+      for (Value sibling : clusters[other].roots) {
+        llvm::SmallSetVector<Value, 8> leaves;
+        pull(sibling, leaves);
+        for (Value leaf : leaves) work.push_back({leaf, true});
+      }
+      continue;
+    }
+    for (Value operand : op->getOperands()) work.push_back({operand, true});
+  }
+  return false;
+}
+
+} // namespace weft

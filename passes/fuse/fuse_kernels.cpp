@@ -1,0 +1,278 @@
+// Graph ops → structured kernels. See passes.td; clusters.h says what is computed together.
+#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/fuse/loops_builder.h"
+#include "passes/fuse/normalise.h"
+#include "passes/passes.h"
+
+using namespace mlir;
+namespace weft {
+#define GEN_PASS_DEF_FUSEKERNELSPASS
+#include "passes/passes.h.inc"
+
+namespace {
+
+class FunctionFuser {
+public:
+  explicit FunctionFuser(Block &block) : block(block), clusters(block) {}
+
+  void run() {
+    for (const Cluster &c : clusters.all()) emitCluster(c);
+    SmallVector<Operation *> ops;
+    for (Operation &op : block) ops.push_back(&op);
+    for (Operation *op : ops) emitSingle(op);
+    for (auto [from, to] : replacements) from.replaceAllUsesWith(to);
+    // What the kernels computed is dead now; views that only named a buffer's parts too.
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+        if (op.use_empty() && op.getName().getDialectNamespace() == "graph" && !isa<graph::WriteOp, graph::RepeatOp>(op)) {
+          op.erase();
+          changed = true;
+        }
+    }
+    sortTopologically(&block);
+  }
+
+private:
+  bool isBase(Value v) const { return clusters.isMaterialised(v); }
+  StridedView view(Value v) const { return *resolveView(v, [&](Value x) { return isBase(x); }); }
+  kernel::AccessAttr access(const StridedView &v, ArrayRef<int64_t> dims) const {
+    SmallVector<int64_t> strides;
+    for (int64_t d : dims) strides.push_back(d < 0 ? 0 : v.strides[d]);
+    return kernel::AccessAttr::get(block.getParentOp()->getContext(), v.offset, strides, -1, 0, 0);
+  }
+  kernel::AccessAttr contiguous(ArrayRef<int64_t> shape) const {
+    return kernel::AccessAttr::get(block.getParentOp()->getContext(), 0, rowMajorStridesOf(shape), -1, 0, 0);
+  }
+  void replace(Value from, Value to) { replacements.push_back({from, to}); }
+
+  void emitCluster(const Cluster &c) {
+    SmallVector<int64_t> domain(c.domain);
+    for (int attempt = 0;; ++attempt) {
+      if (domain.empty() || attempt) domain.push_back(1);
+      Location loc = c.roots.back().getLoc();
+      LoopsBuilder builder(clusters, &c, loc, domain);
+      SmallVector<Value> outputs;
+      for (Value root : c.roots) {
+        auto shape = graph::shapeOf(root);
+        Value scalar = builder.evaluate(root, identityMap(shape.size()));
+        if (llvm::all_of(root.getUsers(), [&](Operation *user) { return computedInside(user, c); })) continue;
+        auto strides = rowMajorStridesOf(shape);
+        strides.resize(domain.size(), 0);
+        builder.yield(scalar, builder.addResult(graph::tensorType(root)), 0, strides);
+        outputs.push_back(root);
+      }
+      if (builder.needsUnitColumn() && !attempt) continue;
+      if (outputs.empty()) return;
+      OpBuilder at(c.roots.back().getDefiningOp());
+      auto op = builder.finish(at);
+      for (auto [root, result] : llvm::zip(outputs, op.getResults())) replace(root, result);
+      emitRemark(op.getLoc()) << "fused into one kernel: " << op.getBody().front().getOperations().size() - 1 << " operations, " << op.getInputs().size()
+                              << " inputs, " << outputs.size() << " results";
+      return;
+    }
+  }
+
+  // Whether every use of this op's results ends inside the cluster's own kernel.
+  bool computedInside(Operation *user, const Cluster &c) const {
+    if (user->getNumResults() != 1) return false;
+    Value v = user->getResult(0);
+    if (c.roots.contains(v)) return true;
+    if (isBase(v)) return false;
+    return (isPointwise(user) || isViewOp(user)) && llvm::all_of(v.getUsers(), [&](Operation *next) { return computedInside(next, c); });
+  }
+
+  void emitSingle(Operation *op) {
+    if (auto m = dyn_cast<graph::MatmulOp>(op)) return emitMatmul(m);
+    if (isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op)) return emitAttention(op);
+    if (auto r = dyn_cast<graph::ReduceOp>(op); r && !isRowReduction(op)) return emitColumnReduction(r);
+    if (auto s = dyn_cast<graph::ScatterAddOp>(op)) return emitScatter(s);
+    if (auto w = dyn_cast<graph::WriteRowsOp>(op)) return emitWriteRows(w);
+    if (auto c = dyn_cast<graph::ConcatOp>(op)) return emitConcat(c);
+  }
+
+  void emitColumnReduction(graph::ReduceOp op) {
+    auto shape = graph::shapeOf(op.getX());
+    SmallVector<int64_t> order(op.getAxes()), domain;
+    for (int64_t i = 0; i < int64_t(shape.size()); ++i)
+      if (!llvm::is_contained(op.getAxes(), i)) order.push_back(i);
+    IndexMap map(shape.size(), {-1});
+    for (auto [i, d] : llvm::enumerate(order)) {
+      domain.push_back(shape[d]);
+      map[d] = {int64_t(i)};
+    }
+    LoopsBuilder builder(clusters, nullptr, op.getLoc(), domain);
+    Value scalar = builder.evaluate(op.getX(), map);
+    auto strides = SmallVector<int64_t>(op.getAxes().size(), 0);
+    llvm::append_range(strides, rowMajorStridesOf(graph::shapeOf(op.getResult())));
+    Value init = op.getAcc() ? contiguousValue(op.getAcc()) : Value();
+    builder.yield(scalar, builder.addResult(graph::tensorType(op.getResult()), init), 0, strides);
+    OpBuilder at(op);
+    replace(op.getResult(), builder.finish(at, op.getAxes().size()).getResult(0));
+  }
+
+  void emitScatter(graph::ScatterAddOp op) {
+    auto indexShape = graph::shapeOf(op.getIndices()), rows = graph::shapeOf(op.getAcc());
+    int64_t width = 1, count = 1;
+    for (int64_t d : rows.drop_front()) width *= d;
+    for (int64_t d : indexShape) count *= d;
+    OpBuilder at(op);
+    // (tokens, width): one ascending chain an element.
+    LoopsBuilder builder(clusters, nullptr, op.getLoc(), {count, width});
+    Value indices = graph::reshape(at, op.getLoc(), op.getIndices(), {count}), updates = graph::reshape(at, op.getLoc(), op.getUpdates(), {count, width});
+    int64_t index = builder.addIndexInput(indices, {{0}});
+    Value scalar = builder.evaluate(updates, identityMap(2));
+    builder.yield(scalar, builder.addResult(graph::tensorType(op.getAcc()), contiguousValue(op.getAcc())), 0, {0, 1}, index, width, rows[0]);
+    replace(op.getResult(), builder.finish(at, 1).getResult(0));
+  }
+
+  void emitWriteRows(graph::WriteRowsOp op) {
+    auto shape = graph::shapeOf(op.getUpdates()), dest = graph::shapeOf(op.getDest());
+    SmallVector<int64_t> domain(shape), strides = rowMajorStridesOf(dest);
+    int64_t rowStride = strides[1];
+    strides[1] = 0; // the slot says the row
+    if (shape.size() == 2) {
+      domain.push_back(1);
+      strides.push_back(0);
+    }
+    LoopsBuilder builder(clusters, nullptr, op.getLoc(), domain);
+    int64_t index = builder.addIndexInput(op.getSlots(), identityMap(2));
+    Value scalar = builder.evaluate(op.getUpdates(), identityMap(shape.size()));
+    builder.yield(scalar, builder.addResult(graph::tensorType(op.getDest()), contiguousValue(op.getDest())), 0, strides, index, rowStride, dest[1]);
+    OpBuilder at(op);
+    replace(op.getResult(), builder.finish(at).getResult(0));
+  }
+
+  // Pieces of one shape are written by one kernel; kernels of other shapes add theirs to the same buffer.
+  void emitConcat(graph::ConcatOp op) {
+    auto type = graph::tensorType(op.getResult());
+    SmallVector<int64_t> strides = rowMajorStridesOf(type.getShape());
+    SmallVector<std::pair<Value, int64_t>> pending;
+    int64_t offset = 0;
+    for (Value x : op.getInputs()) {
+      if (graph::tensorType(x).getNumElements()) pending.push_back({x, offset});
+      offset += graph::shapeOf(x)[op.getAxis()] * strides[op.getAxis()];
+    }
+    OpBuilder at(op);
+    Value whole;
+    while (!pending.empty()) {
+      SmallVector<int64_t> shape(graph::shapeOf(pending.front().first));
+      bool all = llvm::all_of(pending, [&](auto &p) { return graph::shapeOf(p.first) == ArrayRef<int64_t>(shape); });
+      if (!whole && !all) whole = at.create<kernel::EmptyOp>(op.getLoc(), type);
+      LoopsBuilder builder(clusters, nullptr, op.getLoc(), shape);
+      int result = builder.addResult(type, whole);
+      SmallVector<std::pair<Value, int64_t>> rest;
+      for (auto [x, at] : pending) {
+        if (graph::shapeOf(x) != ArrayRef<int64_t>(shape)) {
+          rest.push_back({x, at});
+          continue;
+        }
+        builder.yield(builder.evaluate(x, identityMap(shape.size())), result, at, strides);
+      }
+      whole = builder.finish(at).getResult(0);
+      pending = rest;
+    }
+    replace(op.getResult(), whole);
+  }
+
+  // The buffer of a value that is its base's buffer, reshaped.
+  Value contiguousValue(Value v) {
+    Value base = view(v).base;
+    if (base.getType() == v.getType()) return base;
+    OpBuilder at(block.getParentOp()->getContext());
+    at.setInsertionPointAfterValue(base);
+    return graph::reshape(at, v.getLoc(), base, graph::shapeOf(v));
+  }
+
+  void emitMatmul(graph::MatmulOp op) {
+    auto lhsShape = graph::shapeOf(op.getLhs()), rhsShape = graph::shapeOf(op.getRhs()), out = graph::shapeOf(op.getResult());
+    OpBuilder at(op);
+    bool rows = rhsShape.size() == 2 && lhsShape.size() > 2;
+    Value lhs = op.getLhs();
+    int64_t m = out[out.size() - 2], n = out.back(), k = op.getTransposeLhs() ? lhsShape[lhsShape.size() - 2] : lhsShape.back(), batch = 1;
+    StridedView a = view(lhs), w = view(op.getRhs());
+    auto make = [&](const StridedView &v, int64_t bs, int64_t s0, int64_t s1) {
+      return kernel::AccessAttr::get(op.getContext(), v.offset, ArrayRef<int64_t>{bs, s0, s1}, -1, 0, 0);
+    };
+    // Leading dimensions to one batch stride; `rows`: to one row stride. Where strides do not allow it the value is copied first (findRoots keeps views simple).
+    auto collapse = [&](const StridedView &v, ArrayRef<int64_t> shape, int64_t count) -> std::optional<int64_t> {
+      int64_t stride = 0, extent = 1;
+      for (int64_t i = count - 1; i >= 0; --i) {
+        if (shape[i] == 1) continue;
+        if (extent == 1) stride = v.strides[i];
+        else if (v.strides[i] != stride * extent) return std::nullopt;
+        extent *= shape[i];
+      }
+      return stride;
+    };
+    int64_t lr = lhsShape.size(), rr = rhsShape.size();
+    kernel::AccessAttr la, ra, oa;
+    auto stride2 = [](const StridedView &v, int64_t d, int64_t size) { return size == 1 ? 0 : v.strides[d]; };
+    if (rows) {
+      for (int64_t d : out.drop_back()) batch *= d;
+      m = batch;
+      batch = 1;
+      la = make(a, 0, *collapse(a, lhsShape, lr - 1), stride2(a, lr - 1, k));
+    } else {
+      for (int64_t d : out.drop_back(2)) batch *= d;
+      int64_t mDim = op.getTransposeLhs() ? lr - 1 : lr - 2, kDim = op.getTransposeLhs() ? lr - 2 : lr - 1;
+      la = make(a, *collapse(a, lhsShape, lr - 2), stride2(a, mDim, m), stride2(a, kDim, k));
+    }
+    int64_t kDim = op.getTransposeRhs() ? rr - 1 : rr - 2, nDim = op.getTransposeRhs() ? rr - 2 : rr - 1;
+    ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
+    oa = make({Value(), 0, {}}, batch == 1 ? 0 : m * n, m == 1 ? 0 : n, n == 1 ? 0 : 1);
+    auto type = graph::tensorType(op.getResult());
+    auto kernelOp = at.create<kernel::MatmulOp>(op.getLoc(), TypeRange{type}, a.base, w.base, op.getAcc() ? contiguousValue(op.getAcc()) : Value(), ValueRange{},
+                                                at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}), at.getArrayAttr({oa}),
+                                                kernel::ReductionAttr(), kernel::ScheduleAttr());
+    Block *body = at.createBlock(&kernelOp.getBody(), {}, {type.getElementType()}, {op.getLoc()});
+    at.create<kernel::YieldOp>(op.getLoc(), body->getArguments());
+    replace(op.getResult(), kernelOp.getResult(0));
+  }
+
+  void emitAttention(Operation *op) {
+    auto kind = isa<graph::AttentionOp>(op)             ? kernel::AttentionKind::forward
+                : isa<graph::AttentionGradQueryOp>(op) ? kernel::AttentionKind::grad_query
+                                                       : kernel::AttentionKind::grad_key_value;
+    auto q = graph::shapeOf(op->getOperand(0)), k = graph::shapeOf(op->getOperand(1)), v = graph::shapeOf(op->getOperand(2));
+    OpBuilder at(op);
+    SmallVector<Value> inputs;
+    SmallVector<Attribute> in, out;
+    for (Value x : op->getOperands()) {
+      StridedView xv = view(x);
+      for (auto [stride, size] : llvm::zip(xv.strides, graph::shapeOf(x)))
+        if (size == 1) stride = 0;
+      inputs.push_back(xv.base);
+      in.push_back(kernel::AccessAttr::get(op->getContext(), xv.offset, xv.strides, -1, 0, 0));
+    }
+    for (Value r : op->getResults()) {
+      auto strides = rowMajorStridesOf(graph::shapeOf(r));
+      for (auto [stride, size] : llvm::zip(strides, graph::shapeOf(r)))
+        if (size == 1) stride = 0;
+      out.push_back(kernel::AccessAttr::get(op->getContext(), 0, strides, -1, 0, 0));
+    }
+    auto reduction = kernel::ReductionAttr::get(op->getContext(), "fma", 16, op->getAttrOfType<IntegerAttr>("key_block").getInt());
+    auto kernelOp = at.create<kernel::AttentionOp>(op->getLoc(), op->getResultTypes(), kernel::AttentionKindAttr::get(op->getContext(), kind), inputs,
+                                                   at.getDenseI64ArrayAttr({q[0], q[1], k[1], q[2], k[2], q[3], v[3]}), at.getArrayAttr(in), at.getArrayAttr(out),
+                                                   op->getAttrOfType<FloatAttr>("scale"), reduction, kernel::ScheduleAttr());
+    for (auto [from, to] : llvm::zip(op->getResults(), kernelOp.getResults())) replace(from, to);
+  }
+
+  Block &block;
+  Clusters clusters;
+  SmallVector<std::pair<Value, Value>> replacements;
+};
+
+struct FuseKernelsPass : impl::FuseKernelsPassBase<FuseKernelsPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populateNormalisePatterns(patterns);
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) return signalPassFailure();
+    for (auto f : getOperation().getOps<func::FuncOp>())
+      if (!f.isExternal()) FunctionFuser(f.getBody().front()).run();
+  }
+};
+
+} // namespace
+} // namespace weft

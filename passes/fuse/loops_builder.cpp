@@ -1,0 +1,271 @@
+#include "passes/fuse/loops_builder.h"
+#include "passes/fuse/scalar_code.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+namespace weft {
+
+IndexMap identityMap(int64_t rank) {
+  IndexMap map;
+  for (int64_t i = 0; i < rank; ++i) map.push_back({i});
+  return map;
+}
+
+// An index into a dimension of size 1 is 0, however it was written.
+static IndexMap canonical(const IndexMap &map, ArrayRef<int64_t> shape) {
+  IndexMap out(map);
+  for (auto [m, size] : llvm::zip(out, shape))
+    if (size == 1) m = {-1};
+  return out;
+}
+
+// The operand's map, for an op that moves indices; nothing for a reshape that does more than add or drop unit dimensions.
+static std::optional<IndexMap> throughView(Operation *op, const IndexMap &map) {
+  IndexMap in;
+  if (auto t = dyn_cast<graph::TransposeOp>(op)) {
+    in.resize(map.size(), {-1});
+    for (auto [i, p] : llvm::enumerate(t.getPermutation())) in[p] = map[i];
+  } else if (auto s = dyn_cast<graph::SliceOp>(op)) {
+    for (auto [m, offset] : llvm::zip(map, s.getOffsets())) in.push_back({m.dim, m.offset + offset});
+  } else if (auto bc = dyn_cast<graph::BroadcastOp>(op)) {
+    for (auto [d, size] : llvm::zip(bc.getDims(), graph::shapeOf(bc.getX()))) in.push_back(size == 1 ? IndexExpr{-1} : map[d]);
+  } else {
+    auto reshape = cast<graph::ReshapeOp>(op);
+    if (!movesUnitDimensions(reshape)) return std::nullopt;
+    size_t out = 0;
+    for (int64_t size : graph::shapeOf(reshape.getX())) {
+      if (size == 1) {
+        in.push_back({-1});
+        continue;
+      }
+      while (reshape.getShape()[out] == 1) ++out;
+      in.push_back(map[out++]);
+    }
+  }
+  return in;
+}
+
+// Whether v is met at the point (or, one dimension less, the row) being computed.
+static bool isIdentity(Value v, const IndexMap &map) { return map == canonical(identityMap(map.size()), graph::shapeOf(v)); }
+
+static bool meets(Value v, const IndexMap &at, const Clusters &clusters, const llvm::DenseSet<Value> &own, ArrayRef<int64_t> domain, bool top) {
+  IndexMap map = canonical(at, graph::shapeOf(v));
+  Operation *op = v.getDefiningOp();
+  if (!op) return true;
+  bool mine = own.contains(v);
+  if (mine && !top) {
+    size_t rank = map.size();
+    return isIdentity(v, map) && (rank + 1 == domain.size() || (rank == domain.size() && !isRowReduction(op)));
+  }
+  if (!top && clusters.isMaterialised(v)) return true;
+  if (isRowReduction(op)) return meets(op->getOperand(0), identityMap(domain.size()), clusters, own, domain, false);
+  if (isViewOp(op)) {
+    auto view = resolveView(v, [&](Value x) { return clusters.isMaterialised(x); });
+    if (succeeded(view) && !own.contains(view->base) && clusters.isMaterialised(view->base)) return true;
+    auto in = throughView(op, map);
+    return in && meets(op->getOperand(0), *in, clusters, own, domain, false);
+  }
+  if (isa<graph::GatherOp>(op)) return true;
+  return llvm::all_of(op->getOperands(), [&](Value x) { return meets(x, map, clusters, own, domain, false); });
+}
+
+bool meetsAtSamePoint(Value root, const Clusters &clusters, const llvm::DenseSet<Value> &own, ArrayRef<int64_t> domain) {
+  return meets(root, identityMap(graph::shapeOf(root).size()), clusters, own, domain, true);
+}
+
+LoopsBuilder::LoopsBuilder(const Clusters &clusters, const Cluster *own, Location loc, ArrayRef<int64_t> domain)
+    : clusters(clusters), own(own), loc(loc), domain(domain), block(new Block()), b(OpBuilder::atBlockEnd(block)) {}
+LoopsBuilder::~LoopsBuilder() { delete block; }
+
+LoopsBuilder::Access LoopsBuilder::accessOf(const StridedView &view, const IndexMap &map) const {
+  Access a{view.offset, SmallVector<int64_t>(domain.size(), 0)};
+  for (auto [m, stride] : llvm::zip(map, view.strides)) {
+    a.offset += m.offset * stride;
+    if (m.dim >= 0) a.strides[m.dim] += stride;
+  }
+  for (auto [stride, size] : llvm::zip(a.strides, domain))
+    if (size == 1) stride = 0;
+  return a;
+}
+
+int64_t LoopsBuilder::inputNumber(Value base, const Access &access) {
+  for (auto [i, in] : llvm::enumerate(inputs))
+    if (in.first == base && in.second.offset == access.offset && in.second.strides == access.strides && in.second.index == access.index &&
+        in.second.indexStride == access.indexStride)
+      return i;
+  inputs.push_back({base, access});
+  block->addArgument(graph::tensorType(base).getElementType(), loc);
+  return inputs.size() - 1;
+}
+Value LoopsBuilder::load(Value base, Access access) { return block->getArgument(inputNumber(base, access)); }
+
+int64_t LoopsBuilder::addIndexInput(Value v, const IndexMap &map) {
+  auto view = resolveView(v, [&](Value x) { return clusters.isMaterialised(x); });
+  Access a = accessOf(*view, map);
+  if (a.strides.back() != 0) unitColumn = true;
+  return inputNumber(view->base, a);
+}
+
+Value LoopsBuilder::evaluate(Value v, const IndexMap &at) {
+  IndexMap map = canonical(at, graph::shapeOf(v));
+  for (auto &[value, at, scalar] : known)
+    if (value == v && at == map) return scalar;
+  Operation *op = v.getDefiningOp();
+  Value scalar;
+  bool mine = own && own->roots.contains(v);
+  if (!mine) {
+    auto view = resolveView(v, [&](Value x) { return clusters.isMaterialised(x); });
+    if (succeeded(view) && clusters.isMaterialised(view->base) && !(own && own->roots.contains(view->base))) scalar = load(view->base, accessOf(*view, map));
+  }
+  if (!scalar) {
+    if (auto in = isViewOp(op) ? throughView(op, map) : std::nullopt) {
+      scalar = evaluate(op->getOperand(0), *in);
+    } else {
+      locations.insert(op->getLoc());
+      scalar = evaluateOp(op, map);
+    }
+  }
+  known.push_back({v, map, scalar});
+  return scalar;
+}
+
+Value LoopsBuilder::evaluateOp(Operation *op, const IndexMap &map) {
+  Type type = graph::tensorType(op->getResult(0)).getElementType();
+  if (auto c = dyn_cast<graph::ConstantOp>(op)) {
+    auto value = cast<TypedAttr>(c.getValue().getSplatValue<Attribute>());
+    return b.create<arith::ConstantOp>(op->getLoc(), value);
+  }
+  if (auto iota = dyn_cast<graph::IotaOp>(op)) {
+    IndexExpr m = map[iota.getAxis()];
+    Value i;
+    if (m.dim >= 0) {
+      indexedDims.insert(m.dim);
+      i = b.create<kernel::IndexOp>(op->getLoc(), b.getI32Type(), m.dim);
+    }
+    Value offset = b.create<arith::ConstantIntOp>(op->getLoc(), m.offset, 32);
+    i = !i ? offset : m.offset ? b.create<arith::AddIOp>(op->getLoc(), i, offset).getResult() : i;
+    return castScalar(b, op->getLoc(), i, type);
+  }
+  if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
+    auto kind = reduce.getKind() == graph::ReduceKind::sum ? kernel::RowReduceKind::sum : kernel::RowReduceKind::max;
+    Value x = evaluate(reduce.getX(), identityMap(domain.size()));
+    return b.create<kernel::ReduceOp>(op->getLoc(), x.getType(), kind, x);
+  }
+  if (auto gather = dyn_cast<graph::GatherOp>(op)) {
+    size_t numIndexDims = graph::shapeOf(gather.getIndices()).size();
+    IndexMap indexMap(map.begin(), map.begin() + numIndexDims);
+    int64_t index = addIndexInput(gather.getIndices(), indexMap);
+    auto table = graph::shapeOf(gather.getTable());
+    auto view = resolveView(gather.getTable(), [&](Value x) { return clusters.isMaterialised(x); });
+    int64_t rowStride = view->strides[0];
+    StridedView row{view->base, view->offset, SmallVector<int64_t>(ArrayRef<int64_t>(view->strides).drop_front())};
+    Access a = accessOf(row, IndexMap(map.begin() + numIndexDims, map.end()));
+    a.index = index;
+    a.indexStride = rowStride;
+    a.indexLimit = table[0];
+    return load(view->base, a);
+  }
+  SmallVector<Value> operands;
+  for (Value v : op->getOperands()) operands.push_back(evaluate(v, map));
+  return scalarCode(b, op, operands, type);
+}
+
+int LoopsBuilder::addResult(RankedTensorType type, Value init) {
+  results.push_back(type);
+  if (init) {
+    inits.push_back(init);
+    initResult.push_back(results.size() - 1);
+  }
+  return results.size() - 1;
+}
+
+void LoopsBuilder::yield(Value scalar, int result, int64_t offset, ArrayRef<int64_t> strides, int64_t index, int64_t indexStride, int64_t indexLimit) {
+  Access a{offset, SmallVector<int64_t>(strides), index, indexStride, indexLimit};
+  for (auto [stride, size] : llvm::zip(a.strides, domain))
+    if (size == 1) stride = 0;
+  yields.push_back({scalar, result, a});
+}
+
+kernel::AccessAttr LoopsBuilder::attribute(const Access &a, ArrayRef<int64_t> keep) const {
+  SmallVector<int64_t> strides;
+  for (int64_t d : keep) strides.push_back(a.strides[d]);
+  return kernel::AccessAttr::get(loc.getContext(), a.offset, strides, a.index, a.indexStride, a.indexLimit);
+}
+
+kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
+  // Merge dimension d with d + 1 where every access steps over d + 1's whole extent; drop unit dimensions.
+  bool rowReduction = !block->getOps<kernel::ReduceOp>().empty();
+  SmallVector<int64_t> sizes(domain);
+  SmallVector<int64_t> keep; // original dimensions whose strides survive
+  SmallVector<int64_t> newDim(domain.size(), 0);
+  int64_t last = domain.size() - 1, numReduced = 0;
+  SmallVector<Access *> all;
+  for (auto &[v, a] : inputs) all.push_back(&a);
+  for (auto &[v, r, a] : yields) all.push_back(&a);
+  auto mergeable = [&](int64_t outer, int64_t inner) { // outer directly encloses inner
+    if (indexedDims.contains(outer) || indexedDims.contains(inner)) return false;
+    if (inner == last && rowReduction) return false;
+    if ((outer < reduceDims) != (inner < reduceDims)) return false;
+    return llvm::all_of(all, [&](Access *a) { return a->strides[outer] == a->strides[inner] * sizes[inner]; });
+  };
+  SmallVector<int64_t> dims;
+  for (int64_t d = 0; d <= last; ++d)
+    if (domain[d] != 1 || d == last || indexedDims.contains(d)) dims.push_back(d);
+  SmallVector<int64_t> mergedSizes;
+  for (int64_t i = int64_t(dims.size()) - 1; i >= 0; --i) {
+    int64_t d = dims[i];
+    // A unit column (nothing varies along it) takes in its neighbour where that is allowed.
+    if (!keep.empty() && sizes[keep.back()] == 1 && keep.back() == last && !rowReduction && !indexedDims.contains(last) && !unitColumn && d >= reduceDims &&
+        llvm::none_of(all, [&](Access *a) { return a->index >= 0; }) && domain.back() == 1) {
+      keep.back() = d;
+      mergedSizes.back() = sizes[d];
+      continue;
+    }
+    if (!keep.empty() && mergeable(d, keep.back())) {
+      // Keep the inner strides; the extent grows.
+      sizes[keep.back()] *= sizes[d];
+      mergedSizes.back() = sizes[keep.back()];
+      continue;
+    }
+    keep.push_back(d);
+    mergedSizes.push_back(sizes[d]);
+  }
+  std::reverse(keep.begin(), keep.end());
+  std::reverse(mergedSizes.begin(), mergedSizes.end());
+  for (auto [i, d] : llvm::enumerate(keep)) {
+    newDim[d] = i;
+    if (d < reduceDims) ++numReduced;
+  }
+  // A reduction over unit dimensions only still has one to reduce.
+  if (reduceDims > 0 && numReduced == 0) {
+    keep.insert(keep.begin(), 0);
+    mergedSizes.insert(mergedSizes.begin(), 1);
+    numReduced = 1;
+  }
+  for (auto index : block->getOps<kernel::IndexOp>()) index.setDimension(newDim[index.getDimension()]);
+
+  SmallVector<Attribute> inputAccess, outputAccess;
+  SmallVector<Value> inputValues, yieldValues;
+  SmallVector<int64_t> yieldResult;
+  for (auto &[v, a] : inputs) {
+    inputValues.push_back(v);
+    inputAccess.push_back(attribute(a, keep));
+  }
+  for (auto &[v, r, a] : yields) {
+    yieldValues.push_back(v);
+    yieldResult.push_back(r);
+    outputAccess.push_back(attribute(a, keep));
+  }
+  b.create<kernel::YieldOp>(loc, yieldValues);
+  SmallVector<Type> types(results.begin(), results.end());
+  SmallVector<Location> covered(locations.begin(), locations.end());
+  Location where = covered.empty() ? loc : FusedLoc::get(loc.getContext(), covered);
+  auto op = at.create<kernel::LoopsOp>(where, types, inputValues, inits, at.getDenseI64ArrayAttr(mergedSizes), at.getArrayAttr(inputAccess),
+                                       at.getArrayAttr(outputAccess), at.getDenseI64ArrayAttr(yieldResult), at.getDenseI64ArrayAttr(initResult),
+                                       at.getI64IntegerAttr(numReduced), kernel::ReductionAttr(), kernel::ScheduleAttr());
+  op.getBody().push_back(block);
+  block = nullptr;
+  return op;
+}
+
+} // namespace weft

@@ -1,0 +1,97 @@
+#include "passes/fuse/normalise.h"
+#include "dialects/graph/graph.h"
+
+using namespace mlir;
+namespace weft {
+namespace {
+using namespace graph;
+
+// The only axis a pad extends, or nothing.
+std::optional<int64_t> padAxis(PadOp pad) {
+  std::optional<int64_t> axis;
+  for (auto [i, low, high] : llvm::enumerate(pad.getLow(), pad.getHigh()))
+    if (low || high) {
+      if (axis) return std::nullopt;
+      axis = i;
+    }
+  return axis;
+}
+
+// pad(a) at [0, n) + pad(b) at [n, m) = concat(a, b): what the gradients of a tensor's two halves add up to.
+struct AddOfPads : OpRewritePattern<AddOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AddOp op, PatternRewriter &r) const override {
+    auto a = op.getLhs().getDefiningOp<PadOp>(), b = op.getRhs().getDefiningOp<PadOp>();
+    if (!a || !b) return failure();
+    auto axis = padAxis(a);
+    if (!axis || padAxis(b) != axis) return failure();
+    if (a.getLow()[*axis] != 0) std::swap(a, b);
+    if (a.getLow()[*axis] != 0 || b.getHigh()[*axis] != 0 || b.getLow()[*axis] != shapeOf(a.getX())[*axis]) return failure();
+    r.replaceOpWithNewOp<ConcatOp>(op, ValueRange{a.getX(), b.getX()}, *axis);
+    return success();
+  }
+};
+
+struct PadToConcat : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PadOp op, PatternRewriter &r) const override {
+    // The sum of two pads is better as one concatenation: wait for it.
+    if (op->hasOneUse())
+      if (auto add = dyn_cast<AddOp>(*op->user_begin()))
+        if (add.getLhs().getDefiningOp<PadOp>() && add.getRhs().getDefiningOp<PadOp>() && padAxis(op)) {
+          auto other = (add.getLhs() == op.getResult() ? add.getRhs() : add.getLhs()).getDefiningOp<PadOp>();
+          auto axis = *padAxis(op);
+          if (padAxis(other) == axis && (op.getHigh()[axis] == shapeOf(other.getX())[axis] || op.getLow()[axis] == shapeOf(other.getX())[axis])) return failure();
+        }
+    Value x = op.getX();
+    for (int64_t i = 0; i < int64_t(op.getLow().size()); ++i) {
+      SmallVector<Value> pieces;
+      auto zeros = [&](int64_t n) {
+        SmallVector<int64_t> shape(shapeOf(x));
+        shape[i] = n;
+        pieces.push_back(splat(r, op.getLoc(), tensorType(x).clone(shape), 0));
+      };
+      if (op.getLow()[i]) zeros(op.getLow()[i]);
+      pieces.push_back(x);
+      if (op.getHigh()[i]) zeros(op.getHigh()[i]);
+      if (pieces.size() > 1) x = r.create<ConcatOp>(op.getLoc(), pieces, i);
+    }
+    r.replaceOp(op, x);
+    return success();
+  }
+};
+
+struct SplitReduction : OpRewritePattern<ReduceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &r) const override {
+    int64_t rank = shapeOf(op.getX()).size();
+    auto axes = op.getAxes();
+    if (axes.empty()) {
+      r.replaceOp(op, op.getX());
+      return success();
+    }
+    if (axes.back() == rank - 1) {
+      if (axes.size() == 1) return failure();
+      Value inner = r.create<ReduceOp>(op.getLoc(), op.getKind(), op.getX(), Value(), ArrayRef<int64_t>{rank - 1});
+      r.replaceOpWithNewOp<ReduceOp>(op, op.getKind(), inner, Value(), axes.drop_back());
+      return success();
+    }
+    if (op.getKind() == ReduceKind::sum) return failure();
+    SmallVector<int64_t> permutation, last;
+    for (int64_t i = 0; i < rank; ++i)
+      if (!llvm::is_contained(axes, i)) permutation.push_back(i);
+    for (int64_t axis : axes) {
+      last.push_back(permutation.size());
+      permutation.push_back(axis);
+    }
+    Value moved = r.create<TransposeOp>(op.getLoc(), op.getX(), permutation);
+    r.replaceOpWithNewOp<ReduceOp>(op, op.getKind(), moved, Value(), last);
+    return success();
+  }
+};
+
+} // namespace
+
+void populateNormalisePatterns(RewritePatternSet &patterns) { patterns.add<AddOfPads, PadToConcat, SplitReduction>(patterns.getContext()); }
+
+} // namespace weft

@@ -1,0 +1,63 @@
+// Every pass of Weft, in the order of compiler/pipeline.cpp.
+#ifndef WEFT_PASSES
+#define WEFT_PASSES
+include "mlir/Pass/PassBase.td"
+
+class WeftPass<string name> : Pass<name, "::mlir::ModuleOp"> {
+  let dependentDialects = ["::mlir::func::FuncDialect", "::weft::graph::GraphDialect", "::weft::kernel::KernelDialect",
+    "::weft::dist::DistDialect", "::weft::program::ProgramDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def DifferentiatePass : WeftPass<"differentiate"> {
+  let summary = "replaces graph.value_and_grad by the function's ops and their reverse-mode adjoints";
+  let description = [{
+    Function by function: the differentiated function is inlined where its gradient is taken; the body of a `graph.repeat` becomes two bodies, forward (which also
+    returns residuals, stacked) and backward (which runs down). Before: `%l, %g = graph.value_and_grad @f(%w, %x) acc(%g0) wrt [0]`. After: the ops of @f, then those of its adjoint;
+    %g is a chain that starts at %g0. What backward needs of forward is saved when a matmul, attention, reduction or gather made it, and computed again otherwise; a remark
+    says so for each.
+  }];
+}
+
+def HoistInvariantsPass : WeftPass<"hoist-invariants"> {
+  let summary = "moves what does not depend on the iteration out of graph.repeat's bodies";
+  let description = [{
+    Before: the body computes cos(positions * frequency) in each layer. After: the caller computes it once and passes it as an invariant. Only what costs arithmetic moves.
+  }];
+}
+
+def SegmentBatchSumsPass : WeftPass<"segment-batch-sums"> {
+  let summary = "cuts sums over the batch into one chain a virtual shard, combined in a fixed balanced tree";
+  let description = [{
+    docs/numerics.md, along tokens. Before: `graph.matmul %dy, %x {transpose_lhs}` over all tokens. After, for 4 shards: one batched product of 4, whose
+    slices are added as (0 + 1) + (2 + 3). With one shard nothing changes.
+  }];
+  let options = [Option<"shards", "shards", "int64_t", "1", "virtual shards in a micro-batch">];
+}
+
+def FuseKernelsPass : WeftPass<"fuse-kernels"> {
+  let summary = "groups graph ops into structured kernels";
+  let description = [{
+    Elementwise code, row reductions, column reductions, gathers and scatters become `kernel.loops`; products `kernel.matmul`; attention `kernel.attention`. Views (reshape, transpose, slice,
+    broadcast) become accesses. Each kernel's location lists the model lines it covers; a remark says what was fused, and why the rest was not.
+  }];
+}
+
+def ScheduleKernelsPass : WeftPass<"schedule-kernels"> {
+  let summary = "gives each kernel its reduction and its schedule, from shape and cache";
+  let description = "Nothing here changes bits but `reduction`, which is the same for every kernel of a type.";
+  let options = [Option<"threads", "threads", "int64_t", "2", "threads to find work for; more or fewer may run it">];
+}
+
+def LowerToProgramPass : WeftPass<"lower-to-program"> {
+  let summary = "turns entry functions of kernel ops into host programs over buffers";
+  let description = [{
+    `graph.repeat` becomes `program.loop` with its body in place, values become buffers, in place where the old value dies; kernels are outlined by content, their sizes and strides
+    arguments. Before: `%y = kernel.loops …`. After: `program.launch @loops_0 (%a, %y) sizes […]`.
+  }];
+}
+
+def PlanMemoryPass : WeftPass<"plan-memory"> {
+  let summary = "gives every arena buffer an offset: lifetimes over the whole program, one arena";
+  let description = "First fit by size over lifetimes; a buffer made outside a loop and used inside lives through the loop.";
+}
+#endif

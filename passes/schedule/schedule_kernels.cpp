@@ -1,0 +1,43 @@
+// Reductions and schedules of kernels. See passes.td.
+#include "passes/codegen/cpu/attention_heuristics.h"
+#include "passes/codegen/cpu/matmul_heuristics.h"
+#include "passes/passes.h"
+
+using namespace mlir;
+namespace weft {
+#define GEN_PASS_DEF_SCHEDULEKERNELSPASS
+#include "passes/passes.h.inc"
+
+namespace {
+
+struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> {
+  using ScheduleKernelsPassBase::ScheduleKernelsPassBase;
+
+  void runOnOperation() override {
+    MLIRContext *ctx = &getContext();
+    auto plain = kernel::ReductionAttr::get(ctx, "fma", 16, 0);
+    getOperation().walk([&](kernel::LoopsOp op) {
+      op.setReductionAttr(plain);
+      op.setScheduleAttr(scheduleLoops(op));
+    });
+    getOperation().walk([&](kernel::MatmulOp op) {
+      op.setReductionAttr(plain);
+      op.setScheduleAttr(cpu::scheduleMatmul(op, threads));
+    });
+    getOperation().walk([&](kernel::AttentionOp op) {
+      op.setScheduleAttr(cpu::scheduleAttention(op, threads));
+    });
+  }
+
+  // Columns a work item: enough that starting an item costs nothing (4 KB), few enough that every thread gets several.
+  kernel::ScheduleAttr scheduleLoops(kernel::LoopsOp op) {
+    int64_t columns = op.getDomain().back(), outer = 1;
+    for (int64_t d : op.getDomain().drop_front(op.getReduceDims()).drop_back()) outer *= d;
+    int64_t block = op.getReduceDims() > 0 ? 64 : 1024;
+    while (op.getReduceDims() == 0 && block > 64 && outer * ((columns + block - 1) / block) < 4 * threads) block /= 2;
+    return kernel::ScheduleAttr::get(&getContext(), 0, 0, 0, block, 0, 2);
+  }
+};
+
+} // namespace
+} // namespace weft

@@ -1,0 +1,203 @@
+// Sums over the batch as one chain a virtual shard, and a balanced tree over shards. See passes.td and docs/numerics.md.
+//
+// A value is batch-leading when its first dimension is the batch, or starts with it (batch * seq rows). That follows from the micro-batch's
+// slices, which are, through the ops; a sum over the first dimension of a batch-leading value is what must be cut.
+#include "passes/passes.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+namespace weft {
+#define GEN_PASS_DEF_SEGMENTBATCHSUMSPASS
+#include "passes/passes.h.inc"
+
+namespace {
+
+class Segmenter {
+public:
+  Segmenter(SymbolTable &symbols, int64_t shards) : symbols(symbols), shards(shards) {}
+
+  // Returns which results are batch-leading. Bodies called twice with different arguments are rare: the union decides.
+  FailureOr<SmallVector<bool>> run(func::FuncOp f, ArrayRef<bool> arguments) {
+    llvm::DenseSet<Value> &leading = known[f];
+    for (auto [v, on] : llvm::zip(f.getArguments(), arguments))
+      if (on) leading.insert(v);
+    for (Operation &op : llvm::make_early_inc_range(f.getBody().front().without_terminator()))
+      if (failed(visit(op, leading))) return failure();
+    SmallVector<bool> out;
+    for (Value v : f.getBody().front().getTerminator()->getOperands()) out.push_back(leading.contains(v));
+    return out;
+  }
+
+private:
+  LogicalResult visit(Operation &op, llvm::DenseSet<Value> &leading) {
+    auto is = [&](Value v) { return v && leading.contains(v); };
+    if (auto repeat = dyn_cast<graph::RepeatOp>(op)) {
+      // Slices of what an outer repeat stacked (residuals) are batch-leading if what was stacked was: tracked by the stacked value itself.
+      auto body = symbols.lookup<func::FuncOp>(repeat.getBody());
+      SmallVector<bool> arguments;
+      for (Value v : repeat.getOperands()) arguments.push_back(is(v));
+      bool done = visited.contains(body);
+      if (!done) {
+        visited.insert(body);
+        // The carry's start decides; a gradient that starts as zeros becomes batch-leading through what is added to it.
+        auto results = run(body, arguments);
+        if (failed(results)) return failure();
+        known[body].clear();
+        for (size_t i = 0; i < repeat.getCarry().size(); ++i) arguments[i] = arguments[i] || (*results)[i];
+        results = run(body, arguments);
+        if (failed(results)) return failure();
+        bodyResults[body] = *results;
+      }
+      for (auto [v, on] : llvm::zip(repeat.getResults(), bodyResults[body]))
+        if (on) leading.insert(v);
+      return success();
+    }
+    if (auto t = dyn_cast<graph::TransposeOp>(op)) {
+      if (is(t.getX()) && t.getPermutation()[0] != 0) return op.emitOpError("moves the batch dimension, which virtual shards need first");
+      if (is(t.getX())) leading.insert(t.getResult());
+      return success();
+    }
+    if (auto r = dyn_cast<graph::ReshapeOp>(op)) {
+      if (is(r.getX()) && !r.getShape().empty()) leading.insert(r.getResult());
+      return success();
+    }
+    if (auto b = dyn_cast<graph::BroadcastOp>(op)) {
+      if (is(b.getX()) && !b.getDims().empty() && b.getDims()[0] == 0) leading.insert(b.getResult());
+      return success();
+    }
+    if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
+      if (!is(reduce.getX())) return success();
+      if (reduce.getAxes().empty() || reduce.getAxes()[0] != 0) leading.insert(reduce.getResult());
+      else if (reduce.getKind() == graph::ReduceKind::sum) return cut(reduce);
+      return success();
+    }
+    if (auto m = dyn_cast<graph::MatmulOp>(op)) {
+      auto rank = graph::shapeOf(m.getLhs()).size();
+      if (rank == 2 && m.getTransposeLhs() && is(m.getLhs())) return cut(m);
+      if (is(m.getLhs()) && !m.getTransposeLhs()) leading.insert(m.getResult());
+      else if (rank > 2 && (is(m.getLhs()) || is(m.getRhs()))) leading.insert(m.getResult());
+      return success();
+    }
+    if (auto s = dyn_cast<graph::ScatterAddOp>(op)) {
+      if (is(s.getIndices())) return cut(s);
+      return success();
+    }
+    if (auto g = dyn_cast<graph::GatherOp>(op)) {
+      if (is(g.getIndices())) leading.insert(g.getResult());
+      return success();
+    }
+    if (llvm::any_of(op.getOperands(), is)) leading.insert(op.result_begin(), op.result_end());
+    return success();
+  }
+
+  // x (n, …) as (shards, n / shards, …).
+  FailureOr<Value> split(OpBuilder &b, Operation *op, Value x) {
+    SmallVector<int64_t> shape(graph::shapeOf(x));
+    if (shape[0] % shards) return op->emitOpError() << "sums over " << shape[0] << " rows, not a multiple of " << shards << " virtual shards";
+    shape[0] /= shards;
+    shape.insert(shape.begin(), shards);
+    return graph::reshape(b, op->getLoc(), x, shape);
+  }
+  // Slices [0, n) of the first dimension, added in a balanced tree.
+  Value tree(OpBuilder &b, Location loc, Value x, int64_t begin, int64_t end) {
+    if (end - begin == 1) {
+      auto shape = graph::shapeOf(x);
+      SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
+      offsets[0] = begin;
+      sizes[0] = 1;
+      return graph::reshape(b, loc, b.create<graph::SliceOp>(loc, x, offsets, sizes), shape.drop_front());
+    }
+    int64_t middle = begin + int64_t(llvm::PowerOf2Ceil(end - begin) / 2);
+    return b.create<graph::AddOp>(loc, tree(b, loc, x, begin, middle), tree(b, loc, x, middle, end));
+  }
+  void replace(OpBuilder &b, Operation *op, Value stacked, Value acc) {
+    Value sum = tree(b, op->getLoc(), stacked, 0, shards);
+    if (acc) sum = b.create<graph::AddOp>(op->getLoc(), acc, sum);
+    op->getResult(0).replaceAllUsesWith(sum);
+    op->erase();
+  }
+
+  LogicalResult cut(graph::ReduceOp op) {
+    OpBuilder b(op);
+    auto x = split(b, op, op.getX());
+    if (failed(x)) return failure();
+    SmallVector<int64_t> axes;
+    for (int64_t a : op.getAxes()) axes.push_back(a + 1);
+    Value sums = graph::sum(b, op.getLoc(), *x, axes);
+    replace(b, op, sums, op.getAcc());
+    return success();
+  }
+  LogicalResult cut(graph::MatmulOp op) {
+    OpBuilder b(op);
+    auto lhs = split(b, op, op.getLhs());
+    if (failed(lhs)) return failure();
+    Value rhs = op.getRhs();
+    if (op.getTransposeRhs()) rhs = b.create<graph::TransposeOp>(op.getLoc(), rhs, ArrayRef<int64_t>{1, 0});
+    auto parts = split(b, op, rhs);
+    if (failed(parts)) return failure();
+    Value products = b.create<graph::MatmulOp>(op.getLoc(), *lhs, *parts, Value(), true, false);
+    replace(b, op, products, op.getAcc());
+    return success();
+  }
+  LogicalResult cut(graph::ScatterAddOp op) {
+    OpBuilder b(op);
+    auto indices = split(b, op, op.getIndices());
+    auto updates = split(b, op, op.getUpdates());
+    if (failed(indices) || failed(updates)) return failure();
+    // A table a shard.
+    SmallVector<Value> tables;
+    Value zeros = graph::splat(b, op.getLoc(), graph::tensorType(op.getAcc()), 0);
+    auto take = [&](Value x, int64_t i) {
+      auto shape = graph::shapeOf(x);
+      SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
+      offsets[0] = i;
+      sizes[0] = 1;
+      return graph::reshape(b, op.getLoc(), b.create<graph::SliceOp>(op.getLoc(), x, offsets, sizes), shape.drop_front());
+    };
+    for (int64_t i = 0; i < shards; ++i)
+      tables.push_back(b.create<graph::ScatterAddOp>(op.getLoc(), zeros, take(*indices, i), take(*updates, i)));
+    std::function<Value(int64_t, int64_t)> add = [&](int64_t begin, int64_t end) -> Value {
+      if (end - begin == 1) return tables[begin];
+      int64_t middle = begin + int64_t(llvm::PowerOf2Ceil(end - begin) / 2);
+      Value left = add(begin, middle);
+      return b.create<graph::AddOp>(op.getLoc(), left, add(middle, end));
+    };
+    Value sum = b.create<graph::AddOp>(op.getLoc(), op.getAcc(), add(0, shards));
+    op.getResult().replaceAllUsesWith(sum);
+    op.erase();
+    return success();
+  }
+
+  SymbolTable &symbols;
+  int64_t shards;
+  llvm::DenseMap<func::FuncOp, llvm::DenseSet<Value>> known;
+  llvm::DenseMap<func::FuncOp, SmallVector<bool>> bodyResults;
+  llvm::DenseSet<func::FuncOp> visited;
+};
+
+struct SegmentBatchSumsPass : impl::SegmentBatchSumsPassBase<SegmentBatchSumsPass> {
+  using SegmentBatchSumsPassBase::SegmentBatchSumsPassBase;
+
+  void runOnOperation() override {
+    if (shards <= 1) return;
+    SymbolTable symbols(getOperation());
+    // Micro-batch steps: the bodies of repeats whose trip count is known only at run time. Their slices are the batch.
+    llvm::SetVector<Operation *> steps;
+    llvm::DenseMap<Operation *, std::pair<size_t, size_t>> slices;
+    getOperation().walk([&](graph::RepeatOp op) {
+      if (!op.getDynamic()) return;
+      Operation *f = symbols.lookup(op.getBody());
+      steps.insert(f);
+      slices[f] = {op.getCarry().size(), op.getStacked().size()};
+    });
+    for (Operation *f : steps) {
+      Segmenter segmenter(symbols, shards);
+      SmallVector<bool> arguments(cast<func::FuncOp>(f).getNumArguments(), false);
+      for (size_t i = 0; i < slices[f].second; ++i) arguments[slices[f].first + i] = true;
+      if (failed(segmenter.run(cast<func::FuncOp>(f), arguments))) return signalPassFailure();
+    }
+  }
+};
+
+} // namespace
+} // namespace weft

@@ -1,0 +1,70 @@
+// Moves what does not depend on the iteration out of graph.repeat's bodies. See passes.td.
+#include "passes/passes.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+namespace weft {
+#define GEN_PASS_DEF_HOISTINVARIANTSPASS
+#include "passes/passes.h.inc"
+
+namespace {
+
+// Worth a buffer of its own: a view or a constant is not.
+bool costsArithmetic(Operation *op) {
+  return !isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::BroadcastOp, graph::ConstantOp, graph::IotaOp>(op);
+}
+
+// Moves them for all repeats of one body: they share its function, so all callers get the same new arguments.
+void hoist(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
+  Block &block = body.getBody().front();
+  graph::RepeatOp first = callers[0];
+  size_t firstInvariant = first.getCarry().size() + first.getStacked().size();
+  llvm::DenseSet<Value> invariant(block.args_begin() + firstInvariant, block.args_end());
+  SmallVector<Operation *> moved;
+  for (Operation &op : block.without_terminator()) {
+    if (!isPure(&op) || isa<graph::RepeatOp>(op)) continue;
+    if (llvm::all_of(op.getOperands(), [&](Value v) { return invariant.contains(v); })) {
+      invariant.insert(op.result_begin(), op.result_end());
+      moved.push_back(&op);
+    }
+  }
+  // Results that what stays behind reads, and that cost something: through views and broadcasts, the value before them is passed, which is smaller.
+  llvm::DenseSet<Operation *> movedSet(moved.begin(), moved.end());
+  SmallVector<Value> passed;
+  for (Operation *op : moved) {
+    if (!costsArithmetic(op)) continue;
+    for (Value v : op->getResults()) {
+      std::function<bool(Value)> reachesStaying = [&](Value x) {
+        return llvm::any_of(x.getUsers(), [&](Operation *user) {
+          if (!movedSet.contains(user)) return true;
+          return !costsArithmetic(user) && llvm::any_of(user->getResults(), reachesStaying);
+        });
+      };
+      if (reachesStaying(v)) passed.push_back(v);
+    }
+  }
+  if (passed.empty()) return;
+  for (auto caller : callers) {
+    OpBuilder b(caller);
+    IRMapping map;
+    for (auto [i, v] : llvm::enumerate(caller.getInvariant())) map.map(block.getArgument(firstInvariant + i), v);
+    for (Operation *op : moved) b.clone(*op, map);
+    SmallVector<Value> more;
+    for (Value v : passed) more.push_back(map.lookup(v));
+    caller.getInvariantMutable().append(more);
+  }
+  for (Value v : passed) v.replaceAllUsesWith(block.addArgument(v.getType(), v.getLoc()));
+  body.setFunctionType(FunctionType::get(body.getContext(), block.getArgumentTypes(), body.getResultTypes()));
+}
+
+struct HoistInvariantsPass : impl::HoistInvariantsPassBase<HoistInvariantsPass> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    llvm::MapVector<Operation *, SmallVector<graph::RepeatOp>> bodies;
+    getOperation().walk([&](graph::RepeatOp op) { bodies[symbols.lookup(op.getBody())].push_back(op); });
+    for (auto &[body, callers] : bodies) hoist(cast<func::FuncOp>(body), callers);
+  }
+};
+
+} // namespace
+} // namespace weft
