@@ -252,10 +252,17 @@ private:
         if (size == 1) stride = 0;
       out.push_back(kernel::AccessAttr::get(op->getContext(), 0, strides, -1, 0, 0));
     }
-    auto reduction = kernel::ReductionAttr::get(op->getContext(), "fma", 16, op->getAttrOfType<IntegerAttr>("key_block").getInt());
+    auto attribute = [&](auto read) {
+      if (auto o = dyn_cast<graph::AttentionOp>(op)) return read(o);
+      if (auto o = dyn_cast<graph::AttentionGradQueryOp>(op)) return read(o);
+      return read(cast<graph::AttentionGradKeyValueOp>(op));
+    };
+    int64_t keyBlock = attribute([](auto o) { return int64_t(o.getKeyBlock()); });
+    FloatAttr scale = attribute([](auto o) { return o.getScaleAttr(); });
+    auto reduction = kernel::ReductionAttr::get(op->getContext(), "fma", 16, keyBlock);
     auto kernelOp = at.create<kernel::AttentionOp>(op->getLoc(), op->getResultTypes(), kernel::AttentionKindAttr::get(op->getContext(), kind), inputs,
                                                    at.getDenseI64ArrayAttr({q[0], q[1], k[1], q[2], k[2], q[3], v[3]}), at.getArrayAttr(in), at.getArrayAttr(out),
-                                                   op->getAttrOfType<FloatAttr>("scale"), reduction, kernel::ScheduleAttr());
+                                                   scale, reduction, kernel::ScheduleAttr());
     for (auto [from, to] : llvm::zip(op->getResults(), kernelOp.getResults())) replace(from, to);
   }
 

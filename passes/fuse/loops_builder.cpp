@@ -74,7 +74,9 @@ bool meetsAtSamePoint(Value root, const Clusters &clusters, const llvm::DenseSet
 }
 
 LoopsBuilder::LoopsBuilder(const Clusters &clusters, const Cluster *own, Location loc, ArrayRef<int64_t> domain)
-    : clusters(clusters), own(own), loc(loc), domain(domain), block(new Block()), b(OpBuilder::atBlockEnd(block)) {}
+    : clusters(clusters), own(own), loc(loc), domain(domain), block(new Block()), b(loc.getContext()) {
+  b.setInsertionPointToEnd(block);
+}
 LoopsBuilder::~LoopsBuilder() { delete block; }
 
 LoopsBuilder::Access LoopsBuilder::accessOf(const StridedView &view, const IndexMap &map) const {

@@ -53,7 +53,8 @@ static RankedTensorType generic(Type t) { return RankedTensorType::get({kDynamic
 
 // A copy of the op with dynamic sizes and strides, on arguments of `block`, with one result for each output access.
 static Operation *makeGeneric(Operation *op, Block *block) {
-  OpBuilder b = OpBuilder::atBlockEnd(block);
+  OpBuilder b(op->getContext());
+  b.setInsertionPointToEnd(block);
   Location loc = op->getLoc();
   IRMapping map;
   auto argument = [&](Value v) -> Value { return block->addArgument(generic(v.getType()), loc); };
@@ -113,7 +114,7 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   std::string key;
   {
     llvm::raw_string_ostream os(key);
-    block->print(os);
+    copy->print(os, OpPrintingFlags().useLocalScope());
   }
   Call call;
   program::KernelOp &slot = known[key];
@@ -127,7 +128,6 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
     // One kernel, several places in the model.
     slot->setLoc(FusedLoc::get(op->getContext(), {slot.getLoc(), op->getLoc()}));
   }
-  (void)copy;
   call.kernel = slot;
   call.sizes.assign(layout.numSlots(), 0);
   SmallVector<int64_t> own;
