@@ -67,6 +67,7 @@ public:
               const std::vector<Bytes> &results);
 
   mlir::MLIRContext &context() { return *owned; }
+  mlir::ModuleOp outlinedKernels() { return *outlined; } // the program.kernel ops that are compiled
   // The op as written, with static sizes.
   mlir::Operation *kernelOp(const std::string &name);
   std::string llvmIr, assembly; // of the level compiled last, where set before compile()
