@@ -9,7 +9,8 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op) {
   valueWidth = op.getSizes()[6];
   keyBlock = op.getReduction()->getKeyBlock();
   tile = op.getSchedule()->getTileM();
-  bool forward = op.getKind() == kernel::AttentionKind::forward, keyValue = op.getKind() == kernel::AttentionKind::grad_key_value;
+  bool forward = op.getKind() == kernel::AttentionKind::forward,
+       keyValue = op.getKind() == kernel::AttentionKind::grad_key_value;
   scratchBytes = 0;
   auto place = [&](int64_t bytes) {
     int64_t offset = scratchBytes;
@@ -36,14 +37,17 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op) {
 }
 
 Value AttentionBlocks::address(const RowsOf &rows, Value row, Value column) {
-  return elementAddress(b, frame.buffer(rows.access), frame.offset(rows.access, {rows.batch, row, rows.head, column}), f32);
+  return elementAddress(b, frame.buffer(rows.access),
+                        frame.offset(rows.access, {rows.batch, row, rows.head, column}), f32);
 }
 
 Value AttentionBlocks::rowAddress(int64_t access, Value batch, Value row, Value head) {
-  Value operand = access < int64_t(op.getInputs().size()) ? op.getInputs()[access] : op.getResult(access - op.getInputs().size());
+  Value operand = access < int64_t(op.getInputs().size()) ? op.getInputs()[access]
+                                                          : op.getResult(access - op.getInputs().size());
   Values dims{batch, row};
   if (head) dims.push_back(head);
-  return elementAddress(b, frame.buffer(access), frame.offset(access, dims), cast<RankedTensorType>(operand.getType()).getElementType());
+  return elementAddress(b, frame.buffer(access), frame.offset(access, dims),
+                        cast<RankedTensorType>(operand.getType()).getElementType());
 }
 
 Value AttentionBlocks::columnStride(const RowsOf &rows) {
@@ -78,7 +82,8 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
   });
 }
 
-void AttentionBlocks::productTransposed(const RowsOf &rows, ArrayRef<Value> indices, int64_t transposed, Value to) {
+void AttentionBlocks::productTransposed(const RowsOf &rows, ArrayRef<Value> indices, int64_t transposed,
+                                        Value to) {
   int64_t total = plan.keyBlock / kLanes, vectors = vectorsAtOnce();
   while (total % vectors) --vectors;
   Values pointers;
@@ -89,21 +94,26 @@ void AttentionBlocks::productTransposed(const RowsOf &rows, ArrayRef<Value> indi
     Values acc(kGroup * vectors, zeroOf(b, laneType(f32)));
     acc = forLoop(b, constantI64(b, 0), constantI64(b, rows.width), 1, acc, [&](Value c, ValueRange carried) {
       Values next, keys;
-      Value line = elementAddress(b, block, mulI64(b, c, plan.keyBlock), f32), offset = stride ? mulI64(b, c, stride) : c;
-      for (int64_t v = 0; v < vectors; ++v) keys.push_back(loadLanes(b, elementAddress(b, line, constantI64(b, v * kLanes), f32), f32));
+      Value line = elementAddress(b, block, mulI64(b, c, plan.keyBlock), f32),
+            offset = stride ? mulI64(b, c, stride) : c;
+      for (int64_t v = 0; v < vectors; ++v)
+        keys.push_back(loadLanes(b, elementAddress(b, line, constantI64(b, v * kLanes), f32), f32));
       for (int64_t i = 0; i < kGroup; ++i) {
         Value x = splat(b, loadScalar(b, elementAddress(b, pointers[i], offset, f32), f32));
-        for (int64_t v = 0; v < vectors; ++v) next.push_back(b.create<LLVM::FMAOp>(x, keys[v], carried[i * vectors + v]));
+        for (int64_t v = 0; v < vectors; ++v)
+          next.push_back(b.create<LLVM::FMAOp>(x, keys[v], carried[i * vectors + v]));
       }
       return next;
     });
     for (int64_t i = 0; i < kGroup; ++i)
       for (int64_t v = 0; v < vectors; ++v)
-        storeLanes(b, elementAddress(b, to, addI64(b, j, i * plan.keyBlock + v * kLanes), f32), acc[i * vectors + v]);
+        storeLanes(b, elementAddress(b, to, addI64(b, j, i * plan.keyBlock + v * kLanes), f32),
+                   acc[i * vectors + v]);
   });
 }
 
-void AttentionBlocks::forColumns(int64_t width, int64_t most, llvm::function_ref<void(Value, int64_t, Value)> body) {
+void AttentionBlocks::forColumns(int64_t width, int64_t most,
+                                 llvm::function_ref<void(Value, int64_t, Value)> body) {
   int64_t whole = width / kLanes, tail = width % kLanes;
   int64_t looped = whole / most * most, rest = whole - looped + (tail != 0);
   if (looped) forLoop(b, 0, constantI64(b, looped), most, [&](Value first) { body(first, most, {}); });
@@ -115,7 +125,8 @@ void AttentionBlocks::forColumns(int64_t width, int64_t most, llvm::function_ref
   body(constantI64(b, looped), rest, tail ? tailMask(b, constantI64(b, tail)) : Value());
 }
 
-void AttentionBlocks::accumulate(Value acc, llvm::function_ref<Value(int64_t)> scale, llvm::function_ref<Value(int64_t, Value)> factor, const RowsOf &rows,
+void AttentionBlocks::accumulate(Value acc, llvm::function_ref<Value(int64_t)> scale,
+                                 llvm::function_ref<Value(int64_t, Value)> factor, const RowsOf &rows,
                                  Value firstRow, Value from, Value to) {
   int64_t width = plan.padded(rows.width);
   Value stride = columnStride(rows);
@@ -123,7 +134,9 @@ void AttentionBlocks::accumulate(Value acc, llvm::function_ref<Value(int64_t)> s
   for (int64_t i = 0; i < kGroup && scale; ++i) scales.push_back(splat(b, scale(i)));
   forColumns(rows.width, vectorsAtOnce(), [&](Value first, int64_t vectors, Value mask) {
     Value column = mulI64(b, first, kLanes);
-    auto place = [&](int64_t i, int64_t v) { return elementAddress(b, acc, addI64(b, column, i * width + v * kLanes), f32); };
+    auto place = [&](int64_t i, int64_t v) {
+      return elementAddress(b, acc, addI64(b, column, i * width + v * kLanes), f32);
+    };
     Values now;
     for (int64_t i = 0; i < kGroup; ++i)
       for (int64_t v = 0; v < vectors; ++v) {
@@ -138,7 +151,8 @@ void AttentionBlocks::accumulate(Value acc, llvm::function_ref<Value(int64_t)> s
       }
       for (int64_t i = 0; i < kGroup; ++i) {
         Value x = splat(b, factor(i, j));
-        for (int64_t v = 0; v < vectors; ++v) next.push_back(b.create<LLVM::FMAOp>(x, line[v], carried[i * vectors + v]));
+        for (int64_t v = 0; v < vectors; ++v)
+          next.push_back(b.create<LLVM::FMAOp>(x, line[v], carried[i * vectors + v]));
       }
       return next;
     });
@@ -147,7 +161,8 @@ void AttentionBlocks::accumulate(Value acc, llvm::function_ref<Value(int64_t)> s
   });
 }
 
-void AttentionBlocks::storeRow(Value acc, const RowsOf &rows, Value row, llvm::function_ref<Value(Value)> transform) {
+void AttentionBlocks::storeRow(Value acc, const RowsOf &rows, Value row,
+                               llvm::function_ref<Value(Value)> transform) {
   forColumns(rows.width, 1, [&](Value vector, int64_t, Value mask) {
     Value column = mulI64(b, vector, kLanes);
     Value x = transform(loadLanes(b, elementAddress(b, acc, column, f32), f32));
@@ -158,7 +173,8 @@ void AttentionBlocks::storeRow(Value acc, const RowsOf &rows, Value row, llvm::f
 
 void AttentionBlocks::zeroRows(int64_t scratchOffset, Value first, Value count, int64_t width) {
   Value zero = zeroOf(b, laneType(f32));
-  Value from = mulI64(b, first, plan.padded(width)), to = addI64(b, from, mulI64(b, count, plan.padded(width)));
+  Value from = mulI64(b, first, plan.padded(width)),
+        to = addI64(b, from, mulI64(b, count, plan.padded(width)));
   forLoop(b, from, to, kLanes, [&](Value i) { storeLanes(b, scratch(scratchOffset, i, f32), zero); });
 }
 

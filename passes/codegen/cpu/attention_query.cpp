@@ -1,6 +1,7 @@
 // Attention's kernels that own query rows: forward, and the gradient of q.
 //   for each item (batch, head, query tile):
-//     for each run of rows with the same begin          documents packed into one row begin new runs inside a tile
+//     for each run of rows with the same begin          documents packed into one row begin new runs inside a
+//     tile
 //       for each key block from begin to the run's last end
 //         pack keysᵀ (and valuesᵀ); for each group of rows: scores; p (and ds); acc += p v (or ds k)
 #include "passes/codegen/cpu/attention_blocks.h"
@@ -13,14 +14,15 @@ namespace {
 class QueryEmitter {
 public:
   explicit QueryEmitter(AttentionBlocks &s)
-      : s(s), b(s.b), plan(s.plan), f32(s.f32), forward(s.op.getKind() == kernel::AttentionKind::forward), output(s.op.getInputs().size()) {}
+      : s(s), b(s.b), plan(s.plan), f32(s.f32), forward(s.op.getKind() == kernel::AttentionKind::forward),
+        output(s.op.getInputs().size()) {}
 
   void emitItem(Value item);
 
 private:
-  struct Block { // one key block of one run of rows, by number within the tile
-    Value runEnd;      // row
-    Value key, count;  // first key, keys up to the run's last end
+  struct Block {      // one key block of one run of rows, by number within the tile
+    Value runEnd;     // row
+    Value key, count; // first key, keys up to the run's last end
   };
 
   void emitRun(Value first, Value end);
@@ -29,8 +31,12 @@ private:
   void gradRow(const Block &block, Value row, Value i);
   void finishRow(Value row);
   // i1 vector v of the block's keys that lie in the row's range.
-  Value keyMask(const Block &block, Value end, int64_t v) { return tailMask(b, lanesLeft(b, subI64(b, end, block.key), v)); }
-  Value scoreAt(int64_t base, Value i, int64_t v) { return s.scratch(base, addI64(b, mulI64(b, i, plan.keyBlock), v * kLanes), f32); }
+  Value keyMask(const Block &block, Value end, int64_t v) {
+    return tailMask(b, lanesLeft(b, subI64(b, end, block.key), v));
+  }
+  Value scoreAt(int64_t base, Value i, int64_t v) {
+    return s.scratch(base, addI64(b, mulI64(b, i, plan.keyBlock), v * kLanes), f32);
+  }
   RowsOf rows(int64_t access, Value headOf, int64_t width) { return {access, batch, headOf, width}; }
 
   AttentionBlocks &s;
@@ -48,7 +54,8 @@ void QueryEmitter::softmaxRow(const Block &block, Value row, Value i) {
   auto update = [&] {
     using kernel::RowReduceKind;
     Value scale = constantFloat(b, laneType(f32), s.op.getScale().convertToDouble());
-    Value nothing = reductionIdentity(b, RowReduceKind::max, laneType(f32)), zero = zeroOf(b, laneType(f32)), lanes;
+    Value nothing = reductionIdentity(b, RowReduceKind::max, laneType(f32)), zero = zeroOf(b, laneType(f32)),
+          lanes;
     Values x, masks;
     for (int64_t v = 0; v < vectors; ++v) {
       masks.push_back(keyMask(block, end, v));
@@ -86,15 +93,16 @@ void QueryEmitter::gradRow(const Block &block, Value row, Value i) {
   Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, head), f32));
   Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, head), f32));
   for (int64_t v = 0; v < plan.keyBlock / kLanes; ++v) {
-    Value ds = gradOfScores(b, s.op, loadLanes(b, scoreAt(plan.scores, i, v), f32), loadLanes(b, scoreAt(plan.grads, i, v), f32), lse, delta,
-                            keyMask(block, end, v))
+    Value ds = gradOfScores(b, s.op, loadLanes(b, scoreAt(plan.scores, i, v), f32),
+                            loadLanes(b, scoreAt(plan.grads, i, v), f32), lse, delta, keyMask(block, end, v))
                    .second;
     storeLanes(b, scoreAt(plan.scores, i, v), ds);
   }
 }
 
 void QueryEmitter::emitGroup(const Block &block, Value row) {
-  Value last = subI64(b, block.runEnd, constantI64(b, 1)), rowsLeft = minI64(b, subI64(b, block.runEnd, row), constantI64(b, kGroup));
+  Value last = subI64(b, block.runEnd, constantI64(b, 1)),
+        rowsLeft = minI64(b, subI64(b, block.runEnd, row), constantI64(b, kGroup));
   Values within, indices;
   Value end;
   for (int64_t i = 0; i < kGroup; ++i) {
@@ -105,15 +113,24 @@ void QueryEmitter::emitGroup(const Block &block, Value row) {
   Value keys = minI64(b, subI64(b, end, block.key), block.count); // those that some row of the group sees
   ifThen(b, lessThan(b, constantI64(b, 0), keys), [&] {
     s.productTransposed(rows(kQ, head, plan.width), indices, plan.keysT, s.scratch(plan.scores));
-    if (!forward) s.productTransposed(rows(kDout, head, plan.valueWidth), indices, plan.valuesT, s.scratch(plan.grads));
+    if (!forward)
+      s.productTransposed(rows(kDout, head, plan.valueWidth), indices, plan.valuesT, s.scratch(plan.grads));
     // Rows past the run hold leftovers; what they give goes to rows that begin later.
-    forLoop(b, 0, rowsLeft, 1, [&](Value i) { forward ? softmaxRow(block, addI64(b, row, i), i) : gradRow(block, addI64(b, row, i), i); });
+    forLoop(b, 0, rowsLeft, 1, [&](Value i) {
+      forward ? softmaxRow(block, addI64(b, row, i), i) : gradRow(block, addI64(b, row, i), i);
+    });
     int64_t width = forward ? plan.valueWidth : plan.width;
     Value acc = s.scratch(plan.acc, mulI64(b, row, plan.padded(width)), f32);
-    auto factor = [&](int64_t i, Value j) { return loadScalar(b, s.scratch(plan.scores, addI64(b, j, i * plan.keyBlock), f32), f32); };
-    auto correction = [&](int64_t i) { return loadScalar(b, s.scratch(plan.corrections, constantI64(b, i), f32), f32); };
-    if (forward) s.accumulate(acc, correction, factor, rows(kV, keyHead, width), block.key, constantI64(b, 0), keys);
-    else s.accumulate(acc, nullptr, factor, rows(kK, keyHead, width), block.key, constantI64(b, 0), keys);
+    auto factor = [&](int64_t i, Value j) {
+      return loadScalar(b, s.scratch(plan.scores, addI64(b, j, i * plan.keyBlock), f32), f32);
+    };
+    auto correction = [&](int64_t i) {
+      return loadScalar(b, s.scratch(plan.corrections, constantI64(b, i), f32), f32);
+    };
+    if (forward)
+      s.accumulate(acc, correction, factor, rows(kV, keyHead, width), block.key, constantI64(b, 0), keys);
+    else
+      s.accumulate(acc, nullptr, factor, rows(kK, keyHead, width), block.key, constantI64(b, 0), keys);
   });
 }
 
@@ -122,15 +139,19 @@ void QueryEmitter::finishRow(Value row) {
   Value acc = s.scratch(plan.acc, mulI64(b, row, plan.padded(width)), f32), t = addI64(b, firstRow, row);
   if (!forward) {
     Value scale = constantFloat(b, laneType(f32), s.op.getScale().convertToDouble());
-    s.storeRow(acc, rows(output, head, width), t, [&](Value x) -> Value { return b.create<arith::MulFOp>(x, scale); });
+    s.storeRow(acc, rows(output, head, width), t,
+               [&](Value x) -> Value { return b.create<arith::MulFOp>(x, scale); });
     return;
   }
   // An empty range: acc is 0, and 1 stands for the sum and 0 for the maximum, so that out and lse are 0.
   Value empty = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, s.rangeBegin(row), s.rangeEnd(row));
-  Value sum = b.create<arith::SelectOp>(empty, constantFloat(b, f32, 1), loadScalar(b, s.scratch(plan.sums, row, f32), f32));
-  Value maximum = b.create<arith::SelectOp>(empty, constantFloat(b, f32, 0), loadScalar(b, s.scratch(plan.maxima, row, f32), f32));
+  Value sum = b.create<arith::SelectOp>(empty, constantFloat(b, f32, 1),
+                                        loadScalar(b, s.scratch(plan.sums, row, f32), f32));
+  Value maximum = b.create<arith::SelectOp>(empty, constantFloat(b, f32, 0),
+                                            loadScalar(b, s.scratch(plan.maxima, row, f32), f32));
   Value spread = splat(b, sum);
-  s.storeRow(acc, rows(output, head, width), t, [&](Value x) -> Value { return b.create<arith::DivFOp>(x, spread); });
+  s.storeRow(acc, rows(output, head, width), t,
+             [&](Value x) -> Value { return b.create<arith::DivFOp>(x, spread); });
   storeScalar(b, s.rowAddress(output + 1, batch, t, head), b.create<arith::AddFOp>(maximum, emitLog(b, sum)));
 }
 
@@ -177,7 +198,8 @@ void QueryEmitter::emitItem(Value item) {
 
 } // namespace
 
-std::pair<Value, Value> gradOfScores(Builder &b, kernel::AttentionOp op, Value scores, Value dp, Value lse, Value delta, Value mask) {
+std::pair<Value, Value> gradOfScores(Builder &b, kernel::AttentionOp op, Value scores, Value dp, Value lse,
+                                     Value delta, Value mask) {
   Type type = scores.getType();
   Value zero = zeroOf(b, type);
   Value x = b.create<arith::MulFOp>(scores, constantFloat(b, type, op.getScale().convertToDouble()));
@@ -187,7 +209,8 @@ std::pair<Value, Value> gradOfScores(Builder &b, kernel::AttentionOp op, Value s
 }
 
 void emitAttentionQuery(AttentionBlocks &blocks) {
-  forLoop(blocks.b, blocks.frame.begin, blocks.frame.end, 1, [&](Value item) { QueryEmitter(blocks).emitItem(item); });
+  forLoop(blocks.b, blocks.frame.begin, blocks.frame.end, 1,
+          [&](Value item) { QueryEmitter(blocks).emitItem(item); });
 }
 
 } // namespace weft::cpu

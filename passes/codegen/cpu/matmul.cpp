@@ -1,9 +1,12 @@
 // The nest around a dot unit:
 //   for each run of items of one (batch, n block)        a thread's items, m innermost
-//     for each K block                                   partial sums wait in the output, or in scratch when an epilogue follows
+//     for each K block                                   partial sums wait in the output, or in scratch when
+//     an epilogue follows
 //       pack rhs      [n tile][k][tile_n]
-//       for each m block: pack lhs [m tile][k][rows]; for each m tile, n tile: the micro-kernel, then the epilogue after the last K block
-// Rows left over by the m tiles run through a micro-kernel of one row that reads lhs where it lies: the same chain, so the same bits.
+//       for each m block: pack lhs [m tile][k][rows]; for each m tile, n tile: the micro-kernel, then the
+//       epilogue after the last K block
+// Rows left over by the m tiles run through a micro-kernel of one row that reads lhs where it lies: the same
+// chain, so the same bits.
 #include "passes/codegen/cpu/matmul.h"
 #include "passes/codegen/cpu/matmul_pack.h"
 #include "passes/codegen/cpu/matmul_plan.h"
@@ -26,7 +29,7 @@ public:
   LogicalResult emit();
 
 private:
-  struct Block { // one K block of one run of items
+  struct Block {                  // one K block of one run of items
     Value batch, column, columns; // first column, columns in it
     Value k, kCount;
     Value first, last; // i1: of the K blocks
@@ -40,10 +43,13 @@ private:
   // Rows [row, row + unit's rows) times all columns of the block; `lhs` holds their first k.
   void emitTiles(FmaUnit &unit, const Block &block, Value row, LhsAddress lhs, Value partialRow);
   Values initial(FmaUnit &unit, const Block &block, Value row, Value column, const TileAddress &partial);
-  void emitEpilogue(const Block &block, int64_t rows, Value row, Value column, Value columnsLeft, const TileAddress &partial);
+  void emitEpilogue(const Block &block, int64_t rows, Value row, Value column, Value columnsLeft,
+                    const TileAddress &partial);
   Value access(int64_t access, Value batch, Value row, Value column);
   Value at(Value pointer, Value index) { return elementAddress(b, pointer, index, element); }
-  Value scratchAt(int64_t bytes) { return elementAddress(b, frame.scratch, constantI64(b, bytes), b.getI8Type()); }
+  Value scratchAt(int64_t bytes) {
+    return elementAddress(b, frame.scratch, constantI64(b, bytes), b.getI8Type());
+  }
   Value andI1(Value x, Value y) { return b.create<arith::AndIOp>(x, y); }
   Value notI1(Value x) { return b.create<arith::XOrIOp>(x, b.create<arith::ConstantIntOp>(1, 1)); }
 
@@ -77,11 +83,13 @@ void MatmulEmitter::packRhs(const Block &block) {
       Value from = at(source, addI64(b, mulI64(b, k, kStride), mulI64(b, tile, width)));
       Value to = at(panelOf(tile), mulI64(b, k, width));
       for (int64_t v = 0; v < plan.tile.vectors; ++v) {
-        Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(), offset = constantI64(b, v * kLanes);
+        Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
+              offset = constantI64(b, v * kLanes);
         storeLanes(b, at(to, offset), loadLanes(b, at(from, offset), element, mask));
       }
     };
-    forLoop(b, 0, block.kCount, 1, [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
+    forLoop(b, 0, block.kCount, 1,
+            [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
     ifThen(b, lessThan(b, constantI64(b, 0), left),
            [&] { forLoop(b, 0, block.kCount, 1, [&](Value k) { copy(k, whole, left); }); });
     return;
@@ -133,15 +141,19 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
   });
 }
 
-Values MatmulEmitter::initial(FmaUnit &unit, const Block &block, Value row, Value column, const TileAddress &partial) {
+Values MatmulEmitter::initial(FmaUnit &unit, const Block &block, Value row, Value column,
+                              const TileAddress &partial) {
   Values zero = unit.zero();
   SmallVector<Type> types(zero.size(), laneType(element));
   Value left = subI64(b, block.columns, column);
   auto loadPartial = [&] {
     if (!plan.direct) return unit.loadAcc(partial);
     return ifElse(
-        b, types, atLeast(b, left, constantI64(b, plan.tile.columns())), [&] { return unit.loadAcc(partial); },
-        [&] { return unit.loadAcc({partial.pointer, partial.rowStride, left}); });
+        b, types, atLeast(b, left, constantI64(b, plan.tile.columns())),
+        [&] { return unit.loadAcc(partial); },
+        [&] {
+          return unit.loadAcc({partial.pointer, partial.rowStride, left});
+        });
   };
   auto start = [&]() -> Values {
     if (!op.getInit()) return zero;
@@ -149,7 +161,8 @@ Values MatmulEmitter::initial(FmaUnit &unit, const Block &block, Value row, Valu
     Values acc;
     for (int64_t r = 0; r < unit.shape().rows; ++r)
       for (int64_t v = 0; v < plan.tile.vectors; ++v) {
-        Value mask = tailMask(b, lanesLeft(b, left, v)), n = addI64(b, addI64(b, block.column, column), v * kLanes);
+        Value mask = tailMask(b, lanesLeft(b, left, v)),
+              n = addI64(b, addI64(b, block.column, column), v * kLanes);
         Value stride = frame.strideIs(output, 2, 1) ? Value() : frame.stride(output, 2);
         acc.push_back(loadLanes(b, access(output, block.batch, addI64(b, row, r), n), element, mask, stride));
       }
@@ -159,14 +172,16 @@ Values MatmulEmitter::initial(FmaUnit &unit, const Block &block, Value row, Valu
   return ifElse(b, types, block.first, start, loadPartial);
 }
 
-void MatmulEmitter::emitTiles(FmaUnit &unit, const Block &block, Value row, LhsAddress lhs, Value partialRow) {
+void MatmulEmitter::emitTiles(FmaUnit &unit, const Block &block, Value row, LhsAddress lhs,
+                              Value partialRow) {
   int64_t width = plan.tile.columns(), rows = unit.shape().rows;
   forLoop(b, 0, block.columns, width, [&](Value column) {
     Value tile = divI64(b, column, width);
     Value panel = at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.blockK * width));
     TileAddress partial;
     if (plan.direct) {
-      partial = {access(output, block.batch, row, addI64(b, block.column, column)), frame.stride(output, 1), {}};
+      partial = {
+          access(output, block.batch, row, addI64(b, block.column, column)), frame.stride(output, 1), {}};
     } else {
       // With one K block the partial sums live for one tile only, always in the same place.
       Value place = addI64(b, mulI64(b, partialRow, plan.partialColumns), column);
@@ -176,7 +191,10 @@ void MatmulEmitter::emitTiles(FmaUnit &unit, const Block &block, Value row, LhsA
     Values acc = unit.chain(initial(unit, block, row, column, partial), lhs, panel, block.kCount, kUnroll);
     if (!plan.direct) {
       unit.storeAcc(partial, acc);
-      ifThen(b, block.last, [&] { emitEpilogue(block, rows, row, addI64(b, block.column, column), subI64(b, block.columns, column), partial); });
+      ifThen(b, block.last, [&] {
+        emitEpilogue(block, rows, row, addI64(b, block.column, column), subI64(b, block.columns, column),
+                     partial);
+      });
       return;
     }
     Value left = subI64(b, block.columns, column);
@@ -193,25 +211,31 @@ void MatmulEmitter::emitTiles(FmaUnit &unit, const Block &block, Value row, LhsA
   });
 }
 
-void MatmulEmitter::emitEpilogue(const Block &block, int64_t rows, Value row, Value column, Value columnsLeft, const TileAddress &partial) {
+void MatmulEmitter::emitEpilogue(const Block &block, int64_t rows, Value row, Value column, Value columnsLeft,
+                                 const TileAddress &partial) {
   mlir::Block &body = op.getBody().front();
   auto vectorAt = [&](Value r, Value c, Value mask) {
     Value m = addI64(b, row, r), n = addI64(b, column, c);
     IRMapping map;
-    map.map(body.getArgument(0), loadLanes(b, at(partial.pointer, addI64(b, mulI64(b, r, partial.rowStride), c)), element));
+    map.map(body.getArgument(0),
+            loadLanes(b, at(partial.pointer, addI64(b, mulI64(b, r, partial.rowStride), c)), element));
     for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
       int64_t which = 2 + i;
       Type type = cast<RankedTensorType>(extra.getType()).getElementType();
       Value from = access(which, block.batch, m, n), value;
-      if (frame.strideIs(which, 2, 0)) value = loadScalar(b, from, type);
-      else value = loadLanes(b, from, type, mask, frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
+      if (frame.strideIs(which, 2, 0))
+        value = loadScalar(b, from, type);
+      else
+        value =
+            loadLanes(b, from, type, mask, frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
       map.map(body.getArgument(1 + i), value);
     }
     if (failed(emitRegion(b, body, map, [](int64_t) { return Value(); }))) status = failure();
     if (failed(status)) return;
     for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
       int64_t which = output + i;
-      storeLanes(b, access(which, block.batch, m, n), lanesOf(b, map, value), mask, frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
+      storeLanes(b, access(which, block.batch, m, n), lanesOf(b, map, value), mask,
+                 frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
     }
   };
   Value whole = minI64(b, columnsLeft, constantI64(b, plan.tile.columns()));
@@ -234,7 +258,8 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
       FmaUnit unit(b, element, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows);
       Value packed = at(scratchAt(plan.lhsOffset), mulI64(b, tile, plan.blockK * plan.lhsWidth));
-      emitTiles(unit, block, addI64(b, row, within), {packed, 1, constantI64(b, plan.lhsWidth)}, addI64(b, partialRow, within));
+      emitTiles(unit, block, addI64(b, row, within), {packed, 1, constantI64(b, plan.lhsWidth)},
+                addI64(b, partialRow, within));
     });
   } else {
     tiled = constantI64(b, 0);
@@ -242,12 +267,14 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   forLoop(b, tiled, rows, 1, [&](Value within) {
     FmaUnit unit(b, element, {1, plan.tile.vectors});
     Value m = addI64(b, row, within);
-    emitTiles(unit, block, m, {access(kLhs, block.batch, m, block.k), 0, frame.stride(kLhs, 2)}, addI64(b, partialRow, within));
+    emitTiles(unit, block, m, {access(kLhs, block.batch, m, block.k), 0, frame.stride(kLhs, 2)},
+              addI64(b, partialRow, within));
   });
 }
 
 LogicalResult MatmulEmitter::emit() {
-  Value mBlocks = ceilDivI64(b, frame.size(1), plan.blockM), nBlocks = ceilDivI64(b, frame.size(2), plan.blockN);
+  Value mBlocks = ceilDivI64(b, frame.size(1), plan.blockM),
+        nBlocks = ceilDivI64(b, frame.size(2), plan.blockN);
   Value depth = frame.size(3);
   Value oneBlock = atLeast(b, constantI64(b, plan.blockK), depth);
   Value firstRun = divI64(b, frame.begin, mBlocks);
@@ -259,8 +286,10 @@ LogicalResult MatmulEmitter::emit() {
     block.columns = minI64(b, subI64(b, frame.size(2), block.column), constantI64(b, plan.blockN));
     block.oneBlock = oneBlock;
     Value base = mulI64(b, run, mBlocks);
-    Value low = maxI64(b, subI64(b, frame.begin, base), constantI64(b, 0)), high = minI64(b, subI64(b, frame.end, base), mBlocks);
-    // A chunk is as many m blocks as scratch holds partial sums for; all of them where nothing waits in scratch.
+    Value low = maxI64(b, subI64(b, frame.begin, base), constantI64(b, 0)),
+          high = minI64(b, subI64(b, frame.end, base), mBlocks);
+    // A chunk is as many m blocks as scratch holds partial sums for; all of them where nothing waits in
+    // scratch.
     Value chunk = subI64(b, high, low);
     if (!plan.direct) chunk = b.create<arith::SelectOp>(oneBlock, chunk, constantI64(b, plan.chunkBlocks));
     Value chunks = divI64(b, subI64(b, addI64(b, subI64(b, high, low), chunk), constantI64(b, 1)), chunk);

@@ -11,7 +11,9 @@ namespace weft::cpu {
 using Values = llvm::SmallVector<mlir::Value>;
 
 // for (i64 i = low; i < high; i += step): `body(i, carried)` returns the carried values of the next round.
-template <typename Body> Values forLoop(Builder &b, mlir::Value low, mlir::Value high, int64_t step, mlir::ValueRange carried, Body &&body) {
+template <typename Body>
+Values forLoop(Builder &b, mlir::Value low, mlir::Value high, int64_t step, mlir::ValueRange carried,
+               Body &&body) {
   auto loop = b.create<mlir::scf::ForOp>(low, high, constantI64(b, step), carried);
   mlir::OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
@@ -25,7 +27,8 @@ template <typename Body> Values forLoop(Builder &b, mlir::Value low, mlir::Value
 }
 
 // The same with nothing carried.
-template <typename Body> void forLoop(Builder &b, mlir::Value low, mlir::Value high, int64_t step, Body &&body) {
+template <typename Body>
+void forLoop(Builder &b, mlir::Value low, mlir::Value high, int64_t step, Body &&body) {
   forLoop(b, low, high, step, mlir::ValueRange(), [&](mlir::Value i, mlir::ValueRange) {
     body(i);
     return Values();
@@ -45,7 +48,8 @@ template <typename Then> void ifThen(Builder &b, mlir::Value condition, Then &&t
 }
 
 // condition ? then() : otherwise(), each a list of values of `types`.
-template <typename Then, typename Else> Values ifElse(Builder &b, mlir::TypeRange types, mlir::Value condition, Then &&then, Else &&otherwise) {
+template <typename Then, typename Else>
+Values ifElse(Builder &b, mlir::TypeRange types, mlir::Value condition, Then &&then, Else &&otherwise) {
   auto op = b.create<mlir::scf::IfOp>(types, condition, /*withElseRegion=*/true);
   mlir::OpBuilder::InsertionGuard guard(b);
   auto fill = [&](mlir::Block *block, auto &&make) {
@@ -65,15 +69,25 @@ inline mlir::Value lessThan(Builder &b, mlir::Value x, mlir::Value y) {
 inline mlir::Value atLeast(Builder &b, mlir::Value x, mlir::Value y) {
   return b.create<mlir::arith::CmpIOp>(mlir::arith::CmpIPredicate::sge, x, y);
 }
-inline mlir::Value subI64(Builder &b, mlir::Value x, mlir::Value y) { return b.create<mlir::arith::SubIOp>(x, y); }
-inline mlir::Value maxI64(Builder &b, mlir::Value x, mlir::Value y) { return b.create<mlir::arith::MaxSIOp>(x, y); }
+inline mlir::Value subI64(Builder &b, mlir::Value x, mlir::Value y) {
+  return b.create<mlir::arith::SubIOp>(x, y);
+}
+inline mlir::Value maxI64(Builder &b, mlir::Value x, mlir::Value y) {
+  return b.create<mlir::arith::MaxSIOp>(x, y);
+}
 inline mlir::Value addI64(Builder &b, mlir::Value x, int64_t y) { return addI64(b, x, constantI64(b, y)); }
 inline mlir::Value mulI64(Builder &b, mlir::Value x, int64_t y) { return mulI64(b, x, constantI64(b, y)); }
 // x / y and x % y for x >= 0, y > 0; powers of two become shifts in LLVM.
-inline mlir::Value divI64(Builder &b, mlir::Value x, mlir::Value y) { return b.create<mlir::arith::DivUIOp>(x, y); }
+inline mlir::Value divI64(Builder &b, mlir::Value x, mlir::Value y) {
+  return b.create<mlir::arith::DivUIOp>(x, y);
+}
 inline mlir::Value divI64(Builder &b, mlir::Value x, int64_t y) { return divI64(b, x, constantI64(b, y)); }
-inline mlir::Value remI64(Builder &b, mlir::Value x, mlir::Value y) { return b.create<mlir::arith::RemUIOp>(x, y); }
-inline mlir::Value ceilDivI64(Builder &b, mlir::Value x, int64_t y) { return divI64(b, addI64(b, x, y - 1), y); }
+inline mlir::Value remI64(Builder &b, mlir::Value x, mlir::Value y) {
+  return b.create<mlir::arith::RemUIOp>(x, y);
+}
+inline mlir::Value ceilDivI64(Builder &b, mlir::Value x, int64_t y) {
+  return divI64(b, addI64(b, x, y - 1), y);
+}
 
 // How many of vector `v`'s 16 columns exist when `columns` (i64, may exceed) exist in all: 0 to 16.
 inline mlir::Value lanesLeft(Builder &b, mlir::Value columns, int64_t v) {

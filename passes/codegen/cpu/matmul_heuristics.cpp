@@ -5,6 +5,8 @@
 using namespace mlir;
 namespace weft::cpu {
 
+constexpr int64_t kLanes = 16;
+
 // The least multiple of `unit` that cuts `size` into as few equal blocks as blocks of at most `limit` would.
 static int64_t evenBlock(int64_t size, int64_t limit, int64_t unit) {
   limit = std::max(unit, limit / unit * unit);
@@ -12,33 +14,83 @@ static int64_t evenBlock(int64_t size, int64_t limit, int64_t unit) {
   return std::max<int64_t>(unit, llvm::alignTo(llvm::divideCeil(std::max<int64_t>(size, 1), blocks), unit));
 }
 
-kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &shape, int64_t threads, const CacheSizes &caches) {
-  // Few rows (decode): all of them in one tile, bound by memory. One row needs no wide tile: rhs passes once, 16 columns at a time.
-  if (shape.m < 8) {
-    int64_t tileN = shape.m == 1 ? 16 : 48;
-    return kernel::ScheduleAttr::get(context, shape.m, tileN, 24, tileN, evenBlock(shape.k, caches.l1 / 8 / shape.elementBytes, 8), 0);
-  }
-  // 24 accumulators of 16 f32: 8 x 48, or 12 x 32 where 48 columns would leave more of the last tile unused.
-  auto padded = [&](int64_t tile) { return int64_t(llvm::alignTo(shape.n, tile)); };
-  int64_t tileN = padded(32) < padded(48) ? 32 : 48;
-  if (shape.n <= 16) tileN = 16;
-  int64_t tileM = tileN == 48 ? 8 : 12;
-  // A tile of lhs takes half of the first level or a little more, a block of rhs three quarters of the second: deep blocks are worth more
-  // than cache left free, since the partial sums of a tile go through memory once a block.
-  int64_t blockK = evenBlock(shape.k, caches.l1 / 16 / shape.elementBytes, 8);
-  int64_t blockN = evenBlock(shape.n, caches.l2 * 3 / 4 / (blockK * shape.elementBytes), tileN);
+namespace {
+struct Tile {
+  int64_t rows, vectors; // vectors of 16 columns
+};
+} // namespace
+
+// The register tile of at most 24 accumulators (of vector<16xf32>) that needs the fewest cycles for all of
+// `m` x `n`: an FMA a cycle, at least as long as the latency of two rounds of FMA, and a little for what the
+// loads of a step cost. Rows left over go one by one.
+static Tile tileFor(int64_t m, int64_t n, int64_t blockM) {
+  Tile best{1, 1};
+  double least = 0;
+  auto cycles = [](int64_t rows, int64_t vectors) {
+    return std::max(double(rows * vectors), 8.0) + 0.15 * double(rows + vectors);
+  };
+  for (int64_t vectors : {3, 2, 1})
+    for (int64_t rows = 12; rows >= 1; --rows) {
+      if (rows * vectors > 24 || (vectors == 1 && n > kLanes)) continue;
+      int64_t span = std::min(m, blockM);
+      double cost = double(llvm::divideCeil(n, vectors * kLanes)) *
+                    (double(span / rows) * cycles(rows, vectors) + double(span % rows) * cycles(1, vectors));
+      if (least == 0 || cost < least) least = cost, best = {rows, vectors};
+    }
+  return best;
+}
+
+kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &shape, int64_t threads,
+                                    const CacheSizes &caches) {
   // A multiple of 8, 12 and of AVX2's 6 rows.
   int64_t blockM = evenBlock(shape.m, 96, 24);
-  auto items = [&] { return shape.batch * llvm::divideCeil(shape.n, blockN) * llvm::divideCeil(shape.m, blockM); };
-  // Too few items for the threads (few rows): narrower blocks of columns.
-  while (int64_t(items()) < 4 * threads && blockN > tileN) blockN = llvm::alignTo(blockN / 2, tileN);
+  if (shape.m == 1) {
+    // Bound by memory: rhs passes once. Columns that lie together are taken 16 at a time, rows as long as can
+    // be.
+    int64_t depth = shape.rhsColumnsContiguous ? 64 : 1024, columns = shape.rhsColumnsContiguous ? 1024 : 16;
+    int64_t share = llvm::alignTo(llvm::divideCeil(shape.n, 4 * threads), 16);
+    return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, share),
+                                     evenBlock(shape.k, depth, 8), 0);
+  }
+  Tile tile = tileFor(shape.m, shape.n, blockM);
+  int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
+  // Rows for one block only: a panel of rhs is read as soon as it is packed, so it should still be in the
+  // first or second level then.
+  if (shape.m <= 24)
+    return kernel::ScheduleAttr::get(
+        context, tileM, tileN, blockM, tileN,
+        evenBlock(shape.k, caches.l2 / 16 / (tile.vectors * shape.elementBytes), 8), 0);
+  // A tile of lhs takes half of the first level or a little more, a block of rhs three quarters of the
+  // second. Within that, lhs is packed once a block of columns and partial sums go through memory once a
+  // block of K: both cost about half a cycle an element.
+  int64_t blockK = 8, blockN = tileN;
+  double least = 0;
+  for (int64_t most = caches.l1 / 16 / shape.elementBytes; most >= 64; most = most * 3 / 4) {
+    int64_t deep = evenBlock(shape.k, most, 8);
+    int64_t wide = evenBlock(shape.n, caches.l2 * 3 / 4 / (deep * shape.elementBytes), tileN);
+    double cost = double(llvm::divideCeil(shape.n, wide)) / double(shape.n) +
+                  double(llvm::divideCeil(shape.k, deep)) / double(shape.k);
+    if (least == 0 || cost < least) least = cost, blockK = deep, blockN = wide;
+  }
+  // Too few items for the threads: lower blocks of rows, then narrower blocks of columns.
+  auto items = [&] {
+    return shape.batch * llvm::divideCeil(shape.n, blockN) * llvm::divideCeil(shape.m, blockM);
+  };
+  while (int64_t(items()) < 4 * threads && (blockM > 48 || blockN > tileN))
+    if (blockM > 48)
+      blockM = llvm::alignTo(blockM / 2, 24);
+    else
+      blockN = llvm::alignTo(blockN / 2, tileN);
   return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
 }
 
 kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
   auto sizes = op.getSizes();
   int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
-  return scheduleMatmul(op.getContext(), {sizes[0], sizes[1], sizes[2], sizes[3], bytes}, threads, caches);
+  return scheduleMatmul(
+      op.getContext(),
+      {sizes[0], sizes[1], sizes[2], sizes[3], bytes, op.getRhsAccess().getStrides()[2] == 1}, threads,
+      caches);
 }
 
 } // namespace weft::cpu

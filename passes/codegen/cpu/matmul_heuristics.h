@@ -1,10 +1,12 @@
-// Tiles and cache blocks of kernel.matmul on a CPU, as a function of shape and caches. They change no bit of the result.
+// Tiles and cache blocks of kernel.matmul on a CPU, as a function of shape and caches. They change no bit of
+// the result.
 #pragma once
 #include "dialects/kernel/kernel.h"
 
 namespace weft::cpu {
 
-// Bytes a core has to itself. The defaults are the least of the processors with AVX-512 that matter: an artifact may run on any.
+// Bytes a core has to itself. The defaults are the least of the processors with AVX-512 that matter: an
+// artifact may run on any.
 struct CacheSizes {
   int64_t l1 = 32 * 1024;
   int64_t l2 = 1024 * 1024;
@@ -12,13 +14,15 @@ struct CacheSizes {
 
 struct MatmulShape {
   int64_t batch = 1, m = 1, n = 1, k = 1;
-  int64_t elementBytes = 4; // of operands and accumulators
+  int64_t elementBytes = 4;          // of operands and accumulators
+  bool rhsColumnsContiguous = false; // a row of rhs (k, n) lies together, rather than a column
 };
 
 // `threads`: how many share the work, 1 or more; there are enough items for that many where the shape allows.
-kernel::ScheduleAttr scheduleMatmul(mlir::MLIRContext *context, const MatmulShape &shape, int64_t threads, const CacheSizes &caches = {});
+kernel::ScheduleAttr scheduleMatmul(mlir::MLIRContext *context, const MatmulShape &shape, int64_t threads,
+                                    const CacheSizes &caches = {});
 
-// For an op whose sizes are known; its strides do not matter, since both operands are packed.
+// For an op whose sizes are known.
 kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches = {});
 
 } // namespace weft::cpu

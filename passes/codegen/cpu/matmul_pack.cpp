@@ -13,16 +13,19 @@ static std::pair<Value, Value> zip(Builder &b, Value x, Value y) {
   return {b.create<vector::ShuffleOp>(x, y, low), b.create<vector::ShuffleOp>(x, y, high)};
 }
 
-void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, Value from, Value count, Value destination, int64_t step) {
+void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, Value from, Value count,
+                 Value destination, int64_t step) {
   forLoop(b, from, count, 1, [&](Value k) {
     Value at = elementAddress(b, destination, mulI64(b, k, step), element);
     Value offset = mulI64(b, k, stride);
     for (auto [i, row] : llvm::enumerate(rows))
-      storeScalar(b, elementAddress(b, at, constantI64(b, i), element), loadScalar(b, elementAddress(b, row, offset, element), element));
+      storeScalar(b, elementAddress(b, at, constantI64(b, i), element),
+                  loadScalar(b, elementAddress(b, row, offset, element), element));
   });
 }
 
-void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination, int64_t step) {
+void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
+                     int64_t step) {
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
   int64_t perVector = kLanes / int64_t(rows.size()); // values of k in a zipped vector
   forLoop(b, 0, whole, kLanes, [&](Value k) {

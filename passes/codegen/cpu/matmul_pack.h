@@ -5,13 +5,14 @@
 namespace weft::cpu {
 
 // Interleaves rows: element k of rows[i] goes to destination + k * step + i, for k in [0, count).
-// rows: addresses of contiguous elements, a power of two of at most 16 of them; step = their number, or at least 16 when there are 16.
-// Works on 16 x rows at a time in registers: log2(rows) rounds of zips.
-// Example, two rows a and b: a0 b0 a1 b1 …
-void packInterleaved(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value count, mlir::Value destination, int64_t step);
+// rows: addresses of contiguous elements, a power of two of at most 16 of them; step = their number, or at
+// least 16 when there are 16. Works on 16 x rows at a time in registers: log2(rows) rounds of zips. Example,
+// two rows a and b: a0 b0 a1 b1 …
+void packInterleaved(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value count,
+                     mlir::Value destination, int64_t step);
 
 // The same for rows whose elements lie `stride` (i64) apart, one at a time; any number of rows and any step.
-void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride, mlir::Value from, mlir::Value count,
-                 mlir::Value destination, int64_t step);
+void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride,
+                 mlir::Value from, mlir::Value count, mlir::Value destination, int64_t step);
 
 } // namespace weft::cpu

@@ -5,10 +5,12 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// Partial sums that wait in scratch: at most this much, so that they stay in the second level cache beside the packed operands.
+// Partial sums that wait in scratch: at most this much, so that they stay in the second level cache beside
+// the packed operands.
 constexpr int64_t kPartialBytes = 256 * 1024;
 
-// The schedule's tile where the level's registers hold its accumulators, one row of rhs and a broadcast; else the tallest tile of 16 columns.
+// The schedule's tile where the level's registers hold its accumulators, one row of rhs and a broadcast; else
+// the tallest tile of 16 columns.
 static MatmulTile tileFor(kernel::ScheduleAttr schedule, int64_t elementBytes, const CpuLevel &level) {
   int64_t perVector = level.registersPerLanes() * elementBytes / 4;
   MatmulTile tile{schedule.getTileM(), int64_t(llvm::divideCeil(schedule.getTileN(), kLanes))};
@@ -54,10 +56,14 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
 LogicalResult checkMatmul(kernel::MatmulOp op) {
   auto typeOf = [](Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); };
   Type type = typeOf(op.getLhs());
-  if (!type.isF32() && !type.isF64()) return op.emitOpError() << "multiplies " << type << " when the CPU's dot unit takes f32 or f64";
-  if (typeOf(op.getRhs()) != type) return op.emitOpError() << "multiplies " << type << " by " << typeOf(op.getRhs()) << "; cast one of them first";
+  if (!type.isF32() && !type.isF64())
+    return op.emitOpError() << "multiplies " << type << " when the CPU's dot unit takes f32 or f64";
+  if (typeOf(op.getRhs()) != type)
+    return op.emitOpError() << "multiplies " << type << " by " << typeOf(op.getRhs())
+                            << "; cast one of them first";
   if (op.getBody().getArgument(0).getType() != type)
-    return op.emitOpError() << "accumulates in " << op.getBody().getArgument(0).getType() << " when its operands are " << type;
+    return op.emitOpError() << "accumulates in " << op.getBody().getArgument(0).getType()
+                            << " when its operands are " << type;
   if (op.getInit() && typeOf(op.getInit()) != type)
     return op.emitOpError() << "starts from " << typeOf(op.getInit()) << " when its operands are " << type;
   if (!op.getSchedule()) return op.emitOpError("has no schedule; schedule-kernels gives it one");
@@ -65,7 +71,8 @@ LogicalResult checkMatmul(kernel::MatmulOp op) {
   for (int64_t size : {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK()})
     if (size <= 0) return op.emitOpError("has a schedule with a size that is not positive: ") << s;
   for (Attribute a : op.getExtraAccess())
-    if (cast<kernel::AccessAttr>(a).getIndex() >= 0) return op.emitOpError("has an indexed access; matmul takes none");
+    if (cast<kernel::AccessAttr>(a).getIndex() >= 0)
+      return op.emitOpError("has an indexed access; matmul takes none");
   return success();
 }
 

@@ -1,4 +1,5 @@
-// What is fixed about a matmul before code is emitted: the register tile of a level, and where things lie in scratch.
+// What is fixed about a matmul before code is emitted: the register tile of a level, and where things lie in
+// scratch.
 #pragma once
 #include "passes/codegen/cpu/level.h"
 #include "passes/codegen/cpu/matmul_unit.h"
@@ -10,9 +11,10 @@ struct MatmulPlan {
   MatmulTile tile;
   int64_t blockM, blockN, blockK; // the schedule's: work items must not depend on the level
   bool direct;                    // result 0 is the accumulator itself: partial sums wait in its buffer
-  int64_t lhsWidth;               // elements a k step takes in a packed lhs tile: the tile's rows, rounded up where rows are interleaved
-  int64_t partialColumns;         // row stride of partial sums in scratch
-  int64_t chunkBlocks;            // m blocks whose partial sums scratch holds
+  int64_t lhsWidth; // elements a k step takes in a packed lhs tile: the tile's rows, rounded up where rows
+                    // are interleaved
+  int64_t partialColumns; // row stride of partial sums in scratch
+  int64_t chunkBlocks;    // m blocks whose partial sums scratch holds
   int64_t lhsOffset, rhsOffset, partialOffset, scratchBytes;
 };
 

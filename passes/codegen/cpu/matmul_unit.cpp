@@ -3,9 +3,7 @@
 using namespace mlir;
 namespace weft::cpu {
 
-Values FmaUnit::zero() {
-  return Values(tile.rows * tile.vectors, zeroOf(b, laneType(element)));
-}
+Values FmaUnit::zero() { return Values(tile.rows * tile.vectors, zeroOf(b, laneType(element))); }
 
 // The mask of each of a tile's vectors; nulls for a whole tile.
 static Values tileMasks(Builder &b, const TileAddress &tile, int64_t vectors) {
@@ -20,7 +18,8 @@ Values FmaUnit::loadAcc(const TileAddress &from) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     Value row = elementAddress(b, from.pointer, mulI64(b, from.rowStride, r), element);
     for (int64_t v = 0; v < tile.vectors; ++v)
-      acc.push_back(loadLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), element), element, masks[v]));
+      acc.push_back(
+          loadLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), element), element, masks[v]));
   }
   return acc;
 }
@@ -30,7 +29,8 @@ void FmaUnit::storeAcc(const TileAddress &to, ValueRange acc) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     Value row = elementAddress(b, to.pointer, mulI64(b, to.rowStride, r), element);
     for (int64_t v = 0; v < tile.vectors; ++v)
-      storeLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), element), acc[r * tile.vectors + v], masks[v]);
+      storeLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), element), acc[r * tile.vectors + v],
+                 masks[v]);
   }
 }
 
@@ -39,8 +39,10 @@ Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value pane
   for (int64_t v = 0; v < tile.vectors; ++v)
     rhs.push_back(loadLanes(b, elementAddress(b, panelRow, constantI64(b, v * kLanes), element), element));
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value x = splat(b, loadScalar(b, elementAddress(b, lhs, constantI64(b, r * lhsRowStride), element), element));
-    for (int64_t v = 0; v < tile.vectors; ++v) next.push_back(b.create<LLVM::FMAOp>(x, rhs[v], acc[r * tile.vectors + v]));
+    Value x =
+        splat(b, loadScalar(b, elementAddress(b, lhs, constantI64(b, r * lhsRowStride), element), element));
+    for (int64_t v = 0; v < tile.vectors; ++v)
+      next.push_back(b.create<LLVM::FMAOp>(x, rhs[v], acc[r * tile.vectors + v]));
   }
   return next;
 }
@@ -52,8 +54,8 @@ Values FmaUnit::chain(ValueRange acc, const LhsAddress &lhs, Value panel, Value 
       Value lhsRow = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), element);
       Value panelRow = elementAddress(b, panel, mulI64(b, k, tile.columns()), element);
       for (int64_t u = 0; u < unrolled; ++u) {
-        now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), element), lhs.rowStride,
-                   elementAddress(b, panelRow, constantI64(b, u * tile.columns()), element));
+        now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), element),
+                   lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * tile.columns()), element));
       }
       return now;
     });

@@ -1,8 +1,9 @@
-// The dot unit of a matmul: what multiplies a register tile. Everything around it (cache blocks, packing, partial sums, epilogue) is
-// matmul.cpp's and does not know the unit.
+// The dot unit of a matmul: what multiplies a register tile. Everything around it (cache blocks, packing,
+// partial sums, epilogue) is matmul.cpp's and does not know the unit.
 //
-// A unit has a register tile of `rows` x `columns()`, takes `kStep()` elements of K a step, and keeps its accumulators in SSA values that
-// loops carry; a unit with tiles of its own (AMX) carries none. `fma` is one fused-multiply-add chain an output, ascending along K.
+// A unit has a register tile of `rows` x `columns()`, takes `kStep()` elements of K a step, and keeps its
+// accumulators in SSA values that loops carry; a unit with tiles of its own (AMX) carries none. `fma` is one
+// fused-multiply-add chain an output, ascending along K.
 #pragma once
 #include "passes/codegen/cpu/frame.h"
 #include "passes/codegen/cpu/matmul_control.h"
@@ -16,13 +17,15 @@ struct MatmulTile {
   int64_t columns() const { return vectors * kLanes; }
 };
 
-// A tile in memory: row r, column c at pointer + r * rowStride + c. `columns`: those that exist (i64), null = all of the tile's.
+// A tile in memory: row r, column c at pointer + r * rowStride + c. `columns`: those that exist (i64), null =
+// all of the tile's.
 struct TileAddress {
   mlir::Value pointer, rowStride;
   mlir::Value columns;
 };
 
-// lhs of one tile: element (row, k) at pointer + row * rowStride + k * kStride elements. Constants where null.
+// lhs of one tile: element (row, k) at pointer + row * rowStride + k * kStride elements. Constants where
+// null.
 struct LhsAddress {
   mlir::Value pointer;
   int64_t rowStride;   // packed: 1
@@ -41,7 +44,8 @@ public:
   void storeAcc(const TileAddress &to, mlir::ValueRange acc);
 
   // acc + lhs * rhs over k in [0, count), ascending; rhs is a packed panel [k][columns].
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count, int64_t unroll);
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count,
+               int64_t unroll);
 
 private:
   Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow);

@@ -1,67 +1,12 @@
-// kernel.attention: forward and both gradients against the interpreter, and the bits that numerics.md promises.
-#include "tests/compiler/codegen/harness.h"
+// kernel.attention: forward and both gradients against the interpreter, and the bits that numerics.md
+// promises.
+#include "tests/compiler/codegen/attention_text.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
 
-namespace weft::cpu_test {
+namespace weft::cpu_test::attention {
 namespace {
-
-struct Operand {
-  std::vector<int64_t> shape;
-  std::vector<int64_t> strides;
-  int64_t offset = 0;
-};
-Operand dense(std::vector<int64_t> shape) { return {shape, rowMajor(shape), 0}; }
-
-struct Attention {
-  std::string name;
-  int64_t B = 1, T, S, H = 1, G = 1, D, E;
-  int64_t tile = 8, keyBlock = 64;
-  std::string rangeType = "i32";
-
-  std::vector<Operand> inputs(bool forward) const {
-    std::vector<Operand> list{dense({B, T, H, D}), dense({B, S, G, D}), dense({B, S, G, E}), dense({B, T}), dense({B, T})};
-    if (!forward) for (Operand o : {dense({B, T, H}), dense({B, T, H}), dense({B, T, H, E})}) list.push_back(o);
-    return list;
-  }
-  std::vector<Operand> outputs(const std::string &kind) const {
-    if (kind == "forward") return {dense({B, T, H, E}), dense({B, T, H})};
-    if (kind == "grad_query") return {dense({B, T, H, D})};
-    return {dense({B, S, G, D}), dense({B, S, G, E})};
-  }
-  std::string text(const std::string &kind) const { return text(kind, inputs(kind == "forward"), outputs(kind)); }
-  std::string text(const std::string &kind, const std::vector<Operand> &in, const std::vector<Operand> &out) const;
-};
-
-std::string numbers(const std::vector<int64_t> &values) {
-  std::string text;
-  for (int64_t v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
-  return text;
-}
-
-std::string Attention::text(const std::string &kind, const std::vector<Operand> &in, const std::vector<Operand> &out) const {
-  std::string arguments, names, types, results, resultTypes, inputAccess, outputAccess;
-  auto list = [](std::string &to, const std::string &item) { to += (to.empty() ? "" : ", ") + item; };
-  auto access = [](const Operand &o) { return "#kernel.access<offset = " + std::to_string(o.offset) + ", strides = " + numbers(o.strides) + ">"; };
-  for (size_t i = 0; i < in.size(); ++i) {
-    std::string type = "tensor<" + tensorType(in[i].shape, i == 3 || i == 4 ? rangeType : "f32") + ">", name = "%i" + std::to_string(i);
-    list(arguments, name + ": " + type);
-    list(names, name);
-    list(types, type);
-    list(inputAccess, access(in[i]));
-  }
-  for (size_t i = 0; i < out.size(); ++i) {
-    list(results, "%r" + std::to_string(i));
-    list(resultTypes, "tensor<" + tensorType(out[i].shape, "f32") + ">");
-    list(outputAccess, access(out[i]));
-  }
-  return "^bb0(" + arguments + "):\n" + results + " = kernel.attention " + kind + " " + names + " sizes [" + numbers({B, T, S, H, G, D, E}) +
-         "] {input_access = [" + inputAccess + "], output_access = [" + outputAccess + "], scale = " + std::to_string(1 / std::sqrt(double(D))) +
-         " : f64, reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = " + std::to_string(keyBlock) +
-         ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
-         ", tile_n = 0, block_m = 0, block_n = 0, block_k = 0, unroll = 0>} : (" + types + ") -> (" + resultTypes + ")";
-}
 
 // Ranges of every query of one batch row.
 using Ranges = std::vector<std::pair<int32_t, int32_t>>;
@@ -87,12 +32,14 @@ struct Data {
   std::vector<int32_t> begin, end;
 
   Data(const Attention &a, const Ranges &ranges)
-      : q(randomFloats(a.B * a.T * a.H * a.D, 1)), k(randomFloats(a.B * a.S * a.G * a.D, 2)), v(randomFloats(a.B * a.S * a.G * a.E, 3)),
-        dout(randomFloats(a.B * a.T * a.H * a.E, 4)) {
+      : q(randomFloats(a.B * a.T * a.H * a.D, 1)), k(randomFloats(a.B * a.S * a.G * a.D, 2)),
+        v(randomFloats(a.B * a.S * a.G * a.E, 3)), dout(randomFloats(a.B * a.T * a.H * a.E, 4)) {
     for (int64_t b = 0; b < a.B; ++b)
       for (auto [x, y] : ranges) begin.push_back(x), end.push_back(y);
   }
-  std::vector<Bytes> forward() const { return {bytesOf(q), bytesOf(k), bytesOf(v), bytesOf(begin), bytesOf(end)}; }
+  std::vector<Bytes> forward() const {
+    return {bytesOf(q), bytesOf(k), bytesOf(v), bytesOf(begin), bytesOf(end)};
+  }
   std::vector<Bytes> backward() const {
     auto all = forward();
     for (auto *x : {&lse, &delta, &dout}) all.push_back(bytesOf(*x));
@@ -105,15 +52,18 @@ struct Results {
 };
 
 void addAll(KernelSuite &suite, const Attention &a) {
-  for (const char *kind : {"forward", "grad_query", "grad_key_value"}) suite.add(a.name + "_" + kind, a.text(kind));
+  for (const char *kind : {"forward", "grad_query", "grad_key_value"})
+    suite.add(a.name + "_" + kind, a.text(kind));
 }
 
 // Forward, then both gradients of what it gave; each held against the interpreter where `reference`.
 Results runAll(KernelSuite &suite, const Attention &a, Data &data, bool reference = true) {
   SCOPED_TRACE(a.name);
   auto zeros = [](int64_t n) { return Bytes(n * 4, 0x11); };
-  auto go = [&](const std::string &kind, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results, double tolerance) {
-    return reference ? suite.check(a.name + kind, inputs, results, tolerance) : suite.run(a.name + kind, inputs, results);
+  auto go = [&](const std::string &kind, const std::vector<Bytes> &inputs, const std::vector<Bytes> &results,
+                double tolerance) {
+    return reference ? suite.check(a.name + kind, inputs, results, tolerance)
+                     : suite.run(a.name + kind, inputs, results);
   };
   Results r;
   auto forward = go("_forward", data.forward(), {zeros(a.B * a.T * a.H * a.E), zeros(a.B * a.T * a.H)}, 2e-6);
@@ -123,7 +73,8 @@ Results runAll(KernelSuite &suite, const Attention &a, Data &data, bool referenc
   data.delta.assign(r.lse.size(), 0);
   for (size_t i = 0; i < r.out.size(); ++i) data.delta[i / a.E] += r.out[i] * data.dout[i];
   r.dq = valuesOf<float>(go("_grad_query", data.backward(), {zeros(a.B * a.T * a.H * a.D)}, 2e-5)[0]);
-  auto keyValue = go("_grad_key_value", data.backward(), {zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, 2e-5);
+  auto keyValue = go("_grad_key_value", data.backward(),
+                     {zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, 2e-5);
   r.dk = valuesOf<float>(keyValue[0]);
   r.dv = valuesOf<float>(keyValue[1]);
   return r;
@@ -137,15 +88,39 @@ TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
   std::vector<Case> cases{
       {{.name = "one", .T = 1, .S = 1, .D = 1, .E = 1}, causal(1)},
       {{.name = "causal", .B = 2, .T = 37, .S = 37, .H = 2, .G = 2, .D = 16, .E = 16}, causal(37)},
-      {{.name = "grouped", .B = 2, .T = 33, .S = 33, .H = 6, .G = 2, .D = 17, .E = 33, .tile = 5, .keyBlock = 16}, causal(33)},
+      {{.name = "grouped",
+        .B = 2,
+        .T = 33,
+        .S = 33,
+        .H = 6,
+        .G = 2,
+        .D = 17,
+        .E = 33,
+        .tile = 5,
+        .keyBlock = 16},
+       causal(33)},
       {{.name = "blocks", .T = 150, .S = 150, .D = 8, .E = 24, .tile = 64}, causal(150)},
-      {{.name = "documents", .B = 2, .T = 101, .S = 101, .H = 2, .G = 1, .D = 20, .E = 12, .tile = 16, .keyBlock = 32}, documents(101, {3, 4, 41, 100})},
-      {{.name = "wide", .T = 19, .S = 70, .H = 3, .G = 3, .D = 80, .E = 130, .tile = 32, .keyBlock = 48}, Ranges(19, {0, 70})},
+      {{.name = "documents",
+        .B = 2,
+        .T = 101,
+        .S = 101,
+        .H = 2,
+        .G = 1,
+        .D = 20,
+        .E = 12,
+        .tile = 16,
+        .keyBlock = 32},
+       documents(101, {3, 4, 41, 100})},
+      {{.name = "wide", .T = 19, .S = 70, .H = 3, .G = 3, .D = 80, .E = 130, .tile = 32, .keyBlock = 48},
+       Ranges(19, {0, 70})},
   };
   // Windows, empty ranges, ranges past the keys or upside down.
   Ranges odd;
-  for (int32_t t = 0; t < 29; ++t) odd.push_back(t % 5 == 2 ? std::pair{t, t} : t % 7 == 3 ? std::pair{9, 4} : std::pair{t / 2 - 3, t + 9});
-  cases.push_back({{.name = "odd", .B = 1, .T = 29, .S = 31, .H = 2, .G = 2, .D = 5, .E = 7, .tile = 8, .keyBlock = 16}, odd});
+  for (int32_t t = 0; t < 29; ++t)
+    odd.push_back(t % 5 == 2 ? std::pair{t, t} : t % 7 == 3 ? std::pair{9, 4} : std::pair{t / 2 - 3, t + 9});
+  cases.push_back(
+      {{.name = "odd", .B = 1, .T = 29, .S = 31, .H = 2, .G = 2, .D = 5, .E = 7, .tile = 8, .keyBlock = 16},
+       odd});
   cases.push_back({{.name = "empty", .T = 3, .S = 4, .D = 4, .E = 4}, Ranges(3, {2, 2})});
   KernelSuite suite;
   for (Case &c : cases) addAll(suite, c.op);
@@ -165,7 +140,16 @@ TEST(Attention, TilesChangeNoBit) {
   KernelSuite suite;
   std::vector<Attention> ops;
   for (int64_t tile : {1, 3, 8, 50, 128})
-    ops.push_back({.name = "tile" + std::to_string(tile), .B = 1, .T = 90, .S = 90, .H = 2, .G = 1, .D = 16, .E = 20, .tile = tile, .keyBlock = 16});
+    ops.push_back({.name = "tile" + std::to_string(tile),
+                   .B = 1,
+                   .T = 90,
+                   .S = 90,
+                   .H = 2,
+                   .G = 1,
+                   .D = 16,
+                   .E = 20,
+                   .tile = tile,
+                   .keyBlock = 16});
   for (auto &op : ops) addAll(suite, op);
   suite.compile();
   Results first;
@@ -181,12 +165,14 @@ TEST(Attention, TilesChangeNoBit) {
   }
 }
 
-// A token generated with a cache and the same token trained on, alone or packed behind another document, have the same bits.
+// A token generated with a cache and the same token trained on, alone or packed behind another document, have
+// the same bits.
 TEST(Attention, DecodeGivesTheBitsOfTraining) {
   constexpr int64_t T = 256, H = 2, G = 1, D = 32, kBefore = 45, kCache = 300;
   KernelSuite suite;
   Attention training{.name = "training", .T = T, .S = T, .H = H, .G = G, .D = D, .E = D, .tile = 64};
-  Attention packed{.name = "packed", .T = T + kBefore, .S = T + kBefore, .H = H, .G = G, .D = D, .E = D, .tile = 64};
+  Attention packed{
+      .name = "packed", .T = T + kBefore, .S = T + kBefore, .H = H, .G = G, .D = D, .E = D, .tile = 64};
   Attention decode{.name = "decode", .T = 1, .S = kCache, .H = H, .G = G, .D = D, .E = D, .tile = 1};
   for (auto *op : {&training, &packed, &decode}) suite.add(op->name, op->text("forward"));
   suite.compile();
@@ -213,7 +199,8 @@ TEST(Attention, DecodeGivesTheBitsOfTraining) {
     std::copy_n(data.k.begin(), (t + 1) * G * D, row.k.begin());
     std::copy_n(data.v.begin(), (t + 1) * G * D, row.v.begin());
     auto got = run(decode, row);
-    EXPECT_EQ(got[0], bytesOf(std::vector<float>(out.begin() + t * H * D, out.begin() + (t + 1) * H * D))) << t;
+    EXPECT_EQ(got[0], bytesOf(std::vector<float>(out.begin() + t * H * D, out.begin() + (t + 1) * H * D)))
+        << t;
     EXPECT_EQ(got[1], bytesOf(std::vector<float>(lse.begin() + t * H, lse.begin() + (t + 1) * H))) << t;
   }
 }
@@ -235,23 +222,28 @@ TEST(Attention, TakesAnyStrides) {
   suite.add("plain", plain.text("forward"));
   suite.compile();
   Data data(plain, documents(21, {6}));
-  auto want = valuesOf<float>(suite.run("plain", data.forward(), {Bytes(2 * 21 * 4 * 8 * 4), Bytes(2 * 21 * 4 * 4)})[0]);
+  auto want = valuesOf<float>(
+      suite.run("plain", data.forward(), {Bytes(2 * 21 * 4 * 8 * 4), Bytes(2 * 21 * 4 * 4)})[0]);
   std::vector<float> qkv(2 * 21 * 64), v(data.v.size());
   for (int64_t row = 0; row < 42; ++row) {
     std::copy_n(data.q.begin() + row * 32, 32, qkv.begin() + row * 64);
     std::copy_n(data.k.begin() + row * 16, 16, qkv.begin() + row * 64 + 32);
     for (int64_t g = 0; g < 2; ++g)
-      for (int64_t e = 0; e < 8; ++e) v[(row / 21) * 336 + g * 168 + e * 21 + row % 21] = data.v[row * 16 + g * 8 + e];
+      for (int64_t e = 0; e < 8; ++e)
+        v[(row / 21) * 336 + g * 168 + e * 21 + row % 21] = data.v[row * 16 + g * 8 + e];
   }
-  std::vector<int64_t> begin(data.begin.begin(), data.begin.begin() + 21), end(data.end.begin(), data.end.end());
-  auto got = valuesOf<float>(suite.run("strided", {bytesOf(qkv), bytesOf(qkv), bytesOf(v), bytesOf(begin), bytesOf(end)},
+  std::vector<int64_t> begin(data.begin.begin(), data.begin.begin() + 21),
+      end(data.end.begin(), data.end.end());
+  auto got = valuesOf<float>(suite.run("strided",
+                                       {bytesOf(qkv), bytesOf(qkv), bytesOf(v), bytesOf(begin), bytesOf(end)},
                                        {Bytes(2 * 21 * 4 * 8 * 4), Bytes(2 * 21 * 4 * 4)})[0]);
   for (int64_t b = 0; b < 2; ++b)
     for (int64_t t = 0; t < 21; ++t)
       for (int64_t h = 0; h < 4; ++h)
         for (int64_t e = 0; e < 8; ++e)
-          ASSERT_EQ(got[b * 672 + h * 168 + t * 8 + e], want[((b * 21 + t) * 4 + h) * 8 + e]) << b << " " << t << " " << h << " " << e;
+          ASSERT_EQ(got[b * 672 + h * 168 + t * 8 + e], want[((b * 21 + t) * 4 + h) * 8 + e])
+              << b << " " << t << " " << h << " " << e;
 }
 
 } // namespace
-} // namespace weft::cpu_test
+} // namespace weft::cpu_test::attention

@@ -1,89 +1,28 @@
-// kernel.matmul: bits against one ascending FMA chain an output, at odd shapes, layouts, epilogues and schedules.
+// kernel.matmul: bits against one ascending FMA chain an output, at odd shapes, layouts, epilogues and
+// schedules.
 #include "passes/codegen/cpu/matmul_heuristics.h"
-#include "tests/compiler/codegen/harness.h"
+#include "tests/compiler/codegen/matmul_text.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
 
-namespace weft::cpu_test {
+namespace weft::cpu_test::matmul {
 namespace {
 
-struct Operand {
-  std::string type;
-  std::vector<int64_t> strides;
-  int64_t offset = 0;
-};
-
-struct Matmul {
-  std::string name;
-  int64_t batch = 1, m, n, k;
-  Operand lhs, rhs; // (b, m, k), (b, k, n)
-  std::vector<Operand> extras, outputs;
-  bool init = false;
-  std::string region = "kernel.yield %acc : f32"; // arguments %acc, %x0, %x1, …
-  std::string schedule = "tile_m = 8, tile_n = 48, block_m = 24, block_n = 96, block_k = 40";
-  std::string element = "f32";
-
-  std::string text() const;
-};
-
-std::string numbers(const std::vector<int64_t> &values) {
-  std::string text;
-  for (int64_t v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
-  return text;
-}
-std::string access(const Operand &o) { return "#kernel.access<offset = " + std::to_string(o.offset) + ", strides = " + numbers(o.strides) + ">"; }
-
-std::string Matmul::text() const {
-  std::string arguments = "%a: tensor<" + lhs.type + ">, %b: tensor<" + rhs.type + ">", extraNames, extraAccess, outputAccess, types, resultTypes, results;
-  std::string blockArguments = "%acc: " + element;
-  types = "tensor<" + lhs.type + ">, tensor<" + rhs.type + ">";
-  if (init) types += ", tensor<" + outputs[0].type + ">";
-  auto list = [](std::string &to, const std::string &item) { to += (to.empty() ? "" : ", ") + item; };
-  for (size_t i = 0; i < extras.size(); ++i) {
-    std::string id = std::to_string(i);
-    arguments += ", %e" + id + ": tensor<" + extras[i].type + ">";
-    list(extraNames, "%e" + id);
-    list(extraAccess, access(extras[i]));
-    types += ", tensor<" + extras[i].type + ">";
-    blockArguments += ", %x" + id + ": " + extras[i].type.substr(extras[i].type.rfind('x') + 1);
-  }
-  if (init) arguments += ", %init: tensor<" + outputs[0].type + ">";
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    list(results, "%r" + std::to_string(i));
-    list(resultTypes, "tensor<" + outputs[i].type + ">");
-    list(outputAccess, access(outputs[i]));
-  }
-  return "^bb0(" + arguments + "):\n" + results + " = kernel.matmul %a, %b " + (init ? "init %init " : "") + "extras(" + extraNames + ") sizes [" +
-         numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) + ", rhs_access = " + access(rhs) + ", extra_access = [" + extraAccess +
-         "], output_access = [" + outputAccess + "], reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = 0>, schedule = #kernel.schedule<" +
-         schedule + ", unroll = 0>} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments + "):\n" + region + "\n}";
-}
-
-int64_t countOf(const std::string &type) {
-  int64_t n = 1;
-  for (size_t at = 0; at < type.size() && isdigit(type[at]); at = type.find('x', at) + 1) n *= std::stoll(type.substr(at));
-  return n;
-}
-
-// Row-major operands: lhs (b, m, k) or, with `transposedLhs`, (b, k, m); rhs (b, k, n) or (b, n, k); one output (b, m, n).
-Matmul plain(const std::string &name, int64_t batch, int64_t m, int64_t n, int64_t k, bool transposedLhs, bool transposedRhs) {
-  Matmul op{.name = name, .batch = batch, .m = m, .n = n, .k = k};
-  op.lhs = transposedLhs ? Operand{tensorType({batch, k, m}, "f32"), {k * m, 1, m}} : Operand{tensorType({batch, m, k}, "f32"), {m * k, k, 1}};
-  op.rhs = transposedRhs ? Operand{tensorType({batch, n, k}, "f32"), {k * n, 1, k}} : Operand{tensorType({batch, k, n}, "f32"), {k * n, n, 1}};
-  op.outputs = {{tensorType({batch, m, n}, "f32"), {m * n, n, 1}}};
-  return op;
-}
-
 // The accumulators, (b, m, n): one chain of fused multiply-adds, ascending.
-template <typename T> std::vector<T> chains(const Matmul &op, const std::vector<T> &a, const std::vector<T> &b, const std::vector<T> &init) {
+template <typename T>
+std::vector<T> chains(const Matmul &op, const std::vector<T> &a, const std::vector<T> &b,
+                      const std::vector<T> &init) {
   std::vector<T> out;
-  auto at = [](const Operand &o, int64_t i, int64_t j, int64_t l) { return o.offset + i * o.strides[0] + j * o.strides[1] + l * o.strides[2]; };
+  auto at = [](const Operand &o, int64_t i, int64_t j, int64_t l) {
+    return o.offset + i * o.strides[0] + j * o.strides[1] + l * o.strides[2];
+  };
   for (int64_t i = 0; i < op.batch; ++i)
     for (int64_t m = 0; m < op.m; ++m)
       for (int64_t n = 0; n < op.n; ++n) {
         T acc = op.init ? init[at(op.outputs[0], i, m, n)] : T(0);
-        for (int64_t k = 0; k < op.k; ++k) acc = std::fma(a[at(op.lhs, i, m, k)], b[at(op.rhs, i, k, n)], acc);
+        for (int64_t k = 0; k < op.k; ++k)
+          acc = std::fma(a[at(op.lhs, i, m, k)], b[at(op.rhs, i, k, n)], acc);
         out.push_back(acc);
       }
   return out;
@@ -92,21 +31,24 @@ template <typename T> std::vector<T> chains(const Matmul &op, const std::vector<
 struct Data {
   std::vector<float> a, b, start;
   explicit Data(const Matmul &op)
-      : a(randomFloats(countOf(op.lhs.type), 1)), b(randomFloats(countOf(op.rhs.type), 2)), start(randomFloats(countOf(op.outputs[0].type), 3)) {}
+      : a(randomFloats(countOf(op.lhs.type), 1)), b(randomFloats(countOf(op.rhs.type), 2)),
+        start(randomFloats(countOf(op.outputs[0].type), 3)) {}
 };
 
 // Runs a matmul whose region yields acc alone and holds every output's bits against its chain.
 void expectChains(KernelSuite &suite, const Matmul &op) {
   SCOPED_TRACE(op.name);
   Data data(op);
-  auto got = valuesOf<float>(suite.run(op.name, {bytesOf(data.a), bytesOf(data.b)}, {bytesOf(data.start)}).at(0));
+  auto got =
+      valuesOf<float>(suite.run(op.name, {bytesOf(data.a), bytesOf(data.b)}, {bytesOf(data.start)}).at(0));
   auto want = chains<float>(op, data.a, data.b, data.start);
   int64_t i = 0, wrong = 0;
   const Operand &o = op.outputs[0];
   std::vector<float> expected = data.start; // elements no output reaches keep their value
   for (int64_t b = 0; b < op.batch; ++b)
     for (int64_t m = 0; m < op.m; ++m)
-      for (int64_t n = 0; n < op.n; ++n) expected[o.offset + b * o.strides[0] + m * o.strides[1] + n * o.strides[2]] = want[i++];
+      for (int64_t n = 0; n < op.n; ++n)
+        expected[o.offset + b * o.strides[0] + m * o.strides[1] + n * o.strides[2]] = want[i++];
   for (size_t j = 0; j < expected.size() && wrong < 3; ++j)
     if (got[j] != expected[j]) {
       ADD_FAILURE() << "element " << j << " is " << got[j] << " when the chain gives " << expected[j];
@@ -123,7 +65,8 @@ void expectAllChains(const std::vector<Matmul> &ops) {
 
 TEST(Matmul, IsOneAscendingChainAnOutputAtOddShapesAndLayouts) {
   std::vector<Matmul> ops;
-  int64_t shapes[][3] = {{1, 1, 1}, {1, 17, 33}, {7, 16, 13}, {13, 49, 101}, {33, 100, 41}, {61, 145, 80}, {5, 3, 97}};
+  int64_t shapes[][3] = {{1, 1, 1},     {1, 17, 33},   {7, 16, 13}, {13, 49, 101},
+                         {33, 100, 41}, {61, 145, 80}, {5, 3, 97}};
   for (auto [m, n, k] : shapes)
     for (int layout = 0; layout < 4; ++layout)
       ops.push_back(plain("mm" + std::to_string(ops.size()), 1, m, n, k, layout & 1, layout & 2));
@@ -164,10 +107,12 @@ TEST(Matmul, BatchesOffsetsAndAccumulationKeepTheChain) {
 
 TEST(Matmul, SchedulesChangeNoBit) {
   std::vector<Matmul> ops;
-  for (const char *schedule :
-       {"tile_m = 1, tile_n = 16, block_m = 1, block_n = 16, block_k = 1", "tile_m = 4, tile_n = 32, block_m = 10, block_n = 100, block_k = 7",
-        "tile_m = 12, tile_n = 32, block_m = 48, block_n = 64, block_k = 200", "tile_m = 8, tile_n = 48, block_m = 7, block_n = 20, block_k = 16",
-        "tile_m = 6, tile_n = 16, block_m = 96, block_n = 384, block_k = 64", "tile_m = 30, tile_n = 64, block_m = 60, block_n = 128, block_k = 32"})
+  for (const char *schedule : {"tile_m = 1, tile_n = 16, block_m = 1, block_n = 16, block_k = 1",
+                               "tile_m = 4, tile_n = 32, block_m = 10, block_n = 100, block_k = 7",
+                               "tile_m = 12, tile_n = 32, block_m = 48, block_n = 64, block_k = 200",
+                               "tile_m = 8, tile_n = 48, block_m = 7, block_n = 20, block_k = 16",
+                               "tile_m = 6, tile_n = 16, block_m = 96, block_n = 384, block_k = 64",
+                               "tile_m = 30, tile_n = 64, block_m = 60, block_n = 128, block_k = 32"})
     for (bool transposed : {false, true}) {
       Matmul op = plain("schedule" + std::to_string(ops.size()), 1, 53, 117, 139, transposed, !transposed);
       op.schedule = schedule;
@@ -176,7 +121,8 @@ TEST(Matmul, SchedulesChangeNoBit) {
   expectAllChains(ops);
 }
 
-// relu(acc + bias) * gate to one result and acc to another: bias by column, gate by row, with and without several K blocks and chunks.
+// relu(acc + bias) * gate to one result and acc to another: bias by column, gate by row, with and without
+// several K blocks and chunks.
 TEST(Matmul, EpiloguesGetTheAccumulatorsAndTheirExtras) {
   KernelSuite suite;
   std::vector<Matmul> ops;
@@ -200,15 +146,19 @@ TEST(Matmul, EpiloguesGetTheAccumulatorsAndTheirExtras) {
     SCOPED_TRACE(op.name);
     Data data(op);
     auto bias = randomFloats(70, 4), gate = randomFloats(70, 5), other = randomFloats(2 * 70 * 35, 6);
-    auto out = suite.run(op.name, {bytesOf(data.a), bytesOf(data.b), bytesOf(bias), bytesOf(gate), bytesOf(other)}, {bytesOf(data.start), Bytes(data.start.size() * 4)});
+    auto out =
+        suite.run(op.name, {bytesOf(data.a), bytesOf(data.b), bytesOf(bias), bytesOf(gate), bytesOf(other)},
+                  {bytesOf(data.start), Bytes(data.start.size() * 4)});
     ASSERT_EQ(out.size(), 2u);
     auto first = valuesOf<float>(out[0]), second = valuesOf<float>(out[1]);
     auto acc = chains<float>(op, data.a, data.b, data.start);
     for (int64_t b = 0, i = 0; b < 2; ++b)
       for (int64_t m = 0; m < 35; ++m)
         for (int64_t n = 0; n < 70; ++n, ++i) {
-          ASSERT_EQ(first[i], std::max(acc[i] + bias[n], 0.0f) * gate[b * 35 + m]) << b << " " << m << " " << n;
-          ASSERT_EQ(second[(b * 70 + n) * 35 + m], acc[i] - other[(b * 70 + n) * 35 + m]) << b << " " << m << " " << n;
+          ASSERT_EQ(first[i], std::max(acc[i] + bias[n], 0.0f) * gate[b * 35 + m])
+              << b << " " << m << " " << n;
+          ASSERT_EQ(second[(b * 70 + n) * 35 + m], acc[i] - other[(b * 70 + n) * 35 + m])
+              << b << " " << m << " " << n;
         }
   }
 }
@@ -218,7 +168,8 @@ TEST(Matmul, F64TakesTheSamePath) {
   std::vector<Matmul> ops;
   for (int layout = 0; layout < 4; ++layout) {
     Matmul op = plain("wide" + std::to_string(layout), 1, 21, 37, 50, layout & 1, layout & 2);
-    for (std::string *type : {&op.lhs.type, &op.rhs.type, &op.outputs[0].type}) type->replace(type->size() - 3, 3, "f64");
+    for (std::string *type : {&op.lhs.type, &op.rhs.type, &op.outputs[0].type})
+      type->replace(type->size() - 3, 3, "f64");
     op.element = "f64";
     op.region = "kernel.yield %acc : f64";
     ops.push_back(op);
@@ -228,7 +179,9 @@ TEST(Matmul, F64TakesTheSamePath) {
   for (const Matmul &op : ops) {
     auto fa = randomFloats(21 * 50, 1), fb = randomFloats(37 * 50, 2);
     std::vector<double> a(fa.begin(), fa.end()), b(fb.begin(), fb.end());
-    EXPECT_EQ(valuesOf<double>(suite.run(op.name, {bytesOf(a), bytesOf(b)}, {Bytes(21 * 37 * 8)}).at(0)), chains<double>(op, a, b, {})) << op.name;
+    EXPECT_EQ(valuesOf<double>(suite.run(op.name, {bytesOf(a), bytesOf(b)}, {Bytes(21 * 37 * 8)}).at(0)),
+              chains<double>(op, a, b, {}))
+        << op.name;
   }
 }
 
@@ -237,8 +190,9 @@ TEST(Matmul, ARowDoesNotDependOnHowManyOthersThereAre) {
   Matmul many = plain("many", 1, 40, 96, 200, false, true), one = plain("one", 1, 1, 96, 200, false, true);
   auto schedule = [&](const Matmul &op) {
     auto s = cpu::scheduleMatmul(&suite.context(), {op.batch, op.m, op.n, op.k}, 2);
-    return "tile_m = " + std::to_string(s.getTileM()) + ", tile_n = " + std::to_string(s.getTileN()) + ", block_m = " + std::to_string(s.getBlockM()) +
-           ", block_n = " + std::to_string(s.getBlockN()) + ", block_k = " + std::to_string(s.getBlockK());
+    return "tile_m = " + std::to_string(s.getTileM()) + ", tile_n = " + std::to_string(s.getTileN()) +
+           ", block_m = " + std::to_string(s.getBlockM()) + ", block_n = " + std::to_string(s.getBlockN()) +
+           ", block_k = " + std::to_string(s.getBlockK());
   };
   many.schedule = schedule(many);
   one.schedule = schedule(one);
@@ -247,7 +201,8 @@ TEST(Matmul, ARowDoesNotDependOnHowManyOthersThereAre) {
   suite.add("one", one.text());
   suite.compile();
   Data data(many);
-  auto all = valuesOf<float>(suite.run("many", {bytesOf(data.a), bytesOf(data.b)}, {Bytes(40 * 96 * 4)}).at(0));
+  auto all =
+      valuesOf<float>(suite.run("many", {bytesOf(data.a), bytesOf(data.b)}, {Bytes(40 * 96 * 4)}).at(0));
   for (int64_t row : {0, 7, 39}) {
     std::vector<float> lhs(data.a.begin() + row * 200, data.a.begin() + (row + 1) * 200);
     auto alone = valuesOf<float>(suite.run("one", {bytesOf(lhs), bytesOf(data.b)}, {Bytes(96 * 4)}).at(0));
@@ -274,4 +229,4 @@ TEST(MatmulHeuristics, BlocksFitTheCachesAndGiveThreadsWork) {
 }
 
 } // namespace
-} // namespace weft::cpu_test
+} // namespace weft::cpu_test::matmul

@@ -1,0 +1,208 @@
+// GFLOP/s of compiled matmul and attention kernels beside the core's peak, at 1 and 2 threads; and
+// milliseconds to compile them.
+//   ninja kernel_bench && build/bin/kernel_bench [--level=avx2|avx512] [--benchmark_filter=REGEX]
+// The shapes are those of a model of width 384 (feed-forward 1024) on 4096 tokens: forward (x Wᵀ), dX (dy W),
+// dW (dyᵀ x); then decode.
+#include "passes/codegen/cpu/attention_heuristics.h"
+#include "passes/codegen/cpu/emit.h"
+#include "passes/codegen/cpu/matmul_heuristics.h"
+#include "tests/compiler/codegen/attention_text.h"
+#include "tests/compiler/codegen/matmul_text.h"
+
+#include <benchmark/benchmark.h>
+#include <dlfcn.h>
+#include <immintrin.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace weft::cpu_test {
+namespace {
+
+constexpr int kThreads = 2;
+
+__attribute__((target("avx512f"))) float peak512(int64_t n) {
+  __m512 acc[24], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
+  for (auto &a : acc) a = y;
+  for (int64_t i = 0; i < n; ++i)
+#pragma GCC unroll 24
+    for (auto &a : acc) a = _mm512_fmadd_ps(a, x, y);
+  float sum = 0;
+  for (auto &a : acc) sum += _mm512_cvtss_f32(a);
+  return sum;
+}
+__attribute__((target("avx2,fma"))) float peak256(int64_t n) {
+  __m256 acc[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
+  for (auto &a : acc) a = y;
+  for (int64_t i = 0; i < n; ++i)
+#pragma GCC unroll 12
+    for (auto &a : acc) a = _mm256_fmadd_ps(a, x, y);
+  float sum = 0;
+  for (auto &a : acc) sum += _mm256_cvtss_f32(a);
+  return sum;
+}
+
+void peak(benchmark::State &state, bool wide) {
+  constexpr int64_t kSteps = 100000;
+  for (auto _ : state) benchmark::DoNotOptimize(wide ? peak512(kSteps) : peak256(kSteps));
+  double flops = wide ? 24 * 32 : 12 * 16;
+  state.counters["FLOP/s"] =
+      benchmark::Counter(double(state.iterations()) * kSteps * flops, benchmark::Counter::kIsRate);
+}
+
+struct Kernel {
+  std::string name;
+  double flops;
+  std::vector<int64_t> bufferElements; // of four bytes
+  std::vector<int> integers;           // buffers that hold causal ranges: begin, end
+  int64_t tokens = 0;
+};
+
+struct Runner {
+  Kernel kernel;
+  KernelFunction function;
+  std::vector<int64_t> sizes;
+  int64_t items, scratchBytes;
+
+  void operator()(benchmark::State &state) const {
+    // Every thread has buffers of its own but the first's: what is shared is read only, outputs are cut by
+    // items.
+    static std::map<std::string, std::vector<std::vector<float>>> shared;
+    if (state.thread_index() == 0) {
+      auto &buffers = shared[kernel.name];
+      if (buffers.empty())
+        for (size_t i = 0; i < kernel.bufferElements.size(); ++i) {
+          buffers.push_back(randomFloats(kernel.bufferElements[i], int(i)));
+          for (size_t r = 0; r < kernel.integers.size(); ++r)
+            if (kernel.integers[r] == int(i))
+              for (int64_t t = 0; t < kernel.bufferElements[i]; ++t)
+                reinterpret_cast<int32_t *>(buffers[i].data())[t] = r ? int32_t(t % kernel.tokens + 1) : 0;
+        }
+    }
+    std::vector<char> memory(scratchBytes + 64);
+    char *scratch = memory.data() + (-reinterpret_cast<intptr_t>(memory.data()) & 63);
+    int64_t begin = items * state.thread_index() / state.threads(),
+            end = items * (state.thread_index() + 1) / state.threads();
+    std::vector<char *> buffers;
+    for (auto _ : state) { // threads begin together, after thread 0's preparation
+      if (buffers.empty())
+        for (auto &b : shared[kernel.name]) buffers.push_back(reinterpret_cast<char *>(b.data()));
+      if (begin < end) function(buffers.data(), sizes.data(), begin, end, scratch);
+    }
+    state.counters["FLOP/s"] =
+        benchmark::Counter(kernel.flops * double(state.iterations()) * double(end - begin) / double(items),
+                           benchmark::Counter::kIsRate);
+  }
+};
+
+std::string scheduleText(kernel::ScheduleAttr s) {
+  return "tile_m = " + std::to_string(s.getTileM()) + ", tile_n = " + std::to_string(s.getTileN()) +
+         ", block_m = " + std::to_string(s.getBlockM()) + ", block_n = " + std::to_string(s.getBlockN()) +
+         ", block_k = " + std::to_string(s.getBlockK());
+}
+
+void addMatmul(KernelSuite &suite, std::vector<Kernel> &kernels, const std::string &name, int64_t m,
+               int64_t n, int64_t k, bool transposedLhs, bool transposedRhs) {
+  matmul::Matmul op = matmul::plain(name, 1, m, n, k, transposedLhs, transposedRhs);
+  op.schedule =
+      scheduleText(cpu::scheduleMatmul(&suite.context(), {1, m, n, k, 4, !transposedRhs}, kThreads));
+  suite.add(name, op.text());
+  kernels.push_back({name, 2.0 * m * n * k, {m * k, k * n, m * n}, {}});
+}
+
+void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batch, int64_t tokens,
+                  int64_t heads, int64_t width) {
+  attention::Attention op{.name = "",
+                          .B = batch,
+                          .T = tokens,
+                          .S = tokens,
+                          .H = heads,
+                          .G = heads,
+                          .D = width,
+                          .E = width,
+                          .tile = 64};
+  int64_t all = batch * tokens * heads * width, rows = batch * tokens * heads, ranges = batch * tokens;
+  double product =
+      2.0 * double(batch * heads * width) * double(tokens) * double(tokens + 1) / 2; // of the causal half
+  std::vector<int64_t> in{all, all, all, ranges, ranges},
+      grads{all, all, all, ranges, ranges, rows, rows, all};
+  auto add = [&](const std::string &kind, double products, std::vector<int64_t> buffers,
+                 std::vector<int64_t> out) {
+    std::string name = "attention_" + kind + "_" + std::to_string(tokens);
+    buffers.insert(buffers.end(), out.begin(), out.end());
+    suite.add(name, op.text(kind));
+    kernels.push_back({name, products * product, buffers, {3, 4}, tokens});
+  };
+  add("forward", 2, in, {all, rows});
+  add("grad_query", 3, grads, {all});
+  add("grad_key_value", 4, grads, {all, all});
+}
+
+} // namespace
+} // namespace weft::cpu_test
+
+int main(int argc, char **argv) {
+  using namespace weft;
+  using namespace weft::cpu_test;
+  std::string level = __builtin_cpu_supports("avx512vl") ? "avx512" : "avx2";
+  for (int i = 1; i < argc; ++i)
+    if (std::string arg = argv[i]; arg.rfind("--level=", 0) == 0) {
+      level = arg.substr(8);
+      std::copy(argv + i + 1, argv + argc + 1, argv + i);
+      --argc;
+      break;
+    }
+  benchmark::Initialize(&argc, argv);
+  const cpu::CpuLevel *target = cpu::findCpuLevel(level);
+  if (!target || benchmark::ReportUnrecognizedArguments(argc, argv)) {
+    fprintf(stderr, "error: usage: kernel_bench [--level=avx2|avx512] [--benchmark_filter=REGEX]\n");
+    return 2;
+  }
+
+  KernelSuite suite;
+  std::vector<Kernel> kernels;
+  constexpr int64_t kTokens = 4096;
+  for (auto [out, in] : {std::pair<int64_t, int64_t>{1152, 384}, {384, 384}, {1024, 384}, {384, 1024}}) {
+    std::string shape = std::to_string(out) + "x" + std::to_string(in);
+    addMatmul(suite, kernels, "forward_" + shape, kTokens, out, in, false, true);
+    addMatmul(suite, kernels, "dx_" + shape, kTokens, in, out, false, false);
+    addMatmul(suite, kernels, "dw_" + shape, out, in, kTokens, true, false);
+    for (int64_t rows : {1, 8})
+      addMatmul(suite, kernels, "decode" + std::to_string(rows) + "_" + shape, rows, out, in, false, true);
+  }
+  addMatmul(suite, kernels, "decode1_4096x4096", 1, 4096, 4096, false, true);
+  addAttention(suite, kernels, 16, 256, 6, 64);
+  addAttention(suite, kernels, 1, 2048, 6, 64);
+
+  auto start = std::chrono::steady_clock::now();
+  auto image = cpu::compileKernels(suite.outlinedKernels(), *target);
+  if (failed(image)) return 1;
+  double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  printf("%s: %zu kernels compiled in %.0f ms\n", level.c_str(), kernels.size(), ms);
+  int fd = memfd_create("kernels", MFD_CLOEXEC);
+  if (write(fd, image->data(), image->size()) != ssize_t(image->size())) return 1;
+  void *library = dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) return 1;
+
+  for (int threads : {1, kThreads})
+    benchmark::RegisterBenchmark("peak", [&](benchmark::State &s) { peak(s, level == "avx512"); })
+        ->Threads(threads)
+        ->UseRealTime();
+  for (const Kernel &kernel : kernels) {
+    mlir::Operation *op = suite.kernelOp(kernel.name);
+    kernel::SizeLayout layout(op);
+    auto own = op->getAttrOfType<mlir::DenseI64ArrayAttr>("sizes").asArrayRef();
+    Runner runner{kernel, reinterpret_cast<KernelFunction>(dlsym(library, kernel.name.c_str())),
+                  std::vector<int64_t>(layout.numSlots()), kernel::numWorkItems(op, own),
+                  cpu::scratchBytes(mlir::cast<program::KernelOp>(op->getParentOp()))};
+    std::copy(own.begin(), own.end(), runner.sizes.begin());
+    for (size_t a = 0; a < layout.accesses.size(); ++a)
+      for (int64_t d = 0; d < layout.rank(a); ++d)
+        runner.sizes[layout.stride(a, d)] = layout.accesses[a].getStrides()[d];
+    for (int threads : {1, kThreads})
+      benchmark::RegisterBenchmark(kernel.name.c_str(), runner)
+          ->Threads(threads)
+          ->UseRealTime()
+          ->Unit(benchmark::kMicrosecond);
+  }
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,86 @@
+// Text of kernel.matmul ops, for tests and benchmarks that go over shapes.
+#pragma once
+#include "tests/compiler/codegen/harness.h"
+
+namespace weft::cpu_test::matmul {
+
+struct Operand {
+  std::string type;
+  std::vector<int64_t> strides;
+  int64_t offset = 0;
+};
+
+struct Matmul {
+  std::string name;
+  int64_t batch = 1, m, n, k;
+  Operand lhs, rhs; // (b, m, k), (b, k, n)
+  std::vector<Operand> extras, outputs;
+  bool init = false;
+  std::string region = "kernel.yield %acc : f32"; // arguments %acc, %x0, %x1, …
+  std::string schedule = "tile_m = 8, tile_n = 48, block_m = 24, block_n = 96, block_k = 40";
+  std::string element = "f32";
+
+  std::string text() const;
+};
+
+inline std::string numbers(const std::vector<int64_t> &values) {
+  std::string text;
+  for (int64_t v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
+  return text;
+}
+inline std::string access(const Operand &o) {
+  return "#kernel.access<offset = " + std::to_string(o.offset) + ", strides = " + numbers(o.strides) + ">";
+}
+
+inline std::string Matmul::text() const {
+  std::string arguments = "%a: tensor<" + lhs.type + ">, %b: tensor<" + rhs.type + ">", extraNames,
+              extraAccess, outputAccess, types, resultTypes, results;
+  std::string blockArguments = "%acc: " + element;
+  types = "tensor<" + lhs.type + ">, tensor<" + rhs.type + ">";
+  if (init) types += ", tensor<" + outputs[0].type + ">";
+  auto list = [](std::string &to, const std::string &item) { to += (to.empty() ? "" : ", ") + item; };
+  for (size_t i = 0; i < extras.size(); ++i) {
+    std::string id = std::to_string(i);
+    arguments += ", %e" + id + ": tensor<" + extras[i].type + ">";
+    list(extraNames, "%e" + id);
+    list(extraAccess, access(extras[i]));
+    types += ", tensor<" + extras[i].type + ">";
+    blockArguments += ", %x" + id + ": " + extras[i].type.substr(extras[i].type.rfind('x') + 1);
+  }
+  if (init) arguments += ", %init: tensor<" + outputs[0].type + ">";
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    list(results, "%r" + std::to_string(i));
+    list(resultTypes, "tensor<" + outputs[i].type + ">");
+    list(outputAccess, access(outputs[i]));
+  }
+  return "^bb0(" + arguments + "):\n" + results + " = kernel.matmul %a, %b " + (init ? "init %init " : "") +
+         "extras(" + extraNames + ") sizes [" + numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) +
+         ", rhs_access = " + access(rhs) + ", extra_access = [" + extraAccess + "], output_access = [" +
+         outputAccess +
+         "], reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = 0>, schedule = "
+         "#kernel.schedule<" +
+         schedule + ", unroll = 0>} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments +
+         "):\n" + region + "\n}";
+}
+
+inline int64_t countOf(const std::string &type) {
+  int64_t n = 1;
+  for (size_t at = 0; at < type.size() && isdigit(type[at]); at = type.find('x', at) + 1)
+    n *= std::stoll(type.substr(at));
+  return n;
+}
+
+// Row-major operands: lhs (b, m, k) or, with `transposedLhs`, (b, k, m); rhs (b, k, n) or (b, n, k); one
+// output (b, m, n).
+inline Matmul plain(const std::string &name, int64_t batch, int64_t m, int64_t n, int64_t k,
+                    bool transposedLhs, bool transposedRhs) {
+  Matmul op{.name = name, .batch = batch, .m = m, .n = n, .k = k};
+  op.lhs = transposedLhs ? Operand{tensorType({batch, k, m}, "f32"), {k * m, 1, m}}
+                         : Operand{tensorType({batch, m, k}, "f32"), {m * k, k, 1}};
+  op.rhs = transposedRhs ? Operand{tensorType({batch, n, k}, "f32"), {k * n, 1, k}}
+                         : Operand{tensorType({batch, k, n}, "f32"), {k * n, n, 1}};
+  op.outputs = {{tensorType({batch, m, n}, "f32"), {m * n, n, 1}}};
+  return op;
+}
+
+} // namespace weft::cpu_test::matmul
