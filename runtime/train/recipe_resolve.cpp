@@ -105,6 +105,10 @@ absl::Status ResolveRecipe(Recipe &recipe) {
   // Defaults meant for long runs should not stand in the way of a short one.
   if (!recipe.given.count("optimizer.warmup"))
     recipe.optimizer.warmup = std::min(recipe.optimizer.warmup, recipe.train.steps / 10);
+  bool decay_given =
+      recipe.given.count("optimizer.decay_steps") || recipe.given.count("optimizer.decay_fraction");
+  if (!decay_given && recipe.WarmupSteps() + recipe.DecaySteps() > recipe.train.steps)
+    recipe.optimizer.decay_steps = std::max<int64_t>(0, recipe.train.steps - recipe.WarmupSteps());
   return MakeSchedule(recipe.optimizer.schedule, recipe.train.steps, recipe.WarmupSteps(),
                       recipe.DecaySteps(), recipe.optimizer.lr, recipe.optimizer.min_lr)
       .status();

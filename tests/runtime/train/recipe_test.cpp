@@ -149,6 +149,9 @@ TEST(Recipe, DefaultsOfAShortRunFitIntoIt) {
   ASSERT_TRUE(recipe.ok()) << recipe.status();
   EXPECT_EQ(recipe->optimizer.warmup, 2);
   EXPECT_EQ(recipe->train.micro_batch, 6);
+  recipe = ParseRecipe("", "/r/recipe.toml", {"train.steps=20", "optimizer.warmup=18"});
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->DecaySteps(), 2);
 }
 
 TEST(Recipe, HelpListsEveryKeyWithItsDefault) {
