@@ -14,6 +14,10 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
+#include <atomic>
+#include <deque>
+#include <thread>
+
 using namespace mlir;
 namespace weft::cpu {
 
@@ -24,6 +28,17 @@ void registerCodegenDialects(DialectRegistry &registry) {
   registerLLVMDialectTranslation(registry);
 }
 
+namespace {
+// Some of the kernels, in an LLVM context of their own.
+struct Part {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module;
+  CompileOptions options;
+  std::string llvmIr, assembly, object, error;
+};
+constexpr size_t kMaxParts = 4;
+} // namespace
+
 FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, const CompileOptions &options) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
@@ -31,20 +46,49 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
   context->appendDialectRegistry(registry);
   for (StringRef name : {"arith", "cf", "llvm", "math", "scf", "vector"}) context->getOrLoadDialect(name);
 
-  OwningOpRef<ModuleOp> target = ModuleOp::create(module.getLoc());
-  for (auto kernel : module.getOps<program::KernelOp>())
-    if (failed(emitKernel(kernel, *target, level))) return failure();
-  if (failed(lowerToLLVM(*target))) return target->emitError("generated code does not convert to LLVM");
+  // Kernels are dealt out to parts, and threads generate the parts' code: that is where the time goes. The
+  // number of parts does not depend on the machine's cores, so that the bytes do not either.
+  auto kernels = llvm::to_vector(module.getOps<program::KernelOp>());
+  std::deque<Part> parts(std::clamp<size_t>(kernels.size(), 1, kMaxParts));
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    OwningOpRef<ModuleOp> target = ModuleOp::create(module.getLoc());
+    for (size_t k = i; k < kernels.size(); k += parts.size())
+      if (failed(emitKernel(kernels[k], *target, level))) return failure();
+    if (failed(lowerToLLVM(*target))) return target->emitError("generated code does not convert to LLVM");
+    part.module = translateModuleToLLVMIR(*target, part.context, "weft", /*disableVerification=*/true);
+    if (!part.module) return target->emitError("generated code does not translate to LLVM IR");
+    if (options.llvmIr) part.options.llvmIr = &part.llvmIr;
+    if (options.assembly) part.options.assembly = &part.assembly;
+  }
+  std::atomic<size_t> next = 0;
+  auto work = [&] {
+    for (size_t i; (i = next++) < parts.size();) {
+      auto object = compileToObject(*parts[i].module, level, parts[i].options);
+      if (object)
+        parts[i].object = std::move(*object);
+      else
+        parts[i].error = llvm::toString(object.takeError());
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t t = 1; t < std::min<size_t>(parts.size(), std::thread::hardware_concurrency()); ++t)
+    threads.emplace_back(work);
+  work();
+  for (std::thread &thread : threads) thread.join();
 
-  llvm::LLVMContext llvmContext;
-  std::unique_ptr<llvm::Module> llvmModule =
-      translateModuleToLLVMIR(*target, llvmContext, "weft", /*disableVerification=*/true);
-  if (!llvmModule) return target->emitError("generated code does not translate to LLVM IR");
-  auto object = compileToSharedObject(*llvmModule, level, options);
-  if (!object)
-    return module.emitError() << "compiling kernels for " << level.name << ": "
-                              << llvm::toString(object.takeError());
-  return std::move(*object);
+  auto failedWith = [&](const std::string &why) {
+    return module.emitError() << "compiling kernels for " << level.name << ": " << why;
+  };
+  std::vector<std::string> objects;
+  for (Part &part : parts) {
+    if (!part.error.empty()) return failedWith(part.error);
+    objects.push_back(std::move(part.object));
+    if (options.llvmIr) *options.llvmIr += part.llvmIr;
+    if (options.assembly) *options.assembly += part.assembly;
+  }
+  auto image = linkSharedObject(objects);
+  if (!image) return failedWith(llvm::toString(image.takeError()));
+  return std::move(*image);
 }
 
 } // namespace weft::cpu

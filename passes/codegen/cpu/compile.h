@@ -7,7 +7,7 @@
 namespace weft::cpu {
 
 struct CompileOptions {
-  // Called with the textual LLVM IR and assembly when set (weftc --dump-phases).
+  // Filled with the LLVM IR and the assembly where set (weftc --dump-phases).
   std::string *llvmIr = nullptr;
   std::string *assembly = nullptr;
 };

@@ -15,6 +15,8 @@
 #include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
+#include <deque>
+
 using namespace llvm;
 namespace weft::cpu {
 
@@ -83,38 +85,46 @@ struct TemporaryFile {
 };
 } // namespace
 
-static Expected<std::string> link(StringRef object) {
+static Error write(const TemporaryFile &file, StringRef bytes) {
+  std::error_code code;
+  raw_fd_ostream stream(file.path, code);
+  if (!code) stream << bytes;
+  stream.close();
+  bool bad = code || stream.has_error();
+  stream.clear_error();
+  return bad ? failed("cannot write " + file.path + ": is the disk full?") : Error::success();
+}
+
+Expected<std::string> linkSharedObject(ArrayRef<std::string> objects) {
   auto linker = sys::findProgramByName("ld.lld", {"/usr/lib/llvm-19/bin"});
   if (!linker) linker = sys::findProgramByName("ld.lld");
   if (!linker) return failed("cannot find the linker ld.lld: install lld-19");
-  TemporaryFile input, output, messages;
-  for (auto [file, suffix] : {std::pair{&input, "o"}, {&output, "so"}, {&messages, "txt"}})
-    if (Error e = file->create(suffix)) return std::move(e);
-  {
-    std::error_code code;
-    raw_fd_ostream stream(input.path, code);
-    if (!code) stream << object;
-    stream.close();
-    if (code || stream.has_error()) return failed("cannot write " + input.path + ": is the disk full?");
+  std::deque<TemporaryFile> inputs(objects.size());
+  TemporaryFile output, messages;
+  for (auto [file, object] : llvm::zip(inputs, objects)) {
+    if (Error e = file.create("o")) return std::move(e);
+    if (Error e = write(file, object)) return std::move(e);
   }
+  for (auto [file, suffix] : {std::pair{&output, "so"}, {&messages, "txt"}})
+    if (Error e = file->create(suffix)) return std::move(e);
   // -z defs: an undefined symbol is an error. -soname keeps the temporary name out of the bytes.
-  StringRef arguments[] = {*linker,
-                           "-shared",
-                           "-nostdlib",
-                           "-z",
-                           "defs",
-                           "-z",
-                           "noexecstack",
-                           "-O1",
-                           "--hash-style=gnu",
-                           "--build-id=none",
-                           "--gc-sections",
-                           "-soname",
-                           "weft-kernels.so",
-                           "--threads=1",
-                           "-o",
-                           output.path,
-                           input.path};
+  SmallVector<StringRef> arguments = {*linker,
+                                      "-shared",
+                                      "-nostdlib",
+                                      "-z",
+                                      "defs",
+                                      "-z",
+                                      "noexecstack",
+                                      "-O1",
+                                      "--hash-style=gnu",
+                                      "--build-id=none",
+                                      "--gc-sections",
+                                      "-soname",
+                                      "weft-kernels.so",
+                                      "--threads=1",
+                                      "-o",
+                                      output.path};
+  for (TemporaryFile &file : inputs) arguments.push_back(file.path);
   std::optional<StringRef> redirects[] = {std::nullopt, std::nullopt, StringRef(messages.path)};
   std::string error;
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects, 0, 0, &error);
@@ -128,8 +138,7 @@ static Expected<std::string> link(StringRef object) {
   return (*linked)->getBuffer().str();
 }
 
-Expected<std::string> compileToSharedObject(Module &module, const CpuLevel &level,
-                                            const CompileOptions &options) {
+Expected<std::string> compileToObject(Module &module, const CpuLevel &level, const CompileOptions &options) {
   auto target = makeTarget(level);
   if (!target) return target.takeError();
   module.setTargetTriple((*target)->getTargetTriple().str());
@@ -152,9 +161,7 @@ Expected<std::string> compileToSharedObject(Module &module, const CpuLevel &leve
     if (!text) return text.takeError();
     *options.assembly = *text;
   }
-  auto object = emitFile(module, **target, CodeGenFileType::ObjectFile);
-  if (!object) return object.takeError();
-  return link(*object);
+  return emitFile(module, **target, CodeGenFileType::ObjectFile);
 }
 
 } // namespace weft::cpu

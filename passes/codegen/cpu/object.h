@@ -1,4 +1,4 @@
-// From LLVM IR to the bytes of a shared object. Internal to compile.cpp.
+// From LLVM IR to objects, and from those to the bytes of a shared object. Internal to compile.cpp.
 #pragma once
 #include "passes/codegen/cpu/compile.h"
 
@@ -7,9 +7,12 @@
 
 namespace weft::cpu {
 
-// Optimises lightly, generates code for `level`, and links it with ld.lld. An undefined symbol (a call to
-// libm that slipped in) is an error.
-llvm::Expected<std::string> compileToSharedObject(llvm::Module &module, const CpuLevel &level,
-                                                  const CompileOptions &options);
+// Optimises lightly and generates code for `level`: the bytes of a relocatable object. Threads may each
+// compile a module of a context of their own.
+llvm::Expected<std::string> compileToObject(llvm::Module &module, const CpuLevel &level,
+                                            const CompileOptions &options);
+
+// Links objects with ld.lld. An undefined symbol (a call to libm that slipped in) is an error.
+llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<std::string> objects);
 
 } // namespace weft::cpu

@@ -265,5 +265,14 @@ TEST(LoopsRows, IntegersBooleansDoublesAndIndices) {
               {Bytes(m * n * 8), Bytes(m * n * 4), Bytes(m * 8), Bytes(m * n * 4)}, 0);
 }
 
+TEST(CompileKernels, GivesTheSameBytesTwice) {
+  KernelSuite suite;
+  for (int64_t n : kSizes) suite.add(named("softmax", n), softmax(4, n).text());
+  auto once = cpu::compileKernels(suite.outlinedKernels(), cpu::avx2Level());
+  auto again = cpu::compileKernels(suite.outlinedKernels(), cpu::avx2Level());
+  ASSERT_TRUE(mlir::succeeded(once) && mlir::succeeded(again));
+  EXPECT_TRUE(*once == *again) << "sizes " << once->size() << " and " << again->size();
+}
+
 } // namespace
 } // namespace weft::cpu_test
