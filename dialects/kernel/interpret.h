@@ -6,10 +6,10 @@
 
 namespace weft::kernel {
 
-// Runs kernel.loops, kernel.matmul or kernel.attention. `operands` are the op's, in order; `results` are
-// zeros of the result types. Sums are exact to f64 whatever the element type. Emits an error at the op when
-// an address leaves its tensor, an element of a result is never written, a value that should not vary along
-// the columns does, or the region holds an op it does not know.
+// Runs kernel.loops, kernel.matmul, kernel.attention or kernel.empty (NaN everywhere). `operands` are the
+// op's, in order; `results` are zeros of the result types. Sums are exact to f64 whatever the element type.
+// Emits an error at the op when an address leaves its tensor, an element of a result is never written, a
+// value that should not vary along the columns does, or the region holds an op it does not know.
 mlir::LogicalResult evaluate(mlir::Operation *op, llvm::ArrayRef<const graph::HostTensor *> operands,
                              llvm::MutableArrayRef<graph::HostTensor> results);
 

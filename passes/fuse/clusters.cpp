@@ -15,6 +15,12 @@ bool isRowReduction(Operation *op) {
   return reduce && llvm::is_contained(reduce.getAxes(), int64_t(graph::shapeOf(reduce.getX()).size()) - 1);
 }
 
+// A gather of single elements: its index varies along the last dimension, which a kernel's index must not, so the kernel gets a column of its own.
+static bool gathersElements(Value v) {
+  auto gather = v.getDefiningOp<graph::GatherOp>();
+  return gather && graph::shapeOf(gather.getTable()).size() == 1;
+}
+
 static bool isSplatConstant(Operation *op) {
   auto c = dyn_cast_or_null<graph::ConstantOp>(op);
   return c && c.getValue().isSplat();
@@ -57,6 +63,7 @@ void Clusters::findRoots(Block &block) {
     if (auto gather = dyn_cast<graph::GatherOp>(op)) {
       requireContiguous(gather.getTable());
       require(gather.getIndices());
+      if (gathersElements(gather.getResult())) roots.insert(gather.getResult());
       continue;
     }
     if (isPointwise(&op)) continue;
@@ -119,6 +126,7 @@ void Clusters::form(Block &block) {
       int best = -1;
       auto tryJoin = [&](int i) {
         Cluster &c = clusters[i];
+        if (gathersElements(root) || llvm::any_of(c.roots, gathersElements)) return false;
         if (c.leaves.size() + leaves.size() > 16 || wouldCycle(c, root)) return false;
         llvm::DenseSet<Value> own(c.roots.begin(), c.roots.end());
         if (!meetsAtSamePoint(root, *this, own, c.domain)) return false;

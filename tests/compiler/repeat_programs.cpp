@@ -1,6 +1,5 @@
-// Gradients through graph.repeat: carries, stacked parameters, invariants, nesting, direction, and bodies
-// that reuse what forward saved.
-#include "tests/compiler/graph/gradient_check.h"
+// Repeats: carries, stacked parameters, invariants, nesting, direction, ranges, and values in several roles.
+#include "tests/compiler/op_programs.h"
 
 namespace weft::testing {
 namespace {
@@ -48,21 +47,18 @@ Tensors layerOperands() {
           randomTensor({4, 3}, 4), randomTensor({2, 3}, 5)};
 }
 
-TEST(RepeatGradient, SeveralCarriesStackedParametersAndAnInvariant) {
-  checkGradients(layers("(0, 4)", "", "4"), layerOperands(), "four layers");
-}
-TEST(RepeatGradient, OverARange) {
-  checkGradients(layers("(1, 3)", "", "2"), layerOperands(), "layers 1 and 2");
-}
-TEST(RepeatGradient, OverOneLayer) {
-  checkGradients(layers("(3, 4)", "", "1"), layerOperands(), "the last layer");
-}
-TEST(RepeatGradient, Downwards) {
-  checkGradients(layers("(0, 4)", ", reverse", "4"), layerOperands(), "four layers, downwards");
-}
+} // namespace
 
-TEST(RepeatGradient, Nested) {
-  checkGradients(R"(
+std::vector<Program> repeatPrograms() {
+  std::vector<Program> all;
+  auto add = [&](const std::string &text, const Tensors &args, const std::string &what) {
+    all.push_back({what, text, args});
+  };
+  add(layers("(0, 4)", "", "4"), layerOperands(), "four layers");
+  add(layers("(1, 3)", "", "2"), layerOperands(), "layers 1 and 2");
+  add(layers("(3, 4)", "", "1"), layerOperands(), "the last layer");
+  add(layers("(0, 4)", ", reverse", "4"), layerOperands(), "four layers, downwards");
+  add(R"(
     func.func private @inner(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<3xf64> {
       %a = graph.mul %x, %w : tensor<3xf64>
       %b = graph.sin %a : tensor<3xf64>
@@ -80,12 +76,9 @@ TEST(RepeatGradient, Nested) {
       %r = graph.reduce sum %y axes = [0] : (tensor<3xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({3}, 1), randomTensor({3, 2, 3}, 2), randomTensor({3}, 3)}, "nested repeats");
-}
-
-// The parameter is read outside the repeat too: its gradient is the sum of both uses.
-TEST(RepeatGradient, AParameterUsedInAndOutside) {
-  checkGradients(R"(
+      {randomTensor({3}, 1), randomTensor({3, 2, 3}, 2), randomTensor({3}, 3)}, "nested repeats");
+  // The parameter is read outside the repeat too: its gradient is the sum of both uses.
+  add(R"(
     func.func private @body(%x: tensor<2x3xf64>, %w: tensor<3x3xf64>) -> tensor<2x3xf64> {
       %a = graph.matmul %x, %w {transpose_rhs} : (tensor<2x3xf64>, tensor<3x3xf64>) -> tensor<2x3xf64>
       %b = graph.sigmoid %a : tensor<2x3xf64>
@@ -97,12 +90,8 @@ TEST(RepeatGradient, AParameterUsedInAndOutside) {
       %r = graph.reduce sum %z axes = [0, 1] : (tensor<2x3xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({2, 3}, 1), randomTensor({3, 3}, 2)},
-                 "a parameter used in and outside a repeat");
-}
-
-TEST(RepeatGradient, TwoRepeatsOverPartsOfOneStack) {
-  checkGradients(R"(
+      {randomTensor({2, 3}, 1), randomTensor({3, 3}, 2)}, "a parameter used in and outside a repeat");
+  add(R"(
     func.func private @body(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<3xf64> {
       %a = graph.mul %x, %w : tensor<3xf64>
       %b = graph.cos %a : tensor<3xf64>
@@ -114,12 +103,9 @@ TEST(RepeatGradient, TwoRepeatsOverPartsOfOneStack) {
       %r = graph.reduce sum %z axes = [0] : (tensor<3xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({3}, 1), randomTensor({5, 3}, 2)}, "two repeats over one stack");
-}
-
-// Attention by document inside a layer, with integer invariants that have no gradient.
-TEST(RepeatGradient, AttentionByDocument) {
-  checkGradients(R"(
+      {randomTensor({3}, 1), randomTensor({5, 3}, 2)}, "two repeats over one stack");
+  // Attention by document inside a layer, with integer invariants that have no gradient.
+  add(R"(
     func.func private @layer(%x: tensor<1x7x2x2xf64>, %w: tensor<2x2xf64>, %b: tensor<1x7xi32>, %e: tensor<1x7xi32>) -> tensor<1x7x2x2xf64> {
       %q = graph.matmul %x, %w : (tensor<1x7x2x2xf64>, tensor<2x2xf64>) -> tensor<1x7x2x2xf64>
       %o, %l = graph.attention %q, %x, %q range %b, %e {scale = 0.8 : f64}
@@ -134,16 +120,13 @@ TEST(RepeatGradient, AttentionByDocument) {
       %r = graph.reduce sum %t axes = [0, 1, 2, 3] : (tensor<1x7x2x2xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({1, 7, 2, 2}, 1), randomTensor({3, 2, 2}, 2),
-                  tensor({1, 7}, {0, 0, 0, 3, 3, 3, 3}, Element::i32),
-                  tensor({1, 7}, {1, 2, 3, 4, 5, 6, 7}, Element::i32)},
-                 "attention by document in a repeat");
-}
-
-// One value may come in several ways: as the carry and an invariant, as two invariants, as two stacks; its
-// gradient is the sum.
-TEST(RepeatGradient, OneValueInSeveralRoles) {
-  checkGradients(R"(
+      {randomTensor({1, 7, 2, 2}, 1), randomTensor({3, 2, 2}, 2),
+       tensor({1, 7}, {0, 0, 0, 3, 3, 3, 3}, Element::i32),
+       tensor({1, 7}, {1, 2, 3, 4, 5, 6, 7}, Element::i32)},
+      "attention by document in a repeat");
+  // One value may come in several ways: as the carry and an invariant, as two invariants, as two stacks; its
+  // gradient is the sum.
+  add(R"(
     func.func private @body(%x: tensor<3xf64>, %w: tensor<3xf64>, %v: tensor<3xf64>, %i: tensor<3xf64>, %j: tensor<3xf64>, %k: tensor<3xf64>) -> tensor<3xf64> {
       %a = graph.mul %x, %w : tensor<3xf64>
       %b = graph.mul %i, %v : tensor<3xf64>
@@ -160,13 +143,9 @@ TEST(RepeatGradient, OneValueInSeveralRoles) {
       %r = graph.reduce sum %z axes = [0] : (tensor<3xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({3}, 1), randomTensor({2, 3}, 2), randomTensor({3}, 3)},
-                 "one value in several roles");
-}
-
-// A second repeat goes on from the first one's slice results.
-TEST(RepeatGradient, SliceResultsAsStackedOperands) {
-  checkGradients(R"(
+      {randomTensor({3}, 1), randomTensor({2, 3}, 2), randomTensor({3}, 3)}, "one value in several roles");
+  // A second repeat goes on from the first one's slice results.
+  add(R"(
     func.func private @body(%x: tensor<3xf64>, %w: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>) {
       %a = graph.mul %x, %w : tensor<3xf64>
       %b = graph.cos %a : tensor<3xf64>
@@ -179,8 +158,8 @@ TEST(RepeatGradient, SliceResultsAsStackedOperands) {
       %r = graph.reduce sum %v axes = [0, 1] : (tensor<2x3xf64>) -> tensor<f64>
       return %r : tensor<f64>
     })",
-                 {randomTensor({3}, 1), randomTensor({2, 3}, 2)}, "slice results as stacked operands");
+      {randomTensor({3}, 1), randomTensor({2, 3}, 2)}, "slice results as stacked operands");
+  return all;
 }
 
-} // namespace
 } // namespace weft::testing
