@@ -230,7 +230,11 @@ void MatmulEmitter::emitEpilogue(const Block &block, int64_t rows, Value row, Va
             loadLanes(b, from, type, mask, frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
       map.map(body.getArgument(1 + i), value);
     }
-    if (failed(emitRegion(b, body, map, [](int64_t) { return Value(); }))) status = failure();
+    auto index = [&](int64_t dim) -> Value { // kernel.index along (b, m, n)
+      Value first = b.create<arith::TruncIOp>(b.getI32Type(), dim == 0 ? block.batch : dim == 1 ? m : n);
+      return dim < 2 ? first : b.create<arith::AddIOp>(splat(b, first), iota(b));
+    };
+    if (failed(emitRegion(b, body, map, index))) status = failure();
     if (failed(status)) return;
     for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
       int64_t which = output + i;

@@ -54,12 +54,12 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   }
   Tile tile = tileFor(shape.m, shape.n, blockM);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
-  // Rows for one block only: a panel of rhs is read as soon as it is packed, so it should still be in the
-  // first or second level then.
-  if (shape.m <= 24)
-    return kernel::ScheduleAttr::get(
-        context, tileM, tileN, blockM, tileN,
-        evenBlock(shape.k, caches.l2 / 16 / (tile.vectors * shape.elementBytes), 8), 0);
+  // Rows for one block only: a panel of rhs is read as soon as it is packed, so it should be in the second
+  // level still, beside a tile of lhs in the first.
+  if (shape.m <= 24) {
+    int64_t deep = std::min(caches.l2 * 3 / 16 / tileN, caches.l1 / tileM) / shape.elementBytes;
+    return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, tileN, evenBlock(shape.k, deep, 8), 0);
+  }
   // A tile of lhs takes half of the first level or a little more, a block of rhs three quarters of the
   // second. Within that, lhs is packed once a block of columns and partial sums go through memory once a
   // block of K: both cost about half a cycle an element.

@@ -245,5 +245,25 @@ TEST(Attention, TakesAnyStrides) {
               << b << " " << t << " " << h << " " << e;
 }
 
+TEST(Attention, SaysWhatItCannotCompile) {
+  auto diagnosticsOf = [](const std::string &text) {
+    KernelSuite suite;
+    suite.add("bad", text);
+    return suite.compileError();
+  };
+  Attention op{.name = "bad", .T = 4, .S = 4, .D = 4, .E = 4, .keyBlock = 24};
+  EXPECT_NE(diagnosticsOf(op.text("forward"))
+                .find("has key blocks of 24 keys when they should be a multiple of 16"),
+            std::string::npos);
+  op.keyBlock = 16;
+  op.tile = 0;
+  EXPECT_NE(diagnosticsOf(op.text("forward")).find("has no schedule with a positive tile_m"),
+            std::string::npos);
+  op.tile = 4;
+  op.rangeType = "f32";
+  EXPECT_NE(diagnosticsOf(op.text("forward")).find("has a range of 'f32' when it should be i32 or i64"),
+            std::string::npos);
+}
+
 } // namespace
 } // namespace weft::cpu_test::attention

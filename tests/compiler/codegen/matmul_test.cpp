@@ -163,6 +163,21 @@ TEST(Matmul, EpiloguesGetTheAccumulatorsAndTheirExtras) {
   }
 }
 
+// A residual added in place: partial sums of earlier K blocks must not land on it.
+TEST(Matmul, AResultMayLieOverAnExtra) {
+  KernelSuite suite;
+  Matmul op = plain("residual", 1, 30, 70, 100, false, true);
+  op.extras = {op.outputs[0]};
+  op.region = "%s = arith.addf %acc, %x0 : f32\nkernel.yield %s : f32";
+  suite.add(op.name, op.text());
+  suite.compile();
+  Data data(op);
+  std::vector<Bytes> inputs{bytesOf(data.a), bytesOf(data.b), bytesOf(data.start)};
+  auto got = valuesOf<float>(suite.run(op.name, inputs, {Bytes(30 * 70 * 4)}, {{0, 2}}).at(0));
+  auto acc = chains<float>(op, data.a, data.b, {});
+  for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], acc[i] + data.start[i]) << i;
+}
+
 TEST(Matmul, F64TakesTheSamePath) {
   KernelSuite suite;
   std::vector<Matmul> ops;
@@ -208,6 +223,29 @@ TEST(Matmul, ARowDoesNotDependOnHowManyOthersThereAre) {
     auto alone = valuesOf<float>(suite.run("one", {bytesOf(lhs), bytesOf(data.b)}, {Bytes(96 * 4)}).at(0));
     EXPECT_EQ(alone, std::vector<float>(all.begin() + row * 96, all.begin() + (row + 1) * 96)) << row;
   }
+}
+
+TEST(Matmul, SaysWhatItCannotCompile) {
+  auto diagnosticsOf = [](Matmul op) {
+    KernelSuite suite;
+    suite.add("bad", op.text());
+    return suite.compileError();
+  };
+  Matmul op = plain("bad", 1, 4, 4, 4, false, false), integers = op, mixed = op, schedule = op;
+  for (std::string *type : {&integers.lhs.type, &integers.rhs.type, &integers.outputs[0].type})
+    *type = "1x4x4xi32";
+  integers.element = "i32";
+  integers.region = "kernel.yield %acc : i32";
+  EXPECT_NE(diagnosticsOf(integers).find("multiplies 'i32' when the CPU's dot unit takes f32 or f64"),
+            std::string::npos)
+      << diagnosticsOf(integers);
+  mixed.rhs.type = "1x4x4xf64";
+  EXPECT_NE(diagnosticsOf(mixed).find("multiplies 'f32' by 'f64'; cast one of them first"), std::string::npos)
+      << diagnosticsOf(mixed);
+  schedule.schedule = "tile_m = 8, tile_n = 48, block_m = 0, block_n = 48, block_k = 40";
+  EXPECT_NE(diagnosticsOf(schedule).find("has a schedule with a size that is not positive"),
+            std::string::npos)
+      << diagnosticsOf(schedule);
 }
 
 // What heuristics promise to the emitter and the thread pool.
