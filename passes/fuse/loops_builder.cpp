@@ -131,23 +131,49 @@ Value LoopsBuilder::evaluate(Value v, const IndexMap &at) {
   return scalar;
 }
 
+Value LoopsBuilder::indexValue(Location at, IndexExpr m) {
+  Value offset = b.create<arith::ConstantIntOp>(at, m.offset, 32);
+  if (m.dim < 0) return offset;
+  indexedDims.insert(m.dim);
+  Value i = b.create<kernel::IndexOp>(at, b.getI32Type(), m.dim);
+  return m.offset ? b.create<arith::AddIOp>(at, i, offset).getResult() : i;
+}
+
+// A splat is a literal. A table of n values, as of rotary frequencies, is chosen from by n - 1 selects along a balanced tree:
+//   i < 2 ? (i < 1 ? v0 : v1) : (i < 3 ? v2 : v3)
+Value LoopsBuilder::evaluateConstant(graph::ConstantOp c, const IndexMap &map) {
+  Location at = c.getLoc();
+  auto literal = [&](Attribute value) -> Value { return b.create<arith::ConstantOp>(at, cast<TypedAttr>(value)); };
+  if (c.getValue().isSplat()) return literal(c.getValue().getSplatValue<Attribute>());
+  auto values = llvm::to_vector(c.getValue().getValues<Attribute>());
+  auto strides = rowMajorStridesOf(graph::shapeOf(c.getResult()));
+  int64_t fixed = 0; // the part of the row-major position that does not vary
+  Value i;
+  for (auto [m, stride] : llvm::zip(map, strides)) {
+    if (m.dim < 0) {
+      fixed += m.offset * stride;
+      continue;
+    }
+    Value term = indexValue(at, m);
+    if (stride != 1) term = b.create<arith::MulIOp>(at, term, b.create<arith::ConstantIntOp>(at, stride, 32));
+    i = i ? b.create<arith::AddIOp>(at, i, term).getResult() : term;
+  }
+  if (!i) return literal(values[fixed]);
+  if (fixed) i = b.create<arith::AddIOp>(at, i, b.create<arith::ConstantIntOp>(at, fixed, 32));
+  auto choose = [&](auto &&self, int64_t low, int64_t high) -> Value { // of positions low … high - 1
+    if (high - low == 1) return literal(values[low]);
+    int64_t middle = (low + high) / 2;
+    Value left = self(self, low, middle), right = self(self, middle, high);
+    Value below = b.create<arith::CmpIOp>(at, arith::CmpIPredicate::slt, i, b.create<arith::ConstantIntOp>(at, middle, 32));
+    return b.create<arith::SelectOp>(at, below, left, right);
+  };
+  return choose(choose, 0, values.size());
+}
+
 Value LoopsBuilder::evaluateOp(Operation *op, const IndexMap &map) {
   Type type = graph::tensorType(op->getResult(0)).getElementType();
-  if (auto c = dyn_cast<graph::ConstantOp>(op)) {
-    auto value = cast<TypedAttr>(c.getValue().getSplatValue<Attribute>());
-    return b.create<arith::ConstantOp>(op->getLoc(), value);
-  }
-  if (auto iota = dyn_cast<graph::IotaOp>(op)) {
-    IndexExpr m = map[iota.getAxis()];
-    Value i;
-    if (m.dim >= 0) {
-      indexedDims.insert(m.dim);
-      i = b.create<kernel::IndexOp>(op->getLoc(), b.getI32Type(), m.dim);
-    }
-    Value offset = b.create<arith::ConstantIntOp>(op->getLoc(), m.offset, 32);
-    i = !i ? offset : m.offset ? b.create<arith::AddIOp>(op->getLoc(), i, offset).getResult() : i;
-    return castScalar(b, op->getLoc(), i, type);
-  }
+  if (auto c = dyn_cast<graph::ConstantOp>(op)) return evaluateConstant(c, map);
+  if (auto iota = dyn_cast<graph::IotaOp>(op)) return castScalar(b, op->getLoc(), indexValue(op->getLoc(), map[iota.getAxis()]), type);
   if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
     auto kind = reduce.getKind() == graph::ReduceKind::sum ? kernel::RowReduceKind::sum : kernel::RowReduceKind::max;
     Value x = evaluate(reduce.getX(), identityMap(domain.size()));

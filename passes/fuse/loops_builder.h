@@ -47,7 +47,8 @@ private:
   int64_t inputNumber(mlir::Value base, const Access &access);
   Access accessOf(const StridedView &view, const IndexMap &map) const;
   mlir::Value evaluateOp(mlir::Operation *op, const IndexMap &map);
-  mlir::Value constant(mlir::Type type, double value);
+  mlir::Value evaluateConstant(graph::ConstantOp c, const IndexMap &map);
+  mlir::Value indexValue(mlir::Location at, IndexExpr index); // i32
   kernel::AccessAttr attribute(const Access &a, llvm::ArrayRef<int64_t> keep) const;
 
   const Clusters &clusters;
