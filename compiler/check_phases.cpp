@@ -93,7 +93,7 @@ static graph::Variables drawVariables(ModuleOp module, uint64_t seed) {
 static LogicalResult compare(func::FuncOp f, StringRef phase, const std::string &what,
                              const HostTensor &before, const HostTensor &after, double tolerance) {
   if (before.shape != after.shape || before.element != after.element)
-    return f.emitError() << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what << " is "
+    return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what << " is "
                          << graph::describe(after.shape, after.element) << " when it was "
                          << graph::describe(before.shape, before.element);
   double largest = 0, worst = -1;
@@ -114,7 +114,7 @@ static LogicalResult compare(func::FuncOp f, StringRef phase, const std::string 
   std::snprintf(numbers, sizeof numbers,
                 "%.9g when it was %.9g (differs by %.2g; the largest magnitude is %.3g)", after.values[place],
                 before.values[place], worst, largest);
-  return f.emitError() << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what << " at ["
+  return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what << " at ["
                        << llvm::join(index, ", ") << "] is " << numbers;
 }
 
@@ -131,13 +131,13 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
     outcome.variables = drawVariables(module, options.seed);
     auto results = graph::interpret(f, drawArguments(f, options.seed, numMicroBatches), outcome.variables);
     if (failed(results))
-      return f.emitError() << "after phase `" << phase << "`, @" << entry << " cannot be interpreted";
+      return emitError(f.getLoc()) << "after phase `" << phase << "`, @" << entry << " cannot be interpreted";
     outcome.results = std::move(*results);
 
     if (auto it = last.find(entry); it != last.end()) {
       const Outcome &before = it->second;
       if (before.results.size() != outcome.results.size())
-        return f.emitError() << "phase `" << phase << "` changed @" << entry << ": it has "
+        return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << entry << ": it has "
                              << outcome.results.size() << " results when it had " << before.results.size();
       for (size_t i = 0; i < outcome.results.size(); ++i) {
         auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
@@ -152,7 +152,7 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
   }
   for (auto &[entry, outcome] : last)
     if (!now.count(entry)) {
-      module.emitError() << "phase `" << phase << "` lost the entry @" << entry;
+      emitError(module.getLoc()) << "phase `" << phase << "` lost the entry @" << entry;
       same = false;
     }
   last = std::move(now);

@@ -158,6 +158,28 @@ std::vector<Program> movingPrograms() {
         {{2, 6}}}});
 }
 
+// Constants of one value a position, as tables along the last, an outer and both dimensions.
+std::vector<Program> tablePrograms() {
+  auto with = [](const std::string &table) {
+    return Program{"a table",
+                   R"(func.func @f(%x: tensor<2x3xf64>) -> tensor<f64> {
+    )" + table + R"(
+    %y = graph.mul %x, %t : tensor<2x3xf64>
+    %z = graph.sin %y : tensor<2x3xf64>
+    %r = graph.reduce sum %z axes = [0, 1] : (tensor<2x3xf64>) -> tensor<f64>
+    return %r : tensor<f64>
+  })",
+                   {real({2, 3})}};
+  };
+  return {with("%c = graph.constant dense<[1.0, 2.5, -0.5]> : tensor<3xf64>\n"
+               "%t = graph.broadcast %c dims = [1] shape = [2, 3] : tensor<3xf64>"),
+          with("%c = graph.constant dense<[0.25, -3.0]> : tensor<2xf64>\n"
+               "%t = graph.broadcast %c dims = [0] shape = [2, 3] : tensor<2xf64>"),
+          with("%t = graph.constant dense<[[1.0, 2.0, 3.0], [-1.0, 0.5, 4.0]]> : tensor<2x3xf64>"),
+          with("%i = graph.constant dense<[[1, 2, 3], [0, -7, 4]]> : tensor<2x3xi32>\n"
+               "%t = graph.cast %i to f64 : tensor<2x3xi32>")};
+}
+
 std::vector<Program> reductionPrograms() {
   std::vector<Program> all;
   auto add = [&](const std::vector<Row> &table) { llvm::append_range(all, programs(table)); };

@@ -27,6 +27,7 @@ std::vector<Program> binaryPrograms();
 std::vector<Program> repeatedOperandPrograms();
 std::vector<Program> selectAndCastPrograms();
 std::vector<Program> movingPrograms();
+std::vector<Program> tablePrograms();
 std::vector<Program> reductionPrograms();
 std::vector<Program> productPrograms();
 std::vector<Program> rowPrograms();

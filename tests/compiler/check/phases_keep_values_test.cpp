@@ -67,6 +67,7 @@ TEST(PhasesKeepValues, Binary) { check(binaryPrograms()); }
 TEST(PhasesKeepValues, OneValueUsedTwice) { check(repeatedOperandPrograms()); }
 TEST(PhasesKeepValues, SelectAndCast) { check(selectAndCastPrograms()); }
 TEST(PhasesKeepValues, MovingValues) { check(movingPrograms()); }
+TEST(PhasesKeepValues, TablesOfConstants) { check(tablePrograms()); }
 TEST(PhasesKeepValues, Reductions) { check(reductionPrograms()); }
 TEST(PhasesKeepValues, MatrixProducts) { check(productPrograms()); }
 TEST(PhasesKeepValues, RowsByIndex) { check(rowPrograms()); }

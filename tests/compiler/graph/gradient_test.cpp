@@ -60,6 +60,7 @@ TEST(Gradient, Binary) { check(binaryPrograms()); }
 TEST(Gradient, OneValueUsedTwice) { check(repeatedOperandPrograms()); }
 TEST(Gradient, SelectAndCast) { check(selectAndCastPrograms()); }
 TEST(Gradient, MovingValues) { check(movingPrograms()); }
+TEST(Gradient, TablesOfConstants) { check(tablePrograms()); }
 TEST(Gradient, Reductions) { check(reductionPrograms()); }
 TEST(Gradient, MatrixProducts) { check(productPrograms()); }
 TEST(Gradient, RowsByIndex) { check(rowPrograms()); }
