@@ -1,6 +1,8 @@
 #include "compiler/compile_program.h"
 #include "compiler/check_phases.h"
+#include "compiler/check_phases.h"
 #include "compiler/graph_builder.h"
+#include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
 #include "dialects/program/program.h"
 #include "frontends/programs/program.h"
@@ -78,7 +80,6 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   auto levels = levelsOf(recipe.run.target);
   if (auto *problem = std::get_if<std::string>(&levels)) return *problem;
   if (recipe.train.precision != "f32") return "precision " + recipe.train.precision + " is not there yet: f32 is";
-  if (recipe.pipeline > 1) return std::string("pipeline stages are not there yet: plan may hold dpN");
 
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
@@ -97,6 +98,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   options.context = 0;
   options.train = options.evaluate = request.entriesForTraining;
   options.generate = request.entriesForGeneration;
+  // A pipeline's stages train; their checkpoints are evaluated and served by programs of one stage.
+  if (recipe.pipeline > 1) options.evaluate = options.generate = false;
   options.optimizer = {recipe.optimizer.name, recipe.optimizer.beta1, recipe.optimizer.beta2, recipe.optimizer.eps, recipe.optimizer.momentum, recipe.optimizer.weight_decay,
                        recipe.optimizer.clip};
   int64_t rows = recipe.train.micro_batch * recipe.data_parallel;
@@ -104,6 +107,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     return "train.batch is " + std::to_string(recipe.train.batch) + ", not a multiple of micro_batch times the data-parallel ranks, " + std::to_string(rows);
   auto layout = layoutBatch(recipe.train.shards, recipe.data_parallel, recipe.train.batch / rows, recipe.train.micro_batch);
   if (auto *problem = std::get_if<std::string>(&layout)) return *problem;
+
+  if (request.checkPhases && recipe.pipeline > 1) return std::string("--check-phases interprets one stage: compile without a pipeline");
 
   // Diagnostics: remarks are kept, the rest is what this function returns.
   std::string errors;
@@ -128,56 +133,63 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     return success();
   });
 
-  double start = now();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  {
-    GraphBuilder builder(*module, std::get<BatchLayout>(layout));
-    Builder *previous = set_builder(&builder);
-    std::string problem;
-    try {
-      build_program(*model.info, options);
-      if (model.info->hugging_face_config) report.artifact.config_json = model.info->hugging_face_config(options.config);
-    } catch (const ModelError &e) {
-      problem = e.what();
-    }
-    set_builder(previous);
-    if (!problem.empty()) return problem;
-  }
-  if (failed(verify(*module))) return errors;
-  report.traceSeconds = now() - start;
-  for (auto v : module->getOps<graph::VariableOp>())
-    if (v.getKind() == graph::VariableKind::parameter) report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
-
-  start = now();
-  PipelineOptions pipeline;
-  pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
-  pipeline.stopAfter = request.stopAfter;
-  PhaseChecker checker;
+  std::vector<OwningOpRef<ModuleOp>> stages;
   if (!request.dumpFolder.empty()) {
     std::error_code error;
     fs::create_directories(request.dumpFolder, error);
     if (error) return "cannot make " + request.dumpFolder + ": " + error.message();
   }
-  pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
-    size_t number = &phase - phases().begin();
-    phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
-    if (!request.dumpFolder.empty()) {
-      std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name + ".mlir";
-      if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
+  for (int64_t index = 0; index < recipe.pipeline; ++index) {
+    double start = now();
+    phaseName = "trace";
+    OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+    {
+      GraphBuilder builder(*module, std::get<BatchLayout>(layout), {index, recipe.pipeline});
+      Builder *previous = set_builder(&builder);
+      std::string problem;
+      try {
+        build_program(*model.info, options);
+        if (model.info->hugging_face_config) report.artifact.config_json = model.info->hugging_face_config(options.config);
+      } catch (const ModelError &e) {
+        problem = e.what();
+      }
+      set_builder(previous);
+      if (!problem.empty()) return problem;
     }
-    // Programs over buffers are not interpreted; the tests run them.
-    if (request.checkPhases && phase.phase < Phase::lower && failed(checker.check(m, phase.name))) return failure();
-    return success();
-  };
-  if (failed(runPipeline(*module, pipeline))) return errors.empty() ? std::string("the pipeline failed") : errors;
-  report.passSeconds = now() - start;
-  if (request.stopAfter != Phase::plan) {
-    llvm::raw_string_ostream out(report.stopped);
-    module->print(out);
-    return report;
-  }
+    if (failed(verify(*module))) return errors;
+    report.traceSeconds += now() - start;
+    for (auto v : module->getOps<graph::VariableOp>())
+      if (v.getKind() == graph::VariableKind::parameter) report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
 
-  start = now();
+    start = now();
+    PipelineOptions pipeline;
+    pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
+    pipeline.stopAfter = request.stopAfter;
+    PhaseChecker checker;
+    pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
+      size_t number = &phase - phases().begin();
+      phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
+      if (!request.dumpFolder.empty()) {
+        std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name + (recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
+        if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
+      }
+      if (request.checkPhases && phase.phase < Phase::lower) return checker.check(m, phase.name);
+      return success();
+    };
+    if (failed(runPipeline(*module, pipeline))) return errors.empty() ? std::string("the pipeline failed") : errors;
+    report.passSeconds += now() - start;
+    if (request.stopAfter != Phase::plan) {
+      llvm::raw_string_ostream out(report.stopped);
+      module->print(out);
+    }
+    stages.push_back(std::move(module));
+  }
+  if (request.stopAfter != Phase::plan) return report;
+  std::vector<ModuleOp> modules;
+  for (auto &stage : stages) modules.push_back(*stage);
+  mergeKernels(modules);
+
+  double start = now();
   phaseName = "code";
   ArtifactInputs inputs;
   inputs.model = model.info->name;
@@ -199,7 +211,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   option("target", recipe.run.target);
   option("dot_unit", std::string("fma"));
   option("config", recipe.model.config);
-  auto artifact = makeArtifact({*module}, inputs);
+  auto artifact = makeArtifact(modules, inputs);
   if (failed(artifact)) return errors.empty() ? std::string("code generation failed") : errors;
   report.artifact = std::move(*artifact);
   report.codeSeconds = now() - start;

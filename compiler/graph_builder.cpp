@@ -1,12 +1,15 @@
 #include "compiler/graph_builder.h"
 #include "dialects/dist/dist.h"
+#include "frontends/optimisers/optimiser.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/Support/MathExtras.h"
+#include <map>
 
 using namespace mlir;
 namespace weft {
 
-GraphBuilder::GraphBuilder(ModuleOp module, BatchLayout layout) : module(module), symbols(module), layout(layout) {}
+GraphBuilder::GraphBuilder(ModuleOp module, BatchLayout layout, Stage stage) : module(module), symbols(module), layout(layout), stage(stage) {}
 
 GraphBuilder::Held *GraphBuilder::Frame::find(const std::string &path) {
   for (auto &[name, held] : variables)
@@ -361,6 +364,18 @@ SmallVector<mlir::Value> GraphBuilder::treeSum(ArrayRef<SmallVector<mlir::Value>
   return out;
 }
 
+// Whether a function uses an argument both before and after its repeat over layers, or inside it.
+static bool spansStages(BlockArgument argument) {
+  graph::RepeatOp repeat;
+  for (auto op : argument.getOwner()->getOps<graph::RepeatOp>()) repeat = op;
+  bool before = false, after = false;
+  for (Operation *user : argument.getUsers()) {
+    before |= user == repeat || user->isBeforeInBlock(repeat);
+    after |= user == repeat || repeat->isBeforeInBlock(user);
+  }
+  return before && after;
+}
+
 std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::vector<Value> &micro, std::vector<std::pair<Variable, Value>> &gradients) {
   Finished &f = finished[function];
   OpBuilder &b = builderHere();
@@ -368,40 +383,83 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   size_t here = frames.size() - 1;
   input("micro_batches", DType::i64, {}, -1, false);
 
+  func::FuncOp callee = f.function;
+  if (stage.count > 1) {
+    std::string message;
+    ScopedDiagnosticHandler handler(context(), [&](Diagnostic &d) {
+      message += d.str();
+      return success();
+    });
+    callee = cutFunction(f.function, stage);
+    if (!callee) fail(message);
+    symbols.insert(callee, module.getBody()->end());
+  }
+
+  // Operands: slices of the micro-batch, variables, captured values. A stage leaves out parameters that only others use.
   SmallVector<mlir::Value> stackedIn, invariantIn;
   for (const Value &v : micro) stackedIn.push_back(unwrap(v));
   SmallVector<int64_t> wrt;
   std::vector<Variable> parameters;
-  for (Held &h : f.whole) {
-    if (h.variable.kind == VariableKind::parameter && (h.variable.dtype == DType::f32 || h.variable.dtype == DType::f64)) {
-      wrt.push_back(f.numExplicit + invariantIn.size());
-      parameters.push_back(h.variable);
+  llvm::BitVector dropped(callee.getNumArguments());
+  for (auto [i, h] : llvm::enumerate(f.whole)) {
+    BlockArgument argument = callee.getArgument(f.numExplicit + i);
+    Variable v = h.variable;
+    bool isParameter = v.kind == VariableKind::parameter && (v.dtype == DType::f32 || v.dtype == DType::f64);
+    if (isParameter) allParameters.push_back(v);
+    if (stage.count > 1) {
+      if (argument.use_empty()) {
+        dropped.set(argument.getArgNumber());
+        continue;
+      }
+      if (v.layers > 0) {
+        v.layer_begin += stage.begin(v.layers);
+        v.layers = v.shape[0] = stage.end(h.variable.layers) - stage.begin(h.variable.layers);
+      } else if (isParameter) {
+        if (spansStages(f.function.getArgument(f.numExplicit + i)))
+          fail("parameter " + v.path + " is used by two pipeline stages (a tied head), which is not there yet; run with one stage");
+      }
     }
-    invariantIn.push_back(held(h.variable, here).value);
+    if (isParameter) {
+      wrt.push_back(f.numExplicit + invariantIn.size());
+      parameters.push_back(v);
+    }
+    invariantIn.push_back(held(v, here).value);
   }
+  callee.eraseArguments(dropped);
   for (mlir::Value v : f.captured) invariantIn.push_back(reach(v, here));
 
   // The micro-batch step: (sums, gradients | slices | parameters, …) -> (sums, gradients). Both continue their chains.
   SmallVector<Type> sumTypes(f.function.getResultTypes()), gradTypes, carryTypes(sumTypes), arguments;
-  for (int64_t i : wrt) gradTypes.push_back(f.function.getArgumentTypes()[i]);
+  for (int64_t i : wrt) gradTypes.push_back(callee.getArgumentTypes()[i]);
   llvm::append_range(carryTypes, gradTypes);
   arguments = carryTypes;
-  llvm::append_range(arguments, f.function.getArgumentTypes());
-  auto step = func::FuncOp::create(loc, (f.function.getName() + "_step").str(), FunctionType::get(context(), arguments, carryTypes));
+  size_t numArguments = f.numExplicit + invariantIn.size();
+  llvm::append_range(arguments, callee.getArgumentTypes().take_front(numArguments));
+  auto step = func::FuncOp::create(loc, (callee.getName() + "_step").str(), FunctionType::get(context(), arguments, carryTypes));
   step.setPrivate();
   symbols.insert(step, module.getBody()->end());
   Block *block = step.addEntryBlock();
   OpBuilder inner = OpBuilder::atBlockEnd(block);
-  SmallVector<Type> resultTypes(sumTypes);
+  SmallVector<Type> resultTypes(callee.getResultTypes());
   llvm::append_range(resultTypes, gradTypes);
   auto carried = block->getArguments().take_front(carryTypes.size());
   SmallVector<mlir::Value> acc(carried.drop_front(sumTypes.size())), args(block->getArguments().drop_front(carryTypes.size()));
-  auto vag = inner.create<graph::ValueAndGradOp>(loc, resultTypes, f.function.getSymName(), args, acc, wrt);
+  SmallVector<int64_t> wanted(wrt);
+  if (!stage.first()) {
+    // The value carried in comes from the stage before; its gradient, which has no accumulator, goes back there.
+    Type x = callee.getArgumentTypes().back();
+    args.push_back(inner.create<dist::ReceiveOp>(loc, x, dist::Axis::pipeline, stage.index - 1, kActivationTag));
+    wanted.push_back(args.size() - 1);
+    resultTypes.push_back(x);
+  }
+  auto vag = inner.create<graph::ValueAndGradOp>(loc, resultTypes, callee.getSymName(), args, acc, wanted);
+  if (!stage.first()) inner.create<dist::SendOp>(loc, dist::Axis::pipeline, vag.getResults().back(), stage.index - 1, kGradientTag);
   SmallVector<mlir::Value> next;
-  for (auto [sum, value] : llvm::zip(carried, vag.getResults().take_front(sumTypes.size()))) next.push_back(inner.create<graph::AddOp>(loc, sum, value));
-  llvm::append_range(next, vag.getResults().drop_front(sumTypes.size()));
+  for (auto [i, sum] : llvm::enumerate(carried.take_front(sumTypes.size())))
+    next.push_back(stage.last() ? inner.create<graph::AddOp>(loc, sum, vag.getResult(i)).getResult() : mlir::Value(sum));
+  size_t numValues = callee.getNumResults();
+  llvm::append_range(next, vag.getResults().slice(numValues, gradTypes.size()));
   inner.create<func::ReturnOp>(loc, next);
-  step->setAttr("weft.shards", inner.getI64IntegerAttr(layout.shardsPerMicro));
 
   SmallVector<SmallVector<mlir::Value>> parts;
   for (int64_t part = 0; part < layout.parts; ++part) {
@@ -415,9 +473,52 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   if (layout.dataParallel > 1)
     for (mlir::Value &v : sums) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::data, v);
   std::vector<Value> out;
-  for (mlir::Value v : ArrayRef<mlir::Value>(sums).take_front(sumTypes.size())) out.push_back(wrap(v));
+  for (mlir::Value v : ArrayRef<mlir::Value>(sums).take_front(sumTypes.size())) {
+    // Zero but in the last stage.
+    if (stage.count > 1) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::pipeline, v);
+    out.push_back(wrap(v));
+  }
   for (auto [p, v] : llvm::zip(parameters, ArrayRef<mlir::Value>(sums).drop_front(sumTypes.size()))) gradients.push_back({p, wrap(v)});
   return out;
+}
+
+// The sums' places are the same whatever the stages: by path, then layer. Each stage fills in its own, and zeros are added to them exactly.
+Value GraphBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) {
+  OpBuilder &b = builderHere();
+  Location loc = location();
+  std::map<std::string, mlir::Value> mine;
+  Type element;
+  for (auto &[v, value] : partial) {
+    mlir::Value x = unwrap(value);
+    element = graph::tensorType(x).getElementType();
+    mine[v.path] = x;
+  }
+  auto chunks = [](const Variable &v) {
+    int64_t n = 1;
+    for (int64_t d : v.shape) n *= d;
+    int64_t layers = std::max<int64_t>(v.layers, 1);
+    return std::pair(layers, (n / layers + norm_chunk - 1) / norm_chunk);
+  };
+  std::sort(allParameters.begin(), allParameters.end(), [](const Variable &a, const Variable &b) { return a.path < b.path; });
+  SmallVector<mlir::Value> pieces;
+  auto zeros = [&](int64_t n) {
+    if (n > 0) pieces.push_back(graph::splat(b, loc, RankedTensorType::get({n}, element), 0));
+  };
+  for (const Variable &v : allParameters) {
+    auto [layers, each] = chunks(v);
+    auto found = mine.find(v.path);
+    if (found == mine.end()) {
+      zeros(layers * each);
+      continue;
+    }
+    int64_t before = v.layers > 0 && stage.count > 1 ? stage.begin(v.layers) : 0, have = graph::tensorType(found->second).getNumElements();
+    zeros(before * each);
+    pieces.push_back(found->second);
+    zeros(layers * each - before * each - have);
+  }
+  mlir::Value all = pieces.size() == 1 ? pieces[0] : b.create<graph::ConcatOp>(loc, pieces, 0).getResult();
+  if (stage.count > 1) all = b.create<dist::AllReduceOp>(loc, all.getType(), dist::Axis::pipeline, all);
+  return wrap(graph::sum(b, loc, all, {0}));
 }
 
 std::variant<BatchLayout, std::string> layoutBatch(int64_t shards, int64_t ranks, int64_t microBatches, int64_t microBatchRows) {

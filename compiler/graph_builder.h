@@ -1,5 +1,6 @@
 // The DSL's Builder, making graph dialect ops in a module.
 #pragma once
+#include "compiler/pipeline_stages.h"
 #include "dialects/graph/graph.h"
 #include "frontends/dsl/builder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -20,7 +21,8 @@ struct BatchLayout {
 
 class GraphBuilder : public Builder {
 public:
-  GraphBuilder(mlir::ModuleOp module, BatchLayout layout);
+  // Traces the program of one pipeline stage.
+  GraphBuilder(mlir::ModuleOp module, BatchLayout layout, Stage stage = {});
 
   void push_line(SourceLine line) override { lines.push_back(line); }
   void pop_line() override { lines.pop_back(); }
@@ -39,6 +41,7 @@ public:
   void output(const std::string &name, Value value) override;
   void end_entry() override;
   std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro, std::vector<std::pair<Variable, Value>> &gradients) override;
+  Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
 
 private:
   // A variable as a function sees it: its argument, and what was assigned to it.
@@ -82,6 +85,8 @@ private:
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
   BatchLayout layout;
+  Stage stage;
+  std::vector<Variable> allParameters; // of every stage, whole: what accumulate_gradients saw
   std::vector<SourceLine> lines;
   std::string path;
   std::deque<Frame> frames;

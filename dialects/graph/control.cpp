@@ -64,7 +64,9 @@ LogicalResult ValueAndGradOp::verifySymbolUses(SymbolTableCollection &table) {
     results.push_back(getArgs()[i].getType());
   }
   SmallVector<Type> acc(ArrayRef<Type>(results).drop_front(f.getNumResults()));
-  if (!getAcc().empty() && failed(checkTypes(*this, "accumulators", getAcc().getTypes(), acc))) return failure();
+  // Accumulators are given for all, for none, or for the first of them.
+  if (getAcc().size() < acc.size()) acc.truncate(getAcc().size());
+  if (failed(checkTypes(*this, "accumulators", getAcc().getTypes(), acc))) return failure();
   return checkTypes(*this, "results", getResultTypes(), results);
 }
 

@@ -38,7 +38,7 @@ def ValueAndGradOp : Graph_Op<"value_and_grad", [AttrSizedOperandSegments, Decla
   let summary = "a scalar function's value and its gradient";
   let description = [{
     Calls @function(args…), whose first result is a scalar; gives all its results, then for each index in `wrt` the gradient with respect to
-    that argument, added onto `acc` (one a `wrt`, of the argument's type) as a continuing chain. `differentiate` removes it.
+    that argument, added onto `acc` (of the argument's type; for the first of `wrt`, or all) as a continuing chain. `differentiate` removes it.
     Example: `%l, %g = graph.value_and_grad @loss(%w, %x) acc(%g0) wrt [0] : (…) -> (tensor<f32>, tensor<8x8xf32>)`
   }];
   let arguments = (ins FlatSymbolRefAttr:$function, Variadic<Graph_Tensor>:$args, Variadic<Graph_Tensor>:$acc, DenseI64ArrayAttr:$wrt);

@@ -17,6 +17,15 @@
 namespace weft {
 namespace {
 
+// A line a generated token: its position in the text, counted from 0, its id and its log-probability with all
+// bits, as `weft eval --logprobs` writes them.
+std::string LogprobsText(size_t prompt, const GenerateResult &result) {
+  std::string out;
+  for (size_t i = 0; i < result.tokens.size(); ++i)
+    absl::StrAppendFormat(&out, "%d %d %a\n", prompt + i, result.tokens[i], result.logprobs[i]);
+  return out;
+}
+
 std::string JsonText(const std::string &prompt, const GenerateResult &result) {
   nlohmann::json root = {{"prompt", prompt},
                          {"text", result.text},
@@ -45,6 +54,8 @@ int GenerateCommand(const Arguments &arguments) {
        {"--stop", "TEXT", "end before this text; may be given several times", "", true},
        {"--ignore-end", "", "go on after the end-of-text token"},
        {"--json", "", "one JSON object instead of the text as it comes"},
+       {"--logprobs", "FILE",
+        "writes a line a token: position, id, log-probability in hexadecimal, bit for bit"},
        {"--no-echo", "", "leave the prompt out of the output"},
        {"--threads", "N", "threads; 0 = all processors", "0"},
        {"--cpu-level", "LEVEL", "avx2 or avx512", "the best of the machine"},
@@ -91,6 +102,10 @@ int GenerateCommand(const Arguments &arguments) {
   absl::StatusOr<GenerateResult> result = Generate(**model, opened->tokenizer, ids, options, on_text);
   if (!result.ok()) return Fail(result.status());
   on_text("");
+  if (args.Has("--logprobs"))
+    if (absl::Status status = WriteFileAtomically(args.Text("--logprobs"), LogprobsText(ids.size(), *result));
+        !status.ok())
+      return Fail(status);
   if (json)
     std::fputs(JsonText(prompt, *result).c_str(), stdout);
   else

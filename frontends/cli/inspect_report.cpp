@@ -4,9 +4,12 @@
 #include "runtime/artifact/dtype.h"
 #include "runtime/train/metrics.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 
 #include <algorithm>
 #include <map>
@@ -32,6 +35,18 @@ Totals Count(const fb::Artifact &artifact) {
     }
   }
   return totals;
+}
+
+// "#kernel.schedule<tile_m = 12, block_k = 0>" as "tile_m=12": the settings that say something.
+std::string SettingsText(const std::string &attribute) {
+  size_t begin = attribute.find('<'), end = attribute.rfind('>');
+  if (attribute.empty() || attribute[0] != '#' || begin == std::string::npos || end < begin) return attribute;
+  std::vector<std::string> settings;
+  for (absl::string_view setting :
+       absl::StrSplit(absl::string_view(attribute).substr(begin + 1, end - begin - 1), ", "))
+    if (!absl::EndsWith(setting, " = 0"))
+      settings.push_back(absl::StrReplaceAll(setting, {{" = ", "="}, {"\"", ""}}));
+  return absl::StrJoin(settings, " ");
 }
 
 std::string Heading(const fb::Artifact &artifact, size_t stage) {
@@ -89,9 +104,10 @@ std::string ParamsText(const LoadedArtifact &loaded) {
         rows.push_back({Text(v->name()), KindText(v->kind()), ShapeText(v->shape()), DTypeText(v->dtype()),
                         InitText(*v), BytesText(v->bytes()),
                         absl::StrCat(Text(v->file_name()),
-                                     v->layers() > 0 ? absl::StrCat(" {", v->layer_begin(), "..",
-                                                                    v->layer_begin() + v->layers() - 1, "}")
-                                                     : "")});
+                                     v->layers() > 0 && v->file_name() && v->file_name()->size() > 0
+                                         ? absl::StrCat(" {", v->layer_begin(), "..",
+                                                        v->layer_begin() + v->layers() - 1, "}")
+                                         : "")});
     out += Heading(artifact, s) + TableText(rows, {5}) + "\n";
   }
   return out;
@@ -148,22 +164,30 @@ std::string KernelsText(const LoadedArtifact &loaded) {
     rows.push_back({Text(kernel.name()), Text(kernel.family()),
                     absl::StrCat(step[i].launches, step[i].launches == 0 && all[i].launches ? "°" : ""),
                     CountText(static_cast<double>(step[i].flops)),
-                    BytesText(static_cast<double>(step[i].bytes)), Text(kernel.schedule()),
-                    Text(kernel.reduction()), absl::StrJoin(lines, " ")});
+                    BytesText(static_cast<double>(step[i].bytes)), SettingsText(Text(kernel.schedule())),
+                    SettingsText(Text(kernel.reduction())), absl::StrJoin(lines, " ")});
   }
   return TableText(rows, {2, 3, 4}) +
          "\nlaunches, FLOPs and bytes of a training step with one micro-batch; ° = other entries only\n";
 }
 
+// Equal remarks of one line stand once, with their number.
 std::string RemarksText(const LoadedArtifact &loaded) {
   const fb::Artifact &artifact = *loaded.root;
   if (!artifact.remarks() || artifact.remarks()->size() == 0) return "no remarks\n";
-  std::string out;
+  std::vector<std::pair<std::string, int>> lines;
+  std::map<std::string, size_t> seen;
   for (const fb::Remark *remark : *artifact.remarks()) {
     std::string line = LineText(artifact, remark->line());
-    absl::StrAppend(&out, line.empty() ? "" : line + ": ", Text(remark->pass()), ": ", Text(remark->kind()),
-                    ": ", Text(remark->message()), "\n");
+    line = absl::StrCat(line.empty() ? "" : line + ": ", Text(remark->pass()), ": ", Text(remark->kind()),
+                        ": ", Text(remark->message()));
+    auto [at, first] = seen.emplace(line, lines.size());
+    if (first) lines.emplace_back(line, 0);
+    ++lines[at->second].second;
   }
+  std::string out;
+  for (const auto &[line, times] : lines)
+    absl::StrAppend(&out, line, times > 1 ? absl::StrCat(" (", times, " times)") : "", "\n");
   return out;
 }
 

@@ -52,7 +52,6 @@ eval_every = 50
 
 [optimizer]
 lr = 3e-3
-warmup = 20
 
 [run]
 dir = "run"

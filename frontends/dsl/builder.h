@@ -103,6 +103,10 @@ public:
   // function(slices of micro…) -> (scalar loss, further sums…). Gives the sums, and in `gradients` a (path, gradient) for every parameter.
   virtual std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro,
                                                   std::vector<std::pair<Variable, Value>> &gradients) = 0;
+
+  // The sum (a scalar) of vectors that were made from accumulate_gradients' gradients, one each, over the parameters of the whole model: in the order of path, then layer,
+  // then element, whatever the pipeline stages. A vector has ceil(size of a layer / norm_chunk) elements a layer (frontends/optimisers/optimiser.h).
+  virtual Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) = 0;
 };
 
 // The builder of the program being traced on this thread. The compiler sets it around a trace (in libweft_dsl, which model files find in the

@@ -55,9 +55,10 @@ Tensor global_norm(std::vector<Gradient> gradients, Caller at) {
   if (gradients.empty()) fail(at.line, "the global norm of no gradients: the model has no parameters");
   std::sort(gradients.begin(), gradients.end(),
             [](const Gradient &a, const Gradient &b) { return a.parameter.path < b.parameter.path; });
-  std::vector<Tensor> sums;
-  for (const Gradient &g : gradients) sums.push_back(chunk_sums(g));
-  return cast(sqrt(sum(concat(sums, 0))), DType::f32);
+  std::vector<std::pair<Variable, Value>> sums;
+  for (const Gradient &g : gradients) sums.push_back({g.parameter, chunk_sums(g).value()});
+  Tensor total(builder().sum_over_parameters(sums), blamed_line(at.line));
+  return cast(sqrt(total), DType::f32);
 }
 
 Tensor clip_scale(Arg norm, double clip) {

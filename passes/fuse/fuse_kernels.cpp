@@ -1,5 +1,5 @@
 // Graph ops → structured kernels. See passes.td; clusters.h says what is computed together.
-#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
@@ -31,10 +31,36 @@ public:
           changed = true;
         }
     }
-    sortTopologically(&block);
+    order();
   }
 
 private:
+  // Every op after its operands, otherwise as before; collectives, sends and receives in the order they had, and none before what preceded it in the program and has effects.
+  void order() {
+    SmallVector<Operation *> pending;
+    for (Operation &op : block.without_terminator()) pending.push_back(&op);
+    llvm::DenseSet<Operation *> waiting(pending.begin(), pending.end());
+    Operation *end = block.getTerminator();
+    while (!pending.empty()) {
+      SmallVector<Operation *> rest;
+      bool effectWaits = false, moved = false;
+      for (Operation *op : pending) {
+        bool effect = !isPure(op);
+        bool ready = !(effect && effectWaits) && llvm::none_of(op->getOperands(), [&](Value v) { return v.getDefiningOp() && waiting.contains(v.getDefiningOp()); });
+        if (ready) {
+          op->moveBefore(end);
+          waiting.erase(op);
+          moved = true;
+        } else {
+          rest.push_back(op);
+          effectWaits |= effect;
+        }
+      }
+      if (!moved) return; // a cycle: the verifier names it
+      pending = rest;
+    }
+  }
+
   bool isBase(Value v) const { return clusters.isMaterialised(v); }
   StridedView view(Value v) const { return *resolveView(v, [&](Value x) { return isBase(x); }); }
   kernel::AccessAttr access(const StridedView &v, ArrayRef<int64_t> dims) const {

@@ -68,15 +68,19 @@ absl::StatusOr<std::string> FindCompiler() {
                                           "\nhint: build it with -DWEFT_COMPILER=ON"));
 }
 
-absl::StatusOr<int> RunCompiler(const std::vector<std::string> &arguments) {
+absl::StatusOr<int> RunCompiler(const std::vector<std::string> &arguments, bool output_to_stderr) {
   absl::StatusOr<std::string> path = FindCompiler();
   if (!path.ok()) return path.status();
   std::vector<char *> argv = {path->data()};
   for (const std::string &argument : arguments) argv.push_back(const_cast<char *>(argument.c_str()));
   argv.push_back(nullptr);
   pid_t child = 0;
-  if (int error = posix_spawn(&child, path->c_str(), nullptr, nullptr, argv.data(), environ); error != 0)
-    return FileError("start", *path, error);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (output_to_stderr) posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  int error = posix_spawn(&child, path->c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return FileError("start", *path, error);
   int status = 0;
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return FileError("wait for", *path, errno);
@@ -141,7 +145,7 @@ EnsureArtifact(const Recipe &recipe, const std::string &recipe_path, const std::
   if (reason.empty()) return loaded;
 
   say(reason);
-  absl::StatusOr<int> exit = RunCompiler({"compile", recipe_path, "-o", path});
+  absl::StatusOr<int> exit = RunCompiler({"compile", recipe_path, "-o", path}, /*output_to_stderr=*/true);
   if (!exit.ok()) return exit.status();
   if (*exit != 0)
     return absl::FailedPreconditionError(absl::StrCat("weftc could not compile ", recipe_path,

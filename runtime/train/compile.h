@@ -16,9 +16,9 @@ namespace weft {
 // weftc: the one beside the running binary. NotFound says where it was looked for.
 absl::StatusOr<std::string> FindCompiler();
 
-// Runs `weftc ARGUMENTS…`; its output and errors go where ours go. The exit status, or an error when it could
-// not be started or was ended by a signal.
-absl::StatusOr<int> RunCompiler(const std::vector<std::string> &arguments);
+// Runs `weftc ARGUMENTS…`; its output and errors go where ours go, with `output_to_stderr` both to stderr.
+// The exit status, or an error when it could not be started or was ended by a signal.
+absl::StatusOr<int> RunCompiler(const std::vector<std::string> &arguments, bool output_to_stderr = false);
 
 // What in a recipe and its model file decides the artifact, as a hash: settings like the learning rate are
 // arguments.

@@ -277,6 +277,8 @@ absl::StatusOr<TrainEnd> Run::Go() {
   metrics_.emplace(*std::move(metrics));
   progress_.emplace(stderr, isatty(STDERR_FILENO), folder_->log(), start_ + 1, steps, recipe_.run.log_every);
 
+  if (start_ == steps)
+    Say(absl::StrCat("the run has all its ", steps, " steps; a larger train.steps goes on"));
   InterruptGuard interrupt;
   if (recipe_.run.save_initial && start_ == 0)
     if (absl::Status status = Save(0); !status.ok()) return status;

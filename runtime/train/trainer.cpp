@@ -100,12 +100,14 @@ absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr) {
   return result;
 }
 
-absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int64_t max_batches) {
+absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int64_t max_batches,
+                                     std::vector<std::vector<float>> *all_logprobs) {
   int64_t count = loader.num_batches();
   if (max_batches > 0) count = std::min(count, max_batches);
   int64_t parallel = ranks.data_parallel();
   std::vector<double> sums(count, 0);
   std::vector<int64_t> targets(count, 0);
+  if (all_logprobs) all_logprobs->assign(count, {});
   absl::Status status = ranks.ForEach([&](int rank) -> absl::Status {
     Session &session = ranks.session(rank);
     absl::StatusOr<EntryCall> call = EntryCall::Make(session, "eval_step");
@@ -130,7 +132,10 @@ absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int
       bool by_token = call->Bind("logprobs", logprobs.data(), logprobs.size() * sizeof(float));
       call->Bind("num_targets", &num_targets, sizeof num_targets);
       bool by_batch = call->Bind("loss_sum", &loss_sum, sizeof loss_sum);
+      if (all_logprobs && !by_token)
+        return absl::FailedPreconditionError("entry 'eval_step' of the artifact gives no log-probabilities");
       if (absl::Status status = call->Run(); !status.ok()) return status;
+      if (all_logprobs && index < count) (*all_logprobs)[index] = logprobs;
       if (index >= count || (!by_token && !by_batch)) continue;
       double sum = 0;
       if (by_token) {

@@ -59,8 +59,10 @@ private:
 
 // Mean loss over the first `max_batches` batches (0 = all) of `loader`, whose batch must be the artifact's
 // micro-batch. Targets are summed in f64 in the file's order, whatever the ranks. FailedPrecondition when the
-// artifact has no eval_step of that shape.
-absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int64_t max_batches);
+// artifact has no eval_step of that shape. `logprobs`, where given, gets those of each batch's targets,
+// (rows, seq); without meaning where there is no target. FailedPrecondition when eval_step gives none.
+absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int64_t max_batches,
+                                     std::vector<std::vector<float>> *logprobs = nullptr);
 
 // (rows, seq) of an entry's `tokens` in one micro-batch.
 absl::StatusOr<std::pair<int64_t, int64_t>> TokensShape(Session &session, absl::string_view entry);

@@ -198,4 +198,11 @@ RecordingBuilder::accumulate_gradients(int function, const std::vector<Value> &m
   return {add("loss", DType::f32, {})};
 }
 
+Value RecordingBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) {
+  std::vector<Value> sums;
+  for (const auto &[variable, value] : partial) sums.push_back(value);
+  std::vector<Value> all = op("concat", sums, {{"axis", i64(0)}});
+  return op("reduce", all, {{"kind", i64(0)}, {"axes", std::vector<i64>{0}}})[0];
+}
+
 } // namespace weft::testing

@@ -49,6 +49,7 @@ public:
   void end_entry() override;
   std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro,
                                           std::vector<std::pair<Variable, Value>> &gradients) override;
+  Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
 
 private:
   Value add(const std::string &text, DType dtype, const Shape &shape);

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Text that is missing, empty, hardly there, or not UTF-8; a run directory that cannot be written; a full disk.
+source "$(dirname "$0")/lib.sh"
+FROM=$WEFT_WORK/reference
+work=$(mktemp -d "$WEFT_WORK/text-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+make_recipe
+cd "$work"
+
+: >empty.txt
+printf x >one.txt
+refuse() { # KEY=VALUE PATTERN…
+  expect_error 1 "${@:2}" -- weft train recipe.toml run.dir=run "$1"
+  [[ -z $(ls run/checkpoints run/metrics.jsonl run/data/data.key 2>/dev/null) ]] || fail "$1: something was made of it" "$(ls run)"
+}
+refuse 'data.train=nothing.txt' 'nothing.txt'
+refuse 'data.train=nothing/*.txt' 'nothing/*.txt'
+refuse 'data.train=corpus' 'corpus'
+refuse 'data.train=empty.txt' 'empty.txt'
+refuse 'data.train=[]' 'data.train names no text' 'hint: for example data.train'
+refuse 'data.train=one.txt' 'too short'
+refuse data.tokenizer=train:10 'a vocabulary of 10 is too small' '257'
+refuse data.tokenizer=train:many 'data.tokenizer is "train:many"' 'train:N'
+refuse data.tokenizer=nothing.json 'nothing.json'
+echo '{"model": {' >broken.json
+refuse data.tokenizer=broken.json 'broken.json'
+
+# One byte is enough to train on where nothing is held out, and any bytes are text.
+expect_says 'saved' -- weft train recipe.toml run.dir=one data.train=one.txt data.validation=0 train.steps=1 train.eval_every=0
+head -c 3000 "$WEFT_WORK/reference/model.weft" >bytes.txt
+printf '\377\376\200 \355\240\200 \300\257\n' >>bytes.txt
+ids=$(weft tokenizer encode --tokenizer "$FROM/tokenizer.json" <bytes.txt)
+weft tokenizer decode --tokenizer "$FROM/tokenizer.json" <<<"$ids" | cmp - bytes.txt || fail "bytes do not survive the tokenizer"
+
+# Run directories that cannot be.
+expect_error 1 'cannot create the run directory' 'empty.txt' -- weft train recipe.toml run.dir=empty.txt/run
+expect_error 1 '/proc/nothing' -- weft train recipe.toml run.dir=/proc/nothing
+if [[ $EUID != 0 ]]; then
+  mkdir locked
+  chmod a-w locked
+  expect_error 1 'locked/run' 'Permission denied' -- weft train recipe.toml run.dir=locked/run
+fi
+
+# A disk that is full, at several moments: the error names the file, and what was whole stays whole. The limit on a
+# file's size stands for it where nothing can be mounted; with its signal ignored, writing fails as on a full disk.
+limited() { (trap '' XFSZ && ulimit -f "$1" && "$weft_binary" "${@:2}"); }
+mkdir full
+cp -r "$FROM"/{model.weft,model.weft.key,data} full/
+expect_error 1 'step-000004' 'File too large' -- limited 200 train recipe.toml run.dir=full
+[[ -z $(ls full/checkpoints) ]] || fail "a checkpoint that did not fit was kept" "$(ls full/checkpoints)"
+expect_no_leftovers full
+expect_error 1 'File too large' -- limited 8 train recipe.toml run.dir=full2
+expect_no_leftovers full2
+[[ ! -e full2/data/data.key ]] || fail "data that did not fit counts as made"
+expect_says 'there is no checkpoint yet' 'saved' -- weft train recipe.toml run.dir=full --resume
+
+mkdir disk
+if mount -t tmpfs -o size=900k tmpfs disk 2>/dev/null; then
+  trap 'umount "$work/disk"; rm -rf "$work"' EXIT
+  expect_error 1 'No space left on device' -- weft train recipe.toml run.dir=disk/run
+  [[ -z $(find disk -name 'step-*' -path '*checkpoints*') ]] || fail "a checkpoint that did not fit was kept"
+else
+  echo "no tmpfs can be mounted here: the limit on a file's size was tried alone"
+fi
+done_testing

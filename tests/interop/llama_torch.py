@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Trains a llama in PyTorch as a Weft run was trained, and compares the two curves.
+
+usage: llama_torch.py RUN [--steps N] [--dtype f32|f64] [--threads N] [--tolerance X] [--write-curve FILE]
+
+RUN is a run directory of `weft train … run.save_initial=true`. From it come the step-0 checkpoint, the token file,
+the recipe and the learning rate of each step; everything else is PyTorch's: forward, gradients, clipping, AdamW."""
+import argparse
+import json
+import pathlib
+import sys
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+import weft_files
+
+
+def llama(p, config, tokens, positions, documents):
+    """Logits of (rows, seq) tokens, (rows, seq, vocab). p: parameters by Hugging Face's names."""
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    size, eps = config["head_dim"], config["rms_norm_eps"]
+    rows, seq = tokens.shape
+    dtype = p["model.embed_tokens.weight"].dtype
+
+    norm = lambda name, x: F.rms_norm(x, x.shape[-1:], p[name + ".weight"], eps)
+    linear = lambda name, x: F.linear(x, p[name + ".weight"])
+    frequency = config["rope_theta"] ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    angle = (positions[..., None] * frequency)[:, None]  # (rows, 1, seq, size / 2) radians
+    cos, sin = angle.cos().to(dtype), angle.sin().to(dtype)
+
+    def rotary(x):
+        a, b = x.chunk(2, -1)
+        return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+    # (rows, 1, query, key): the same document, and not later
+    mask = (documents[:, None, :, None] == documents[:, None, None, :]) & torch.ones(seq, seq, dtype=torch.bool).tril()
+    split = lambda x, n: x.view(rows, seq, n, size).transpose(1, 2)
+    x = p["model.embed_tokens.weight"][tokens]
+    for i in range(config["num_hidden_layers"]):
+        at = f"model.layers.{i}."
+        h = norm(at + "input_layernorm", x)
+        q = rotary(split(linear(at + "self_attn.q_proj", h), heads))
+        k = rotary(split(linear(at + "self_attn.k_proj", h), kv_heads)).repeat_interleave(heads // kv_heads, 1)
+        v = split(linear(at + "self_attn.v_proj", h), kv_heads).repeat_interleave(heads // kv_heads, 1)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).reshape(rows, seq, heads * size))
+        h = norm(at + "post_attention_layernorm", x)
+        gated = F.silu(linear(at + "mlp.gate_proj", h)) * linear(at + "mlp.up_proj", h)
+        x = x + linear(at + "mlp.down_proj", gated)
+    return linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", norm("model.norm", x))
+
+
+def train(run, steps, dtype):
+    """Yields (loss, grad_norm, parameters) of each step."""
+    run = pathlib.Path(run)
+    recipe, metrics = weft_files.recipe(run), weft_files.metrics(run)
+    t, o = recipe["train"], recipe["optimizer"]
+    start = run / "checkpoints/step-000000"
+    if not start.exists():
+        raise SystemExit(f"error: {run} has no checkpoint of step 0; train it with run.save_initial=true")
+    if o["name"] != "adamw":
+        raise SystemExit(f"error: optimizer.name is {o['name']}, expected adamw")
+    config = json.loads((start / "config.json").read_text())
+    if config["rope_scaling"]:
+        raise SystemExit("error: rope_scaling is not written here; transformers has it")
+    p = {k: v.to(dtype).requires_grad_() for k, v in load_file(start / "model.safetensors").items()}
+    matrices, vectors = [v for v in p.values() if v.dim() > 1], [v for v in p.values() if v.dim() < 2]
+    adamw = torch.optim.AdamW([{"params": matrices, "weight_decay": o["weight_decay"]}, {"params": vectors, "weight_decay": 0}],
+                              lr=1, betas=(o["beta1"], o["beta2"]), eps=o["eps"])
+    file = weft_files.TokenFile(run / "data/train.tokens")
+    rows = weft_files.Rows(file.tokens, file.ends, t["seq"])
+    for step in range(min(steps, len(metrics))):
+        taken = weft_files.training_rows(step, t["batch"], rows.count, t["seed"])
+        tokens, positions, documents, targets = map(torch.from_numpy, rows.batch(taken))
+        valid = (targets >= 0).sum()
+        loss = 0.0
+        for part in range(0, t["batch"], t["micro_batch"]):
+            cut = slice(part, part + t["micro_batch"])
+            logits = llama(p, config, tokens[cut], positions[cut], documents[cut])
+            nats = F.cross_entropy(logits.flatten(0, 1), targets[cut].flatten(), ignore_index=-1, reduction="sum") / valid
+            nats.backward()
+            loss += nats.item()
+        norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in p.values()])).item()
+        if o["clip"] > 0 and norm > o["clip"]:
+            for v in p.values():
+                v.grad *= o["clip"] / norm
+        for group in adamw.param_groups:
+            group["lr"] = metrics[step]["lr"]
+        adamw.step()
+        adamw.zero_grad()
+        yield loss, norm, p
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--dtype", choices=["f32", "f64"], default="f32")
+    parser.add_argument("--threads", type=int, default=0, help="0 = torch's own choice")
+    parser.add_argument("--tolerance", type=float, default=1e-3, help="of a step's loss, in nats")
+    parser.add_argument("--every", type=int, default=10, help="steps between lines")
+    parser.add_argument("--write-curve", help="a file for PyTorch's loss and gradient norm, a step a line")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    ours = weft_files.metrics(args.run)
+    if not ours:
+        raise SystemExit(f"error: {args.run}/metrics.jsonl has no steps")
+    curve, worst, worst_norm, last = [], (0.0, 0), (0.0, 0), None
+    print("step      weft   pytorch  difference  grad_norm   pytorch")
+    for i, (loss, norm, last) in enumerate(train(args.run, args.steps, torch.float64 if args.dtype == "f64" else torch.float32)):
+        curve.append((loss, norm))
+        line = ours[i]
+        worst = max(worst, (abs(line["loss"] - loss), i + 1))
+        worst_norm = max(worst_norm, (abs(line["grad_norm"] / norm - 1), i + 1))
+        if i == 0 or (i + 1) % args.every == 0:
+            print(f"{i + 1:4}  {line['loss']:8.5f}  {loss:8.5f}  {line['loss'] - loss:10.1e}  {line['grad_norm']:9.5f}  {norm:8.5f}", flush=True)
+    print(f"largest difference of the loss {worst[0]:.2e} (step {worst[1]}), of the gradient norm {worst_norm[0]:.2e} relative (step {worst_norm[1]})")
+    end = pathlib.Path(args.run) / f"checkpoints/step-{len(curve):06}/model.safetensors"
+    if end.exists():
+        theirs = load_file(end)
+        far = max((((theirs[k] - v).norm() / v.norm()).item(), k) for k, v in last.items())
+        print(f"weights after step {len(curve)}: largest relative distance {far[0]:.2e} ({far[1]})")
+    if args.write_curve:
+        head = "# step, loss in nats, gradient norm before clipping\n"
+        text = "".join(f"{i + 1} {loss:.7f} {norm:.7f}\n" for i, (loss, norm) in enumerate(curve))
+        pathlib.Path(args.write_curve).write_text(head + text)
+    if not worst[0] <= args.tolerance:
+        sys.exit(f"error: the loss of step {worst[1]} differs by {worst[0]:.2e} when it should by at most {args.tolerance:g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Compares Weft with PyTorch and transformers, live: 50 steps of training from the same weights on the same batches,
+# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, and the tokenizer's ids.
+#
+# usage: tests/interop/run.sh            (./run interop builds first)
+#   PYTHON=…  an interpreter that has requirements.txt's packages; otherwise a venv is made in build/interop-venv
+#   WEFT=…    the binary (build/bin/weft)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+weft=${WEFT:-build/bin/weft} venv=build/interop-venv
+if [ -z "${PYTHON:-}" ]; then
+  PYTHON=$venv/bin/python
+  if [ ! -e "$venv/complete" ]; then
+    index=https://download.pytorch.org/whl/cpu torch=() size=1.5 kilobytes=2000000
+    if curl -sfI -m 10 "$index/torch/" >/dev/null 2>&1; then
+      torch=(--index-url "$index")
+    else # PyPI's wheel of torch brings CUDA's libraries along
+      size=6 kilobytes=9000000
+    fi
+    echo "making $venv: PyTorch, transformers and tokenizers take about $size GB of disk there, and as much of pip's cache and /tmp while it works"
+    mkdir -p "$venv"
+    free=$(df --output=avail -k "$venv" | tail -1)
+    [ "$free" -ge "$kilobytes" ] || { echo "error: $((free / 1000000)) GB are free in $venv when it should be $((kilobytes / 1000000)) GB" >&2; exit 1; }
+    python3 -m venv "$venv"
+    "$PYTHON" -m pip install --quiet --no-cache-dir "${torch[@]}" torch
+    "$PYTHON" -m pip install --quiet --no-cache-dir -r tests/interop/requirements.txt
+    touch "$venv/complete"
+  fi
+fi
+work=$(mktemp -d "${TMPDIR:-/tmp}/weft-interop-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+export HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error
+
+follow() { # NAME RECIPE [KEY=VALUE…]: trains with Weft, then with PyTorch
+  local name=$1
+  echo "== $name: 50 steps"
+  "$weft" train "${@:2}" run.dir="$work/$name" run.save_initial=true run.log_every=50
+  "$PYTHON" tests/interop/llama_torch.py "$work/$name"
+}
+follow llama tests/goldens/llama.toml
+follow llama_odd tests/goldens/llama_odd.toml
+follow demo tests/goldens/llama.toml model.config=demo train.batch=4 train.micro_batch=2 train.seq=128
+
+for name in llama llama_odd demo; do
+  echo "== $name: its last checkpoint in transformers"
+  "$PYTHON" tests/interop/transformers_agrees.py "$work/$name/checkpoints/step-000050" tests/goldens/text/*.txt --weft "$weft"
+done
+echo "all agree"
