@@ -46,7 +46,6 @@ tokenizer = "train:2048"
 [train]
 steps = 200
 batch = 16
-micro_batch = 16
 seq = 128
 eval_every = 50
 

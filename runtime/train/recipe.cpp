@@ -168,7 +168,9 @@ absl::Status Override(Recipe &recipe, const std::string &text) {
   if (!node || parsed.table().size() != 1) {
     toml::array list;
     for (absl::string_view part : absl::StrSplit(value, ',')) list.push_back(std::string(part));
-    if (absl::StartsWith(name, "data.") && name != "data.tokenizer") // its other texts are lists
+    const auto &keys = RecipeKeys();
+    auto key = std::find_if(keys.begin(), keys.end(), [&](const RecipeKey &k) { return k.name == name; });
+    if (key != keys.end() && key->type == "list of text")
       plain.insert("value", list);
     else
       plain.insert("value", value);

@@ -40,12 +40,12 @@ absl::StatusOr<Schedule> MakeSchedule(const std::string &name, int64_t steps, in
       static_cast<Schedule::Kind>(found - names.begin()), steps, warmup, decay_steps, lr, min_lr};
   if (schedule.kind != Schedule::Kind::wsd) schedule.decay_steps = 0;
   if (warmup + schedule.decay_steps > steps)
-    return absl::InvalidArgumentError(
-        absl::StrCat("optimizer.warmup (", warmup, " steps)",
-                     schedule.decay_steps ? absl::StrCat(" and the decay (", schedule.decay_steps, " steps)")
-                                          : std::string(),
-                     " do not fit into train.steps (", steps, ")\nhint: lower optimizer.warmup",
-                     schedule.decay_steps ? " or optimizer.decay_fraction" : ""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "optimizer.warmup (", warmup, " steps)",
+        schedule.decay_steps ? absl::StrCat(" and the decay (", schedule.decay_steps, " steps)")
+                             : std::string(),
+        schedule.decay_steps ? " do" : " does", " not fit into train.steps (", steps,
+        ")\nhint: lower optimizer.warmup", schedule.decay_steps ? " or optimizer.decay_fraction" : ""));
   if (min_lr > lr)
     return absl::InvalidArgumentError(
         absl::StrCat("optimizer.min_lr is ", min_lr, " when it should be at most optimizer.lr, ", lr));

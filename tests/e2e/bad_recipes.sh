@@ -32,6 +32,7 @@ refuse train.steps=0 'train.steps is 0 when it should be at least 1'
 refuse train.batch=-4 'train.batch is -4 when it should be at least 1'
 refuse optimizer.lr=fast 'optimizer.lr is "fast" when it should be a number'
 refuse optimizer.lr=nan 'optimizer.lr is nan'
+refuse data.validation=half 'data.validation is "half" when it should be a number'
 refuse data.validation=0.9 'data.validation is 0.9 when it should be between 0 and 0.5'
 refuse optimizer.name=adam 'optimizer.name is "adam" when it should be one of adamw, sgd' 'did you mean adamw?'
 refuse train.precision=f64 'train.precision is "f64" when it should be one of f32'
@@ -47,7 +48,7 @@ refuse run.ranks=16 'there are 16 data-parallel ranks when train.batch has 8 row
 refuse run.plan=dp3 'train.batch is 8 rows when it should be a multiple of the 3 data-parallel ranks' 'train.batch=9'
 refuse run.plan=xx2 'run.plan is "xx2" when it should be like dp2, pp2 or dp2,pp2'
 refuse run.dir= 'run.dir is empty'
-refuse optimizer.warmup=100 'optimizer.warmup (100 steps)' 'train.steps (8)' 'lower optimizer.warmup'
+refuse optimizer.warmup=100 'optimizer.warmup (100 steps) does not fit into' 'train.steps (8)' 'lower optimizer.warmup'
 
 # Nothing was made so far.
 [[ ! -e run ]] || fail "a run directory was made" "$(ls -A run)"

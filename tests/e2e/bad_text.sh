@@ -18,7 +18,7 @@ refuse 'data.train=nothing/*.txt' 'nothing/*.txt'
 refuse 'data.train=corpus' 'corpus'
 refuse 'data.train=empty.txt' 'empty.txt'
 refuse 'data.train=[]' 'data.train names no text' 'hint: for example data.train'
-refuse 'data.train=one.txt' 'too short'
+refuse 'data.train=one.txt' 'the corpus of 1 bytes is too small to hold out 0.05 of it' 'validation = 0'
 refuse data.tokenizer=train:10 'a vocabulary of 10 is too small' '257'
 refuse data.tokenizer=train:many 'data.tokenizer is "train:many"' 'train:N'
 refuse data.tokenizer=nothing.json 'nothing.json'
@@ -26,7 +26,7 @@ echo '{"model": {' >broken.json
 refuse data.tokenizer=broken.json 'broken.json'
 
 # One byte is enough to train on where nothing is held out, and any bytes are text.
-expect_says 'saved' -- weft train recipe.toml run.dir=one data.train=one.txt data.validation=0 train.steps=1 train.eval_every=0
+expect_says 'saved' -- weft train recipe.toml run.dir=one data.train=one.txt data.validation=0 train.steps=1 train.eval_every=0 optimizer.warmup=0
 head -c 3000 "$WEFT_WORK/reference/model.weft" >bytes.txt
 printf '\377\376\200 \355\240\200 \300\257\n' >>bytes.txt
 ids=$(weft tokenizer encode --tokenizer "$FROM/tokenizer.json" <bytes.txt)

@@ -46,7 +46,7 @@ for breakage in 'rm model.safetensors' 'truncate -s -5 model.safetensors' 'flip 
   (cd run/checkpoints/step-000008 && eval "$breakage")
   expect_says "step-000008 is broken" "$file" 'using the last good checkpoint' 'step-000004' -- weft generate run --prompt The --max-tokens 1
 done
-expect_error 1 'step-000008 is broken: weft-state.json is missing' -- weft generate run/checkpoints/step-000008 --prompt The
+expect_error 1 'run/checkpoints/step-000008' -- weft generate run/checkpoints/step-000008 --prompt The
 flip run/checkpoints/step-000008/model.safetensors 2000
 rm run/checkpoints/step-000004/model.safetensors
 expect_error 1 'step-000004 is broken: model.safetensors is missing' 'every checkpoint' 'start again in another run.dir' -- weft train recipe.toml run.dir=run --resume

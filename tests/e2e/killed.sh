@@ -8,8 +8,8 @@ trap 'rm -rf "$work"' EXIT
 cp -r "$WEFT_WORK/recipe.toml" "$WEFT_WORK/corpus" "$work"
 
 # Killed most often while a checkpoint is written: there is one every second step.
-steps=$((times * 12))
-keys=("train.steps=$steps" train.eval_every=30 run.checkpoint_every=2 run.log_every=1000)
+steps=$((times * 30))
+keys=("train.steps=$steps" train.eval_every=100 run.checkpoint_every=2 run.log_every=1000)
 train whole "${keys[@]}"
 
 RANDOM=20261122
@@ -19,7 +19,7 @@ cp "$WEFT_WORK"/reference/model.weft{,.key} "$work/killed/"
 finished=0
 for ((i = 1; i <= times; ++i)); do
   start killed "${keys[@]}" --resume
-  sleep "0.$(printf %03d $((RANDOM % 400)))"
+  sleep "0.$(printf %03d $((RANDOM % 300)))"
   kill -9 $child 2>/dev/null || true
   status=0
   wait $child 2>/dev/null || status=$?

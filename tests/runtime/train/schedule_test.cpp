@@ -65,7 +65,7 @@ TEST(Schedule, ErrorsNameTheKeysAndAWayOut) {
             "optimizer.warmup (8 steps) and the decay (3 steps) do not fit into train.steps (10)\n"
             "hint: lower optimizer.warmup or optimizer.decay_fraction");
   EXPECT_EQ(MakeSchedule("cosine", 10, 11, 0, 1, 0).status().message(),
-            "optimizer.warmup (11 steps) do not fit into train.steps (10)\nhint: lower optimizer.warmup");
+            "optimizer.warmup (11 steps) does not fit into train.steps (10)\nhint: lower optimizer.warmup");
   EXPECT_EQ(MakeSchedule("cosine", 10, 1, 0, 1, 2).status().message(),
             "optimizer.min_lr is 2 when it should be at most optimizer.lr, 1");
 }
