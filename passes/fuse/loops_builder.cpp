@@ -65,7 +65,11 @@ static bool meets(Value v, const IndexMap &at, const Clusters &clusters, const l
     auto in = throughView(op, map);
     return in && meets(op->getOperand(0), *in, clusters, own, domain, false);
   }
-  if (isa<graph::GatherOp>(op)) return true;
+  if (isa<graph::GatherOp>(op)) // reads its table, and its indices, anywhere: both have to be in memory
+    return llvm::none_of(op->getOperands(), [&](Value x) {
+      auto view = resolveView(x, [&](Value y) { return clusters.isMaterialised(y); });
+      return failed(view) || own.contains(view->base);
+    });
   return llvm::all_of(op->getOperands(), [&](Value x) { return meets(x, map, clusters, own, domain, false); });
 }
 
