@@ -85,8 +85,9 @@ absl::StatusOr<int> RunCompiler(const std::vector<std::string> &arguments, bool 
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return FileError("wait for", *path, errno);
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  return absl::InternalError(
-      absl::StrCat("weftc was ended by signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")"));
+  return absl::InternalError(absl::StrCat(
+      "weftc was ended by signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")\n",
+      "hint: a model's own code runs in the compiler; it may have thrown or read out of bounds"));
 }
 
 absl::StatusOr<std::string> CompileKey(const Recipe &recipe) {

@@ -46,6 +46,13 @@ echo >empty.cc
 refuse empty.cc 'empty.cc holds no model'
 refuse missing.cc 'missing.cc'
 
+# A model whose own code fails ends the compiler, and this is said.
+model throws.cc 'throw 1;'
+said=$(weft compile throws.cc -o out.weft 2>&1) && fail "a model that throws compiles"
+grep -q "error: weftc was ended by signal" <<<"$said" && grep -q "hint: a model's own code runs in the compiler" <<<"$said" ||
+  fail "nothing is said of a model that throws" "$said"
+checks=$((checks + 1))
+
 # A field that the model's Config has not, and one of another type.
 model good.cc 'x = x + x;'
 expect_error 1 "unknown key 'dimm'" "did you mean 'dim'?" -- weft compile good.cc --set model.dimm=3 -o out.weft
