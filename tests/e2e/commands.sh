@@ -38,7 +38,7 @@ weft compile "${tiny[@]}" -o "$folder/a.weft" --dump-phases "$folder/phases" --r
 [[ $(ls "$folder/phases" | wc -l) -ge 8 ]] || fail "--dump-phases" "$(ls "$folder/phases")"
 [[ -s $folder/a.weft && -s $folder/remarks.json ]] || fail "no artifact or no remarks"
 # Sizes that are equal by chance are other sizes to the compiler: 64 tokens at width 64.
-weft compile llama --config tiny --seq 64 --batch 2 --micro-batch 1 --stop-after plan >"$folder/out" 2>&1 ||
+weft compile llama --config tiny --seq 64 --batch 2 --micro-batch 1 -o "$folder/b.weft" >"$folder/out" 2>&1 ||
   fail "a context as long as the width" "$(tail "$folder/out")"
 checks=$((checks + 1))
 expect_error 2 'nothing to compile' -- weft compile
