@@ -101,13 +101,16 @@ std::string ParamsText(const LoadedArtifact &loaded) {
     Rows rows = {{"variable", "kind", "shape", "type", "init", "bytes", "in checkpoints"}};
     if (const auto *variables = artifact.stages()->Get(s)->variables())
       for (const fb::Variable *v : *variables)
-        rows.push_back({Text(v->name()), KindText(v->kind()), ShapeText(v->shape()), DTypeText(v->dtype()),
-                        InitText(*v), BytesText(v->bytes()),
-                        absl::StrCat(Text(v->file_name()),
-                                     v->layers() > 0 && v->file_name() && v->file_name()->size() > 0
-                                         ? absl::StrCat(" {", v->layer_begin(), "..",
-                                                        v->layer_begin() + v->layers() - 1, "}")
-                                         : "")});
+        rows.push_back(
+            {Text(v->name()), KindText(v->kind()), ShapeText(v->shape()), DTypeText(v->dtype()), InitText(*v),
+             BytesText(v->bytes()),
+             absl::StrCat(
+                 Text(v->file_name()),
+                 v->layers() > 0 && v->file_name() && v->file_name()->size() > 0
+                     ? absl::StrCat(
+                           " {", v->layer_begin(),
+                           v->layers() > 1 ? absl::StrCat("..", v->layer_begin() + v->layers() - 1) : "", "}")
+                     : "")});
     out += Heading(artifact, s) + TableText(rows, {5}) + "\n";
   }
   return out;

@@ -77,5 +77,11 @@ int Main(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   std::signal(SIGPIPE, SIG_DFL); // `weft … | head` ends quietly
-  return weft::Main(argc, argv);
+  int exit = weft::Main(argc, argv);
+  // What was printed counts only once it is written: a full disk is an error here, too.
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout)) && exit == 0) {
+    weft::PrintError("cannot write to the standard output: it is full or closed");
+    return 1;
+  }
+  return exit;
 }

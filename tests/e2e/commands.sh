@@ -28,6 +28,11 @@ weft inspect "$run" --kernels | awk 'NR == 1 { at = index($0, "schedule") } /^ma
 ! weft inspect "$run" --kernels | grep -q '#kernel' || fail "inspect --kernels prints the compiler's syntax"
 [[ $(weft inspect "$run" --remarks | sort | uniq -d | wc -l) == 0 ]] || fail "remarks are said twice"
 
+# Output that cannot be written is an error, too.
+said=$( (weft inspect "$run" --kernels >/dev/full) 2>&1) && fail "a full disk goes unnoticed"
+grep -q 'error: cannot write to the standard output' <<<"$said" || fail "nothing is said of a full disk" "$said"
+checks=$((checks + 1))
+
 # The compiler's own views.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
