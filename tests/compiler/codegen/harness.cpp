@@ -243,8 +243,9 @@ std::vector<Bytes> KernelSuite::run(const std::string &name, const std::vector<B
         EXPECT_TRUE(memory[i].intact()) << "wrote beyond buffer " << i;
         bool overwritten = false;
         for (auto [result, input] : alias) overwritten |= input == int(i);
-        if (i < inputs.size() && !overwritten)
+        if (i < inputs.size() && !overwritten) {
           EXPECT_EQ(memory[i].content(), inputs[i]) << "changed input " << i;
+        }
       }
       for (size_t r = 0; r < results.size(); ++r)
         outputs.push_back(memory[alias.count(r) ? alias.at(r) : inputs.size() + r].content());

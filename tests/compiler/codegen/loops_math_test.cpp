@@ -119,8 +119,9 @@ TEST(VectorMath, PowStaysWithinItsStatedError) {
   for (int64_t i = 0; i < n; ++i) {
     double want = std::pow(double(x[i]), double(y[i])), error = errorInUlp(z[i], want);
     ASSERT_LE(error, 1.0) << "pow(" << x[i] << ", " << y[i] << ") = " << z[i] << " when libm has " << want;
-    if (want == 0 || x[i] == 0)
+    if (want == 0 || x[i] == 0) {
       ASSERT_EQ(std::signbit(z[i]), std::signbit(want)) << "pow(" << x[i] << ", " << y[i] << ")";
+    }
     worst = std::max(worst, error);
   }
   printf("pow    %.3f ulp of %zu\n", worst, x.size());
@@ -153,7 +154,9 @@ TEST(VectorMath, SpecialValuesAndScalarsAgreeWithVectors) {
       else
         EXPECT_LE(errorInUlp(vectors[i], f.reference(x[i])), f.ulp)
             << op << "(" << x[i] << ") = " << vectors[i];
-      if (op == "tanh" && x[i] == 0) EXPECT_EQ(std::signbit(vectors[i]), std::signbit(x[i]));
+      if (op == "tanh" && x[i] == 0) {
+        EXPECT_EQ(std::signbit(vectors[i]), std::signbit(x[i]));
+      }
     }
   }
 }
