@@ -84,7 +84,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
   if (file.empty()) return "no built-in model is named " + recipe.model.name;
-  auto loaded = loadModel(file, builtin ? recipe.model.name : "");
+  auto loaded = loadModel(file, builtin || recipe.given.count("model.name") ? recipe.model.name : "");
   if (auto *problem = std::get_if<std::string>(&loaded)) return *problem;
   LoadedModel model = std::get<LoadedModel>(loaded);
   report.modelSeconds = model.compileSeconds;

@@ -63,7 +63,7 @@ std::variant<LoadedModel, std::string> loadModel(const std::string &file, const 
     names += (names.empty() ? "" : ", ") + std::string(m->name);
     if (name == m->name || (name.empty() && !model.info)) model.info = m;
   }
-  if (name.empty() && count > 1) return file + " holds several models (" + names + "); say which with --model";
+  if (name.empty() && count > 1) return file + " holds several models (" + names + "); say which with --set model.name=NAME";
   if (!model.info) return file + " holds no model named " + name + "; it has " + names;
   return model;
 }

@@ -156,7 +156,10 @@ WEFT_GRADIENT(BroadcastOp) {
     auto *it = llvm::find(getDims(), i);
     if (it == getDims().end() || (in[it - getDims().begin()] == 1 && getShape()[i] != 1)) axes.push_back(i);
   }
-  g.add(getX(), reshape(g.b, g.loc(), sum(g.b, g.loc(), dy, axes), in));
+  // Leading axes (a norm's weight, a bias over tokens) are one chain, which goes on from the adjoint collected so far.
+  bool leading = !axes.empty() && axes.back() + 1 == int64_t(axes.size()) && axes.size() + in.size() == getShape().size() && !in.empty();
+  if (leading) g.set(getX(), sum(g.b, g.loc(), dy, axes, g.adjoint(getX())));
+  else g.add(getX(), reshape(g.b, g.loc(), sum(g.b, g.loc(), dy, axes), in));
   return success();
 }
 WEFT_GRADIENT(ReshapeOp) {

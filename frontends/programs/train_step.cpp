@@ -22,7 +22,8 @@ Tensor accumulate(const ModelInfo &model, const ProgramOptions &options, const s
   for (Value &value : builder().begin_function("micro_batch", like)) x.emplace_back(std::move(value), here);
 
   Tensor logits = call_model(model, options, make_sequence(x[0], x[1], x[2]));
-  Tensor loss = cross_entropy(logits, x[3]).loss_sum * inverse_targets;
+  // Scaled before it is summed: a sum of shards is then the same however many of them a micro-batch holds.
+  Tensor loss = -sum(cross_entropy(logits, x[3]).logprobs * inverse_targets);
   int function = builder().end_function({loss.value()});
 
   std::vector<Value> inputs;

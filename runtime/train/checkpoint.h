@@ -2,7 +2,7 @@
 // them.
 //
 //   config.json, tokenizer.json, tokenizer_config.json, model.safetensors   what `transformers` loads
-//   weft-state.safetensors   the optimiser's variables, by path ("adamw.m.layers.mlp.up_proj.weight#3")
+//   weft-state.safetensors   the optimiser's variables, by path ("optimizer.m.layers.mlp.up_proj.weight#3")
 //   weft-state.json          step, place in the data, seed, how it was compiled; size and XXH3 of every other
 //   file weft-recipe.toml         the run's recipe
 //
