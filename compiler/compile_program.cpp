@@ -164,7 +164,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     start = now();
     PipelineOptions pipeline;
     pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
-    pipeline.stopAfter = request.stopAfter;
+    pipeline.stopAfter = request.stopAfter.value_or(Phase::plan);
     PhaseChecker checker;
     pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
       size_t number = &phase - phases().begin();
@@ -178,13 +178,13 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     };
     if (failed(runPipeline(*module, pipeline))) return errors.empty() ? std::string("the pipeline failed") : errors;
     report.passSeconds += now() - start;
-    if (request.stopAfter != Phase::plan) {
+    if (request.stopAfter) {
       llvm::raw_string_ostream out(report.stopped);
       module->print(out);
     }
     stages.push_back(std::move(module));
   }
-  if (request.stopAfter != Phase::plan) return report;
+  if (request.stopAfter) return report;
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);
   mergeKernels(modules);

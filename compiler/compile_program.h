@@ -3,12 +3,13 @@
 #include "compiler/pipeline.h"
 #include "compiler/write_artifact.h"
 #include "runtime/train/recipe.h"
+#include <optional>
 
 namespace weft {
 
 struct CompileRequest {
   Recipe recipe; // resolved
-  Phase stopAfter = Phase::plan;
+  std::optional<Phase> stopAfter; // the module's text instead of an artifact
   std::string dumpFolder;  // a file a phase; "": none
   bool checkPhases = false;
   bool entriesForTraining = true, entriesForGeneration = true;

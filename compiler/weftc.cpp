@@ -127,7 +127,7 @@ int compile(const std::vector<std::string> &args) {
     else return usage("one thing to compile, not " + input + " and " + a);
   }
   if (input.empty()) return usage("nothing to compile: name a model, a .cc file or a recipe");
-  if (output.empty() && request.stopAfter == Phase::plan) return usage("-o names the artifact to write");
+  if (output.empty() && !request.stopAfter) return usage("-o names the artifact to write");
 
   absl::StatusOr<Recipe> recipe = Recipe();
   auto endsWith = [&](const char *suffix) { return input.size() > strlen(suffix) && input.compare(input.size() - strlen(suffix), std::string::npos, suffix) == 0; };
@@ -165,7 +165,7 @@ int compile(const std::vector<std::string> &args) {
     }
     if (!out.flush()) return failWith("cannot write " + remarksFile);
   }
-  if (request.stopAfter != Phase::plan) {
+  if (request.stopAfter) {
     std::cout << report.stopped;
     return 0;
   }
