@@ -93,9 +93,9 @@ static graph::Variables drawVariables(ModuleOp module, uint64_t seed) {
 static LogicalResult compare(func::FuncOp f, StringRef phase, const std::string &what,
                              const HostTensor &before, const HostTensor &after, double tolerance) {
   if (before.shape != after.shape || before.element != after.element)
-    return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what << " is "
-                         << graph::describe(after.shape, after.element) << " when it was "
-                         << graph::describe(before.shape, before.element);
+    return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what
+                                 << " is " << graph::describe(after.shape, after.element) << " when it was "
+                                 << graph::describe(before.shape, before.element);
   double largest = 0, worst = -1;
   size_t place = 0;
   for (double v : before.values)
@@ -114,8 +114,8 @@ static LogicalResult compare(func::FuncOp f, StringRef phase, const std::string 
   std::snprintf(numbers, sizeof numbers,
                 "%.9g when it was %.9g (differs by %.2g; the largest magnitude is %.3g)", after.values[place],
                 before.values[place], worst, largest);
-  return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what << " at ["
-                       << llvm::join(index, ", ") << "] is " << numbers;
+  return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what
+                               << " at [" << llvm::join(index, ", ") << "] is " << numbers;
 }
 
 LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
@@ -138,7 +138,8 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
       const Outcome &before = it->second;
       if (before.results.size() != outcome.results.size())
         return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << entry << ": it has "
-                             << outcome.results.size() << " results when it had " << before.results.size();
+                                     << outcome.results.size() << " results when it had "
+                                     << before.results.size();
       for (size_t i = 0; i < outcome.results.size(); ++i) {
         auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
         std::string what = name ? "output " + name.str() : "result " + std::to_string(i);

@@ -1,6 +1,5 @@
 #include "compiler/compile_program.h"
 #include "compiler/check_phases.h"
-#include "compiler/check_phases.h"
 #include "compiler/graph_builder.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
@@ -21,10 +20,13 @@ namespace weft {
 namespace {
 namespace fs = std::filesystem;
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // The config file of a model: configs/NAME.toml beside its source.
-std::variant<ConfigMap, std::string> readConfig(const std::string &modelFile, const Recipe &recipe, bool builtin) {
+std::variant<ConfigMap, std::string> readConfig(const std::string &modelFile, const Recipe &recipe,
+                                                bool builtin) {
   ConfigMap map;
   fs::path file = fs::path(modelFile).parent_path() / "configs" / (recipe.model.config + ".toml");
   if (fs::exists(file)) {
@@ -32,22 +34,32 @@ std::variant<ConfigMap, std::string> readConfig(const std::string &modelFile, co
     if (!parsed) return file.string() + ": " + std::string(parsed.error().description());
     for (auto &[key, value] : parsed.table()) {
       std::string name(key.str());
-      if (auto *b = value.as_boolean()) map.push_back({name, b->get()});
-      else if (auto *i = value.as_integer()) map.push_back({name, i64(i->get())});
-      else if (auto *d = value.as_floating_point()) map.push_back({name, d->get()});
-      else if (auto *s = value.as_string()) map.push_back({name, s->get()});
-      else return file.string() + ": " + name + " should be a number, true, false or text";
+      if (auto *b = value.as_boolean())
+        map.push_back({name, b->get()});
+      else if (auto *i = value.as_integer())
+        map.push_back({name, i64(i->get())});
+      else if (auto *d = value.as_floating_point())
+        map.push_back({name, d->get()});
+      else if (auto *s = value.as_string())
+        map.push_back({name, s->get()});
+      else
+        return file.string() + ": " + name + " should be a number, true, false or text";
     }
   } else if (builtin) {
     std::string have;
-    for (auto &entry : fs::directory_iterator(file.parent_path())) have += (have.empty() ? "" : ", ") + entry.path().stem().string();
+    for (auto &entry : fs::directory_iterator(file.parent_path()))
+      have += (have.empty() ? "" : ", ") + entry.path().stem().string();
     return recipe.model.name + " has no config named " + recipe.model.config + "; it has " + have;
   }
   for (auto &[key, value] : recipe.model.keys)
-    std::visit([&, k = key](auto v) {
-      if constexpr (std::is_same_v<decltype(v), int64_t>) map.push_back({k, i64(v)});
-      else map.push_back({k, v});
-    }, value);
+    std::visit(
+        [&, k = key](auto v) {
+          if constexpr (std::is_same_v<decltype(v), int64_t>)
+            map.push_back({k, i64(v)});
+          else
+            map.push_back({k, v});
+        },
+        value);
   return map;
 }
 
@@ -56,7 +68,8 @@ std::variant<std::vector<std::string>, std::string> levelsOf(const std::string &
   if (target == "cpu:avx2" || target == "cpu:avx512") return std::vector<std::string>{target.substr(4)};
   if (target == "cpu:native") {
     CpuLevel level = DetectCpuLevel();
-    if (level == CpuLevel::none) return std::string("this machine has no AVX2; compile for another with --target cpu");
+    if (level == CpuLevel::none)
+      return std::string("this machine has no AVX2; compile for another with --target cpu");
     return std::vector<std::string>{CpuLevelName(level)};
   }
   return "unknown target " + target + "; there are cpu, cpu:native, cpu:avx2 and cpu:avx512";
@@ -79,7 +92,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   CompileReport report;
   auto levels = levelsOf(recipe.run.target);
   if (auto *problem = std::get_if<std::string>(&levels)) return *problem;
-  if (recipe.train.precision != "f32") return "precision " + recipe.train.precision + " is not there yet: f32 is";
+  if (recipe.train.precision != "f32")
+    return "precision " + recipe.train.precision + " is not there yet: f32 is";
 
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
@@ -98,17 +112,21 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   options.context = 0;
   options.train = options.evaluate = request.entriesForTraining;
   options.generate = request.entriesForGeneration;
-  // A pipeline's stages train; their checkpoints are evaluated and served by programs of one stage.
-  if (recipe.pipeline > 1) options.evaluate = options.generate = false;
-  options.optimizer = {recipe.optimizer.name, recipe.optimizer.beta1, recipe.optimizer.beta2, recipe.optimizer.eps, recipe.optimizer.momentum, recipe.optimizer.weight_decay,
+  // A pipeline's stages train and evaluate; their checkpoints are served by programs of one stage.
+  if (recipe.pipeline > 1) options.generate = false;
+  options.optimizer = {recipe.optimizer.name, recipe.optimizer.beta1,    recipe.optimizer.beta2,
+                       recipe.optimizer.eps,  recipe.optimizer.momentum, recipe.optimizer.weight_decay,
                        recipe.optimizer.clip};
   int64_t rows = recipe.train.micro_batch * recipe.data_parallel;
   if (rows <= 0 || recipe.train.batch % rows)
-    return "train.batch is " + std::to_string(recipe.train.batch) + ", not a multiple of micro_batch times the data-parallel ranks, " + std::to_string(rows);
-  auto layout = layoutBatch(recipe.train.shards, recipe.data_parallel, recipe.train.batch / rows, recipe.train.micro_batch);
+    return "train.batch is " + std::to_string(recipe.train.batch) +
+           ", not a multiple of micro_batch times the data-parallel ranks, " + std::to_string(rows);
+  auto layout = layoutBatch(recipe.train.shards, recipe.data_parallel, recipe.train.batch / rows,
+                            recipe.train.micro_batch);
   if (auto *problem = std::get_if<std::string>(&layout)) return *problem;
 
-  if (request.checkPhases && recipe.pipeline > 1) return std::string("--check-phases interprets one stage: compile without a pipeline");
+  if (request.checkPhases && recipe.pipeline > 1)
+    return std::string("--check-phases interprets one stage: compile without a pipeline");
 
   // Diagnostics: remarks are kept, the rest is what this function returns.
   std::string errors;
@@ -149,7 +167,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       std::string problem;
       try {
         build_program(*model.info, options);
-        if (model.info->hugging_face_config) report.artifact.config_json = model.info->hugging_face_config(options.config);
+        if (model.info->hugging_face_config)
+          report.artifact.config_json = model.info->hugging_face_config(options.config);
       } catch (const ModelError &e) {
         problem = e.what();
       }
@@ -159,7 +178,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     if (failed(verify(*module))) return errors;
     report.traceSeconds += now() - start;
     for (auto v : module->getOps<graph::VariableOp>())
-      if (v.getKind() == graph::VariableKind::parameter) report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
+      if (v.getKind() == graph::VariableKind::parameter)
+        report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
 
     start = now();
     PipelineOptions pipeline;
@@ -170,13 +190,15 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       size_t number = &phase - phases().begin();
       phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
       if (!request.dumpFolder.empty()) {
-        std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name + (recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
+        std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name +
+                           (recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
         if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
       }
       if (request.checkPhases && phase.phase < Phase::lower) return checker.check(m, phase.name);
       return success();
     };
-    if (failed(runPipeline(*module, pipeline))) return errors.empty() ? std::string("the pipeline failed") : errors;
+    if (failed(runPipeline(*module, pipeline)))
+      return errors.empty() ? std::string("the pipeline failed") : errors;
     report.passSeconds += now() - start;
     if (request.stopAfter) {
       llvm::raw_string_ostream out(report.stopped);
@@ -197,8 +219,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   inputs.levels = std::get<std::vector<std::string>>(levels);
   inputs.remarks = report.remarks;
   auto option = [&](const char *key, auto value) {
-    if constexpr (std::is_integral_v<decltype(value)>) inputs.options.push_back({key, std::to_string(value)});
-    else inputs.options.push_back({key, value});
+    if constexpr (std::is_integral_v<decltype(value)>)
+      inputs.options.push_back({key, std::to_string(value)});
+    else
+      inputs.options.push_back({key, value});
   };
   option("batch", recipe.train.batch);
   option("micro_batch", recipe.train.micro_batch);

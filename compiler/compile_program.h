@@ -8,9 +8,9 @@
 namespace weft {
 
 struct CompileRequest {
-  Recipe recipe; // resolved
+  Recipe recipe;                  // resolved
   std::optional<Phase> stopAfter; // the module's text instead of an artifact
-  std::string dumpFolder;  // a file a phase; "": none
+  std::string dumpFolder;         // a file a phase; "": none
   bool checkPhases = false;
   bool entriesForTraining = true, entriesForGeneration = true;
 };
@@ -25,6 +25,7 @@ struct CompileReport {
 };
 
 // An error's text (several lines when the compiler has more to say) or the report.
-std::variant<CompileReport, std::string> compileProgram(mlir::MLIRContext &context, const CompileRequest &request);
+std::variant<CompileReport, std::string> compileProgram(mlir::MLIRContext &context,
+                                                        const CompileRequest &request);
 
 } // namespace weft

@@ -1,15 +1,11 @@
 #include "compiler/graph_builder.h"
-#include "dialects/dist/dist.h"
-#include "frontends/optimisers/optimiser.h"
 #include "mlir/IR/Diagnostics.h"
-#include "llvm/ADT/BitVector.h"
-#include "llvm/Support/MathExtras.h"
-#include <map>
 
 using namespace mlir;
 namespace weft {
 
-GraphBuilder::GraphBuilder(ModuleOp module, BatchLayout layout, Stage stage) : module(module), symbols(module), layout(layout), stage(stage) {}
+GraphBuilder::GraphBuilder(ModuleOp module, BatchLayout layout, Stage stage)
+    : module(module), symbols(module), layout(layout), stage(stage) {}
 
 GraphBuilder::Held *GraphBuilder::Frame::find(const std::string &path) {
   for (auto &[name, held] : variables)
@@ -19,7 +15,8 @@ GraphBuilder::Held *GraphBuilder::Frame::find(const std::string &path) {
 
 void GraphBuilder::fail(const std::string &what) const {
   std::string text;
-  if (!lines.empty()) text = std::string(lines.front().file) + ":" + std::to_string(lines.front().line) + ": ";
+  if (!lines.empty())
+    text = std::string(lines.front().file) + ":" + std::to_string(lines.front().line) + ": ";
   throw ModelError(text + what);
 }
 
@@ -34,11 +31,16 @@ Location GraphBuilder::location() const {
 Type GraphBuilder::elementType(DType dtype) const {
   OpBuilder b(context());
   switch (dtype) {
-  case DType::f32: return b.getF32Type();
-  case DType::f64: return b.getF64Type();
-  case DType::i32: return b.getI32Type();
-  case DType::i64: return b.getI64Type();
-  case DType::boolean: return b.getI1Type();
+  case DType::f32:
+    return b.getF32Type();
+  case DType::f64:
+    return b.getF64Type();
+  case DType::i32:
+    return b.getI32Type();
+  case DType::i64:
+    return b.getI64Type();
+  case DType::boolean:
+    return b.getI1Type();
   }
   llvm_unreachable("dtype");
 }
@@ -49,7 +51,11 @@ Value GraphBuilder::wrap(mlir::Value v) {
   out.id = values.size();
   values.push_back(v);
   Type e = t.getElementType();
-  out.dtype = e.isF32() ? DType::f32 : e.isF64() ? DType::f64 : e.isInteger(32) ? DType::i32 : e.isInteger(64) ? DType::i64 : DType::boolean;
+  out.dtype = e.isF32()         ? DType::f32
+              : e.isF64()       ? DType::f64
+              : e.isInteger(32) ? DType::i32
+              : e.isInteger(64) ? DType::i64
+                                : DType::boolean;
   out.shape.assign(t.getShape().begin(), t.getShape().end());
   return out;
 }
@@ -71,7 +77,8 @@ mlir::Value GraphBuilder::unwrap(const Value &v) {
   return reach(values[v.id], frames.size() - 1);
 }
 
-std::vector<Value> GraphBuilder::op(std::string_view name, const std::vector<Value> &operands, const std::vector<Attribute> &attributes) {
+std::vector<Value> GraphBuilder::op(std::string_view name, const std::vector<Value> &operands,
+                                    const std::vector<Attribute> &attributes) {
   OpBuilder &b = builderHere();
   auto info = RegisteredOperationName::lookup("graph." + std::string(name), context());
   if (!info) fail("the graph dialect has no operator " + std::string(name));
@@ -91,17 +98,24 @@ std::vector<Value> GraphBuilder::op(std::string_view name, const std::vector<Val
     }
     if (auto *on = std::get_if<bool>(&a.value); on && *on) list.append(key, b.getUnitAttr());
     if (auto *v = std::get_if<std::vector<i64>>(&a.value)) {
-      if (name == "iota" && a.name == "shape") shape = *v;
-      else list.append(key, b.getDenseI64ArrayAttr(*v));
+      if (name == "iota" && a.name == "shape")
+        shape = *v;
+      else
+        list.append(key, b.getDenseI64ArrayAttr(*v));
     }
   }
-  if (name == "iota") list.append("type", TypeAttr::get(RankedTensorType::get(shape, elementType(element.value_or(DType::i32)))));
+  if (name == "iota")
+    list.append("type",
+                TypeAttr::get(RankedTensorType::get(shape, elementType(element.value_or(DType::i32)))));
   // Enums arrive as their value.
   auto setEnum = [&](StringRef key, auto make) {
     if (auto i = dyn_cast_or_null<IntegerAttr>(list.get(key))) list.set(key, make(i.getInt()));
   };
-  if (name == "compare") setEnum("predicate", [&](int64_t i) { return graph::PredicateAttr::get(context(), graph::Predicate(i)); });
-  if (name == "reduce") setEnum("kind", [&](int64_t i) { return graph::ReduceKindAttr::get(context(), graph::ReduceKind(i)); });
+  if (name == "compare")
+    setEnum("predicate",
+            [&](int64_t i) { return graph::PredicateAttr::get(context(), graph::Predicate(i)); });
+  if (name == "reduce")
+    setEnum("kind", [&](int64_t i) { return graph::ReduceKindAttr::get(context(), graph::ReduceKind(i)); });
   std::string message;
   ScopedDiagnosticHandler handler(context(), [&](Diagnostic &d) {
     message += d.str();
@@ -116,9 +130,11 @@ std::vector<Value> GraphBuilder::op(std::string_view name, const std::vector<Val
   if (!storage.empty()) {
     info->initOpProperties(properties, nullptr);
     info->populateDefaultProperties(properties);
-    ok = succeeded(info->setOpPropertiesFromAttribute(*info, properties, dictionary, [&]() { return mlir::emitError(loc); }));
+    ok = succeeded(info->setOpPropertiesFromAttribute(*info, properties, dictionary,
+                                                      [&]() { return mlir::emitError(loc); }));
   }
-  ok = ok && succeeded(info->getInterface<InferTypeOpInterface>()->inferReturnTypes(context(), loc, in, dictionary, properties, {}, types));
+  ok = ok && succeeded(info->getInterface<InferTypeOpInterface>()->inferReturnTypes(
+                 context(), loc, in, dictionary, properties, {}, types));
   if (!storage.empty()) info->destroyOpProperties(properties);
   std::vector<Value> out;
   if (ok) {
@@ -136,7 +152,9 @@ Value GraphBuilder::constant(DType dtype, const Shape &shape, const std::vector<
   Type e = elementType(dtype);
   auto type = RankedTensorType::get(shape, e);
   SmallVector<mlir::Attribute> elements;
-  for (double v : numbers) elements.push_back(isa<FloatType>(e) ? mlir::Attribute(b.getFloatAttr(e, v)) : mlir::Attribute(b.getIntegerAttr(e, int64_t(v))));
+  for (double v : numbers)
+    elements.push_back(isa<FloatType>(e) ? mlir::Attribute(b.getFloatAttr(e, v))
+                                         : mlir::Attribute(b.getIntegerAttr(e, int64_t(v))));
   return wrap(b.create<graph::ConstantOp>(location(), DenseElementsAttr::get(type, elements)));
 }
 
@@ -145,16 +163,19 @@ graph::VariableOp GraphBuilder::declare(const Variable &v) {
     auto type = RankedTensorType::get(v.shape, elementType(v.dtype));
     if (known.getType() != type) {
       std::string text;
-      llvm::raw_string_ostream(text) << "variable " << v.path << " is " << type << " here and " << known.getType() << " elsewhere";
+      llvm::raw_string_ostream(text) << "variable " << v.path << " is " << type << " here and "
+                                     << known.getType() << " elsewhere";
       fail(text);
     }
     return known;
   }
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-  auto op = b.create<graph::VariableOp>(location(), b.getStringAttr(v.path), TypeAttr::get(RankedTensorType::get(v.shape, elementType(v.dtype))),
+  auto op = b.create<graph::VariableOp>(location(), b.getStringAttr(v.path),
+                                        TypeAttr::get(RankedTensorType::get(v.shape, elementType(v.dtype))),
                                         graph::VariableKindAttr::get(context(), graph::VariableKind(v.kind)),
-                                        graph::InitKindAttr::get(context(), graph::InitKind(v.init)), b.getF64FloatAttr(v.init_scale),
-                                        b.getI64IntegerAttr(v.layers), b.getI64IntegerAttr(v.layer_begin), b.getStringAttr(v.file_name),
+                                        graph::InitKindAttr::get(context(), graph::InitKind(v.init)),
+                                        b.getF64FloatAttr(v.init_scale), b.getI64IntegerAttr(v.layers),
+                                        b.getI64IntegerAttr(v.layer_begin), b.getStringAttr(v.file_name),
                                         v.decay ? b.getUnitAttr() : UnitAttr());
   // In the order of first use, before the functions.
   Operation *last = nullptr;
@@ -165,7 +186,8 @@ graph::VariableOp GraphBuilder::declare(const Variable &v) {
   return op;
 }
 
-// The variable in frame `depth`: in an entry it is read; in a function it is an argument; in a repeat's body one layer's slice of a stack.
+// The variable in frame `depth`: in an entry it is read; in a function it is an argument; in a repeat's body
+// one layer's slice of a stack.
 GraphBuilder::Held &GraphBuilder::held(const Variable &v, size_t depth) {
   Frame &frame = frames[depth];
   if (Held *known = frame.find(v.path)) {
@@ -225,8 +247,10 @@ int GraphBuilder::end_function(const std::vector<Value> &results) {
   frames.pop_back();
   Finished done{frame.function, frame.numExplicit, results.size(), {}, {}, {}, frame.range};
   Block &block = frame.function.getBody().front();
-  // Arguments in their final order. The argument of a variable is found by position: assigned ones no longer hold it.
-  SmallVector<mlir::Value> order(block.getArguments().begin(), block.getArguments().begin() + frame.numExplicit);
+  // Arguments in their final order. The argument of a variable is found by position: assigned ones no longer
+  // hold it.
+  SmallVector<mlir::Value> order(block.getArguments().begin(),
+                                 block.getArguments().begin() + frame.numExplicit);
   SmallVector<mlir::Value> perLayer, whole, captured;
   llvm::DenseSet<mlir::Value> capturedArguments;
   for (auto &[outer, inner] : frame.captured) capturedArguments.insert(inner);
@@ -235,7 +259,9 @@ int GraphBuilder::end_function(const std::vector<Value> &results) {
     if (!capturedArguments.contains(v)) variableArguments.push_back(v);
   for (auto [pair, argument] : llvm::zip(frame.variables, variableArguments)) {
     Held &h = pair.second;
-    if (h.assigned && !h.perLayer) fail("variable " + pair.first + " is assigned inside a function; only an entry and a repeat's body may");
+    if (h.assigned && !h.perLayer)
+      fail("variable " + pair.first +
+           " is assigned inside a function; only an entry and a repeat's body may");
     if (h.assigned) returned.push_back(h.value);
     (h.perLayer ? perLayer : whole).push_back(argument);
     (h.perLayer ? done.perLayer : done.whole).push_back(h);
@@ -263,7 +289,8 @@ int GraphBuilder::end_function(const std::vector<Value> &results) {
   return finished.size() - 1;
 }
 
-std::vector<Value> GraphBuilder::repeat(int body, const std::vector<Value> &carry, const std::vector<Value> &stacked, i64 begin, i64 end) {
+std::vector<Value> GraphBuilder::repeat(int body, const std::vector<Value> &carry,
+                                        const std::vector<Value> &stacked, i64 begin, i64 end) {
   Finished &f = finished[body];
   int64_t layers = end - begin;
   size_t here = frames.size() - 1;
@@ -296,7 +323,9 @@ std::vector<Value> GraphBuilder::repeat(int body, const std::vector<Value> &carr
   }
   for (Held &h : f.whole) invariantIn.push_back(held(h.variable, here).value);
   for (mlir::Value v : f.captured) invariantIn.push_back(reach(v, here));
-  auto op = builderHere().create<graph::RepeatOp>(location(), types, f.function.getSymName(), carryIn, stackedIn, invariantIn, 0, layers, tied, false, false, 0, 1);
+  auto op =
+      builderHere().create<graph::RepeatOp>(location(), types, f.function.getSymName(), carryIn, stackedIn,
+                                            invariantIn, 0, layers, tied, false, false, 0, 1);
   std::vector<Value> out;
   for (mlir::Value v : op.getResults().take_front(f.numResults)) out.push_back(wrap(v));
   for (auto [name, v] : llvm::zip(assigned, op.getResults().drop_front(f.numResults))) {
@@ -320,15 +349,20 @@ Value GraphBuilder::input(const std::string &name, DType dtype, const Shape &sha
   SmallVector<int64_t> dims;
   if (micro) dims.push_back(ShapedType::kDynamic);
   dims.append(shape.begin(), shape.end());
-  mlir::Value v = frame.function.getBody().front().addArgument(RankedTensorType::get(dims, elementType(dtype)), location());
+  mlir::Value v = frame.function.getBody().front().addArgument(
+      RankedTensorType::get(dims, elementType(dtype)), location());
   // Function type and argument attributes are set together, at the end.
-  frame.function->setAttr("weft.input" + std::to_string(frame.numExplicit),
-                          DictionaryAttr::get(context(), {frame.b.getNamedAttr("name", frame.b.getStringAttr(name)), frame.b.getNamedAttr("limit", frame.b.getI64IntegerAttr(limit))}));
+  frame.function->setAttr(
+      "weft.input" + std::to_string(frame.numExplicit),
+      DictionaryAttr::get(context(), {frame.b.getNamedAttr("name", frame.b.getStringAttr(name)),
+                                      frame.b.getNamedAttr("limit", frame.b.getI64IntegerAttr(limit))}));
   ++frame.numExplicit;
   return wrap(v);
 }
 
-void GraphBuilder::output(const std::string &name, Value value) { frames.back().outputs.push_back({name, unwrap(value)}); }
+void GraphBuilder::output(const std::string &name, Value value) {
+  frames.back().outputs.push_back({name, unwrap(value)});
+}
 
 void GraphBuilder::end_entry() {
   Frame frame = std::move(frames.back());
@@ -349,191 +383,11 @@ void GraphBuilder::end_entry() {
     auto described = f->getAttrOfType<DictionaryAttr>(key);
     f->removeAttr(key);
     f.setArgAttr(i, "weft.name", described.get("name"));
-    if (cast<IntegerAttr>(described.get("limit")).getInt() >= 0) f.setArgAttr(i, "weft.limit", described.get("limit"));
+    if (cast<IntegerAttr>(described.get("limit")).getInt() >= 0)
+      f.setArgAttr(i, "weft.limit", described.get("limit"));
   }
-  for (auto [i, out] : llvm::enumerate(frame.outputs)) f.setResultAttr(i, "weft.name", StringAttr::get(context(), out.first));
-}
-
-// A balanced binary tree over the terms, split at the largest power of two below their number.
-SmallVector<mlir::Value> GraphBuilder::treeSum(ArrayRef<SmallVector<mlir::Value>> terms) {
-  if (terms.size() == 1) return terms[0];
-  size_t left = llvm::PowerOf2Ceil(terms.size()) / 2;
-  auto a = treeSum(terms.take_front(left)), b = treeSum(terms.drop_front(left));
-  SmallVector<mlir::Value> out;
-  for (auto [x, y] : llvm::zip(a, b)) out.push_back(builderHere().create<graph::AddOp>(location(), x, y));
-  return out;
-}
-
-// Whether a function uses an argument both before and after its repeat over layers, or inside it.
-static bool spansStages(BlockArgument argument) {
-  graph::RepeatOp repeat;
-  for (auto op : argument.getOwner()->getOps<graph::RepeatOp>()) repeat = op;
-  bool before = false, after = false;
-  for (Operation *user : argument.getUsers()) {
-    before |= user == repeat || user->isBeforeInBlock(repeat);
-    after |= user == repeat || repeat->isBeforeInBlock(user);
-  }
-  return before && after;
-}
-
-std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::vector<Value> &micro, std::vector<std::pair<Variable, Value>> &gradients) {
-  Finished &f = finished[function];
-  OpBuilder &b = builderHere();
-  Location loc = location();
-  size_t here = frames.size() - 1;
-  input("micro_batches", DType::i64, {}, -1, false);
-
-  func::FuncOp callee = f.function;
-  if (stage.count > 1) {
-    std::string message;
-    ScopedDiagnosticHandler handler(context(), [&](Diagnostic &d) {
-      message += d.str();
-      return success();
-    });
-    callee = cutFunction(f.function, stage);
-    if (!callee) fail(message);
-    symbols.insert(callee, module.getBody()->end());
-  }
-
-  // Operands: slices of the micro-batch, variables, captured values. A stage leaves out parameters that only others use.
-  SmallVector<mlir::Value> stackedIn, invariantIn;
-  for (const Value &v : micro) stackedIn.push_back(unwrap(v));
-  SmallVector<int64_t> wrt;
-  std::vector<Variable> parameters;
-  llvm::BitVector dropped(callee.getNumArguments());
-  for (auto [i, h] : llvm::enumerate(f.whole)) {
-    BlockArgument argument = callee.getArgument(f.numExplicit + i);
-    Variable v = h.variable;
-    bool isParameter = v.kind == VariableKind::parameter && (v.dtype == DType::f32 || v.dtype == DType::f64);
-    if (isParameter) allParameters.push_back(v);
-    if (stage.count > 1) {
-      if (argument.use_empty()) {
-        dropped.set(argument.getArgNumber());
-        continue;
-      }
-      if (v.layers > 0) {
-        v.layer_begin += stage.begin(v.layers);
-        v.layers = v.shape[0] = stage.end(h.variable.layers) - stage.begin(h.variable.layers);
-      } else if (isParameter) {
-        if (spansStages(f.function.getArgument(f.numExplicit + i)))
-          fail("parameter " + v.path + " is used by two pipeline stages (a tied head), which is not there yet; run with one stage");
-      }
-    }
-    if (isParameter) {
-      wrt.push_back(f.numExplicit + invariantIn.size());
-      parameters.push_back(v);
-    }
-    invariantIn.push_back(held(v, here).value);
-  }
-  callee.eraseArguments(dropped);
-  for (mlir::Value v : f.captured) invariantIn.push_back(reach(v, here));
-
-  // The micro-batch step: (sums, gradients | slices | parameters, …) -> (sums, gradients). Both continue their chains.
-  SmallVector<Type> sumTypes(f.function.getResultTypes()), gradTypes, carryTypes(sumTypes), arguments;
-  for (int64_t i : wrt) gradTypes.push_back(callee.getArgumentTypes()[i]);
-  llvm::append_range(carryTypes, gradTypes);
-  arguments = carryTypes;
-  size_t numArguments = f.numExplicit + invariantIn.size();
-  llvm::append_range(arguments, callee.getArgumentTypes().take_front(numArguments));
-  auto step = func::FuncOp::create(loc, (callee.getName() + "_step").str(), FunctionType::get(context(), arguments, carryTypes));
-  step.setPrivate();
-  symbols.insert(step, module.getBody()->end());
-  Block *block = step.addEntryBlock();
-  OpBuilder inner = OpBuilder::atBlockEnd(block);
-  SmallVector<Type> resultTypes(callee.getResultTypes());
-  llvm::append_range(resultTypes, gradTypes);
-  auto carried = block->getArguments().take_front(carryTypes.size());
-  SmallVector<mlir::Value> acc(carried.drop_front(sumTypes.size())), args(block->getArguments().drop_front(carryTypes.size()));
-  SmallVector<int64_t> wanted(wrt);
-  if (!stage.first()) {
-    // The value carried in comes from the stage before; its gradient, which has no accumulator, goes back there.
-    Type x = callee.getArgumentTypes().back();
-    args.push_back(inner.create<dist::ReceiveOp>(loc, x, dist::Axis::pipeline, stage.index - 1, kActivationTag));
-    wanted.push_back(args.size() - 1);
-    resultTypes.push_back(x);
-  }
-  auto vag = inner.create<graph::ValueAndGradOp>(loc, resultTypes, callee.getSymName(), args, acc, wanted);
-  if (!stage.first()) inner.create<dist::SendOp>(loc, dist::Axis::pipeline, vag.getResults().back(), stage.index - 1, kGradientTag);
-  SmallVector<mlir::Value> next;
-  for (auto [i, sum] : llvm::enumerate(carried.take_front(sumTypes.size())))
-    next.push_back(stage.last() ? inner.create<graph::AddOp>(loc, sum, vag.getResult(i)).getResult() : mlir::Value(sum));
-  size_t numValues = callee.getNumResults();
-  llvm::append_range(next, vag.getResults().slice(numValues, gradTypes.size()));
-  inner.create<func::ReturnOp>(loc, next);
-
-  SmallVector<SmallVector<mlir::Value>> parts;
-  for (int64_t part = 0; part < layout.parts; ++part) {
-    SmallVector<mlir::Value> zeros;
-    for (Type t : carryTypes) zeros.push_back(graph::splat(b, loc, cast<RankedTensorType>(t), 0));
-    auto repeat = b.create<graph::RepeatOp>(loc, carryTypes, step.getSymName(), zeros, stackedIn, invariantIn, 0, 0, ArrayRef<int64_t>{}, false, true, part,
-                                            layout.parts);
-    parts.push_back(SmallVector<mlir::Value>(repeat.getResults()));
-  }
-  SmallVector<mlir::Value> sums = treeSum(parts);
-  if (layout.dataParallel > 1)
-    for (mlir::Value &v : sums) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::data, v);
-  std::vector<Value> out;
-  for (mlir::Value v : ArrayRef<mlir::Value>(sums).take_front(sumTypes.size())) {
-    // Zero but in the last stage.
-    if (stage.count > 1) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::pipeline, v);
-    out.push_back(wrap(v));
-  }
-  for (auto [p, v] : llvm::zip(parameters, ArrayRef<mlir::Value>(sums).drop_front(sumTypes.size()))) gradients.push_back({p, wrap(v)});
-  return out;
-}
-
-// The sums' places are the same whatever the stages: by path, then layer. Each stage fills in its own, and zeros are added to them exactly.
-Value GraphBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) {
-  OpBuilder &b = builderHere();
-  Location loc = location();
-  std::map<std::string, mlir::Value> mine;
-  Type element;
-  for (auto &[v, value] : partial) {
-    mlir::Value x = unwrap(value);
-    element = graph::tensorType(x).getElementType();
-    mine[v.path] = x;
-  }
-  auto chunks = [](const Variable &v) {
-    int64_t n = 1;
-    for (int64_t d : v.shape) n *= d;
-    int64_t layers = std::max<int64_t>(v.layers, 1);
-    return std::pair(layers, (n / layers + norm_chunk - 1) / norm_chunk);
-  };
-  std::sort(allParameters.begin(), allParameters.end(), [](const Variable &a, const Variable &b) { return a.path < b.path; });
-  SmallVector<mlir::Value> pieces;
-  auto zeros = [&](int64_t n) {
-    if (n > 0) pieces.push_back(graph::splat(b, loc, RankedTensorType::get({n}, element), 0));
-  };
-  for (const Variable &v : allParameters) {
-    auto [layers, each] = chunks(v);
-    auto found = mine.find(v.path);
-    if (found == mine.end()) {
-      zeros(layers * each);
-      continue;
-    }
-    int64_t before = v.layers > 0 && stage.count > 1 ? stage.begin(v.layers) : 0, have = graph::tensorType(found->second).getNumElements();
-    zeros(before * each);
-    pieces.push_back(found->second);
-    zeros(layers * each - before * each - have);
-  }
-  mlir::Value all = pieces.size() == 1 ? pieces[0] : b.create<graph::ConcatOp>(loc, pieces, 0).getResult();
-  if (stage.count > 1) all = b.create<dist::AllReduceOp>(loc, all.getType(), dist::Axis::pipeline, all);
-  return wrap(graph::sum(b, loc, all, {0}));
-}
-
-std::variant<BatchLayout, std::string> layoutBatch(int64_t shards, int64_t ranks, int64_t microBatches, int64_t microBatchRows) {
-  if (shards == 0) shards = ranks;
-  if (shards % ranks) return "train.shards is " + std::to_string(shards) + ", not a multiple of the " + std::to_string(ranks) + " data-parallel ranks";
-  int64_t local = shards / ranks;
-  if (local <= microBatches) {
-    if (microBatches % local)
-      return std::to_string(microBatches) + " micro-batches a rank cannot be cut into " + std::to_string(local) + " equal shards";
-    return BatchLayout{ranks, local, 1};
-  }
-  int64_t inside = local / microBatches;
-  if (local % microBatches || microBatchRows % inside || (microBatches > 1 && !llvm::isPowerOf2_64(inside)))
-    return std::to_string(local) + " shards a rank do not fit " + std::to_string(microBatches) + " micro-batches of " + std::to_string(microBatchRows) + " rows";
-  return BatchLayout{ranks, microBatches, inside};
+  for (auto [i, out] : llvm::enumerate(frame.outputs))
+    f.setResultAttr(i, "weft.name", StringAttr::get(context(), out.first));
 }
 
 } // namespace weft

@@ -9,14 +9,17 @@
 #include "llvm/ADT/StringMap.h"
 #include <deque>
 #include <optional>
+#include <set>
 
 namespace weft {
 
 // How the global batch is cut: fixed when compiling.
 struct BatchLayout {
-  int64_t dataParallel = 1;     // ranks
-  int64_t parts = 1;            // trees over micro-batches: virtual shards of a rank that are made of whole micro-batches
-  int64_t shardsPerMicro = 1;   // virtual shards inside a micro-batch (parts is the number of micro-batches then)
+  int64_t dataParallel = 1; // ranks
+  int64_t parts =
+      1; // trees over micro-batches: virtual shards of a rank that are made of whole micro-batches
+  int64_t shardsPerMicro =
+      1; // virtual shards inside a micro-batch (parts is the number of micro-batches then)
 };
 
 class GraphBuilder : public Builder {
@@ -27,21 +30,27 @@ public:
   void push_line(SourceLine line) override { lines.push_back(line); }
   void pop_line() override { lines.pop_back(); }
   void set_path(const std::string &p) override { path = p; }
-  std::vector<Value> op(std::string_view name, const std::vector<Value> &operands, const std::vector<Attribute> &attributes) override;
+  std::vector<Value> op(std::string_view name, const std::vector<Value> &operands,
+                        const std::vector<Attribute> &attributes) override;
   Value constant(DType dtype, const Shape &shape, const std::vector<double> &values) override;
   Value variable(const Variable &v) override;
   void assign(const std::string &path, Value value) override;
   std::vector<Value> begin_function(const std::string &name, const std::vector<Value> &like) override;
   int end_function(const std::vector<Value> &results) override;
-  std::vector<Value> repeat(int body, const std::vector<Value> &carry, const std::vector<Value> &stacked, i64 begin, i64 end) override;
+  std::vector<Value> repeat(int body, const std::vector<Value> &carry, const std::vector<Value> &stacked,
+                            i64 begin, i64 end) override;
   void begin_repeat(i64 begin, i64 end) override;
   void end_repeat() override { pendingRepeat.reset(); }
   void begin_entry(const std::string &name) override;
   Value input(const std::string &name, DType dtype, const Shape &shape, i64 limit, bool micro) override;
   void output(const std::string &name, Value value) override;
   void end_entry() override;
-  std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro, std::vector<std::pair<Variable, Value>> &gradients) override;
+  std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro,
+                                          std::vector<std::pair<Variable, Value>> &gradients) override;
   Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
+  std::vector<Value> value_and_grad(int function, const std::vector<Value> &args) override;
+  std::vector<Value> custom_gradient(int forward, int backward, const std::vector<Value> &args) override;
+  std::vector<Value> call(int function, const std::vector<Value> &args) override;
 
 private:
   // A variable as a function sees it: its argument, and what was assigned to it.
@@ -54,13 +63,14 @@ private:
     mlir::func::FuncOp function;
     mlir::OpBuilder b;
     size_t numExplicit = 0;
-    std::optional<std::pair<int64_t, int64_t>> range; // of the repeat whose body this is
-    llvm::MapVector<mlir::Value, mlir::Value> captured; // outer value → argument
-    std::vector<std::pair<std::string, Held>> variables; // in the order of first use
+    std::optional<std::pair<int64_t, int64_t>> range;               // of the repeat whose body this is
+    llvm::MapVector<mlir::Value, mlir::Value> captured;             // outer value → argument
+    std::vector<std::pair<std::string, Held>> variables;            // in the order of first use
     llvm::SmallVector<std::pair<std::string, mlir::Value>> outputs; // of an entry
     Held *find(const std::string &path);
   };
-  // What a finished function wants of its caller, in the order of its arguments: explicit, per-layer variables, other variables, captured.
+  // What a finished function wants of its caller, in the order of its arguments: explicit, per-layer
+  // variables, other variables, captured.
   struct Finished {
     mlir::func::FuncOp function;
     size_t numExplicit, numResults;
@@ -69,24 +79,35 @@ private:
     std::optional<std::pair<int64_t, int64_t>> range;
   };
 
+  // A variable of a function as one stage has it: its own layers; `number` among the function's variables.
+  struct StageVariable {
+    Variable variable;
+    size_t number;
+  };
+
   mlir::Location location() const;
   mlir::MLIRContext *context() const { return module->getContext(); }
   mlir::OpBuilder &builderHere() { return frames.back().b; }
   mlir::Type elementType(DType dtype) const;
   Value wrap(mlir::Value v);
-  mlir::Value unwrap(const Value &v);             // in the current function, captured where it comes from outside
+  mlir::Value unwrap(const Value &v); // in the current function, captured where it comes from outside
   mlir::Value reach(mlir::Value v, size_t depth); // v as frame `depth` sees it
   Held &held(const Variable &v, size_t depth);
   graph::VariableOp declare(const Variable &v);
   mlir::Value read(size_t depth, const Variable &v) { return held(v, depth).value; }
   llvm::SmallVector<mlir::Value> treeSum(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> terms);
+  llvm::SmallVector<mlir::Value> operandsOf(const Finished &f, const std::vector<Value> &args);
+  mlir::func::FuncOp cutForStage(mlir::func::FuncOp whole, bool differentiated);
+  std::vector<StageVariable> stageVariables(const Finished &f, mlir::func::FuncOp callee);
+  void splitTiedParameters(Finished &f);
   [[noreturn]] void fail(const std::string &what) const;
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
   BatchLayout layout;
   Stage stage;
-  std::vector<Variable> allParameters; // of every stage, whole: what accumulate_gradients saw
+  std::vector<Variable> allParameters;    // of every stage, whole: what accumulate_gradients saw
+  std::set<std::string> tiedAcrossStages; // parameters that the first and the last stage hold
   std::vector<SourceLine> lines;
   std::string path;
   std::deque<Frame> frames;
@@ -95,7 +116,9 @@ private:
   std::optional<std::pair<int64_t, int64_t>> pendingRepeat;
 };
 
-// S shards of a global batch over `ranks`, each rank running `microBatches` micro-batches; an error's text when they do not fit.
-std::variant<BatchLayout, std::string> layoutBatch(int64_t shards, int64_t ranks, int64_t microBatches, int64_t microBatchRows);
+// S shards of a global batch over `ranks`, each rank running `microBatches` micro-batches; an error's text
+// when they do not fit.
+std::variant<BatchLayout, std::string> layoutBatch(int64_t shards, int64_t ranks, int64_t microBatches,
+                                                   int64_t microBatchRows);
 
 } // namespace weft

@@ -26,7 +26,8 @@ void mergeKernels(ArrayRef<ModuleOp> modules) {
       std::string &name = known[contentOf(k)];
       if (name.empty()) {
         auto [family, number] = k.getSymName().rsplit('_');
-        for (int i = 0; name.empty() || names.contains(name); ++i) name = family.str() + "_" + std::to_string(i);
+        for (int i = 0; name.empty() || names.contains(name); ++i)
+          name = family.str() + "_" + std::to_string(i);
         names[name];
         auto copy = cast<program::KernelOp>(k->clone());
         copy.setSymName(name);

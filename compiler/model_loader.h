@@ -1,4 +1,5 @@
-// Models: the user's or a built-in .cc file, compiled against the DSL's headers into a shared object and loaded.
+// Models: the user's or a built-in .cc file, compiled against the DSL's headers into a shared object and
+// loaded.
 #pragma once
 #include "frontends/dsl/model_info.h"
 #include <string>
@@ -18,7 +19,8 @@ std::string installedRoot();
 // Where the built-in model `name` is written, or "" when there is none.
 std::string builtinModelFile(const std::string &name);
 
-// `name`: which of the file's models; "" when it has only one. The text of an error otherwise: the host compiler's own messages are part of it.
+// `name`: which of the file's models; "" when it has only one. The text of an error otherwise: the host
+// compiler's own messages are part of it.
 std::variant<LoadedModel, std::string> loadModel(const std::string &file, const std::string &name);
 
 } // namespace weft

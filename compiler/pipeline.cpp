@@ -11,7 +11,8 @@ static constexpr PhaseInfo kPhases[] = {
     {Phase::trace, "trace", "the model's code, called once an entry, as graph ops and functions"},
     {Phase::simplify, "simplify", "folds constants, merges equal expressions, drops what nothing reads"},
     {Phase::hoist, "hoist", "moves what no layer changes out of the layers' body"},
-    {Phase::differentiate, "differentiate", "writes the backward of each function that a gradient is asked of, and chooses what forward saves"},
+    {Phase::differentiate, "differentiate",
+     "writes the backward of each function that a gradient is asked of, and chooses what forward saves"},
     {Phase::segment, "segment", "cuts sums over the batch into one chain a virtual shard"},
     {Phase::tidy, "tidy", "simplifies what differentiation left"},
     {Phase::fuse, "fuse", "groups ops into structured kernels"},
@@ -29,20 +30,35 @@ const PhaseInfo *findPhase(StringRef name) {
 
 static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &options) {
   switch (phase) {
-  case Phase::trace: break;
+  case Phase::trace:
+    break;
   case Phase::simplify:
   case Phase::tidy:
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addPass(createSymbolDCEPass());
     break;
-  case Phase::hoist: pm.addPass(createHoistInvariantsPass()); break;
-  case Phase::differentiate: pm.addPass(createDifferentiatePass()); break;
-  case Phase::segment: pm.addPass(createSegmentBatchSumsPass({options.shardsPerMicro})); break;
-  case Phase::fuse: pm.addPass(createFuseKernelsPass()); break;
-  case Phase::schedule: pm.addPass(createScheduleKernelsPass({options.threads})); break;
-  case Phase::lower: pm.addPass(createLowerToProgramPass()); break;
-  case Phase::plan: pm.addPass(createPlanMemoryPass()); break;
+  case Phase::hoist:
+    pm.addPass(createHoistInvariantsPass());
+    break;
+  case Phase::differentiate:
+    pm.addPass(createDifferentiatePass());
+    break;
+  case Phase::segment:
+    pm.addPass(createSegmentBatchSumsPass({options.shardsPerMicro}));
+    break;
+  case Phase::fuse:
+    pm.addPass(createFuseKernelsPass());
+    break;
+  case Phase::schedule:
+    pm.addPass(createScheduleKernelsPass({options.threads}));
+    break;
+  case Phase::lower:
+    pm.addPass(createLowerToProgramPass());
+    break;
+  case Phase::plan:
+    pm.addPass(createPlanMemoryPass());
+    break;
   }
 }
 
@@ -58,7 +74,8 @@ LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
 }
 
 void registerDialects(DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect, dist::DistDialect, program::ProgramDialect, func::FuncDialect, arith::ArithDialect, math::MathDialect>();
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, dist::DistDialect, program::ProgramDialect,
+                  func::FuncDialect, arith::ArithDialect, math::MathDialect>();
   cpu::registerCodegenDialects(registry);
 }
 

@@ -7,22 +7,28 @@
 using namespace mlir;
 namespace weft {
 
-func::FuncOp cutFunction(func::FuncOp whole, Stage stage) {
+func::FuncOp cutFunction(func::FuncOp whole, Stage stage, bool differentiated) {
   Block &from = whole.getBody().front();
   graph::RepeatOp repeat;
   for (auto op : from.getOps<graph::RepeatOp>()) {
-    if (repeat) return op.emitError("a second repeat over layers: pipeline stages need exactly one"), func::FuncOp();
+    if (repeat)
+      return op.emitError("a second repeat over layers: pipeline stages need exactly one"), func::FuncOp();
     repeat = op;
   }
   if (!repeat) return whole.emitError("no repeat over layers to cut into pipeline stages"), func::FuncOp();
   if (repeat.getCarry().size() != 1 || !repeat.getTied().empty() || repeat.getBegin() != 0)
-    return repeat.emitError("carries more than one value between layers, or stacks results: such a repeat cannot be cut into pipeline stages"), func::FuncOp();
+    return repeat.emitError("carries more than one value between layers, or stacks results: such a repeat "
+                            "cannot be cut into pipeline stages"),
+           func::FuncOp();
   int64_t layers = repeat.tripCount();
-  if (layers < stage.count) return repeat.emitError() << layers << " layers cannot be cut into " << stage.count << " pipeline stages", func::FuncOp();
+  if (layers < stage.count)
+    return repeat.emitError() << layers << " layers cannot be cut into " << stage.count << " pipeline stages",
+           func::FuncOp();
   int64_t begin = stage.begin(layers), end = stage.end(layers);
 
   Location loc = whole.getLoc();
-  auto f = func::FuncOp::create(loc, (whole.getName() + ".stage" + Twine(stage.index)).str(), FunctionType::get(whole.getContext(), {}, {}));
+  auto f = func::FuncOp::create(loc, (whole.getName() + ".stage" + Twine(stage.index)).str(),
+                                FunctionType::get(whole.getContext(), {}, {}));
   f.setPrivate();
   Block *block = f.addEntryBlock();
   OpBuilder b = OpBuilder::atBlockEnd(block);
@@ -31,7 +37,8 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage) {
     auto type = graph::tensorType(arg);
     if (llvm::is_contained(repeat.getStacked(), arg)) {
       // A stack of parameters: this stage's layers of it. Nothing but the repeat may read it.
-      if (!arg.hasOneUse()) return repeat.emitError("a stacked parameter is used outside its layers"), func::FuncOp();
+      if (!arg.hasOneUse())
+        return repeat.emitError("a stacked parameter is used outside its layers"), func::FuncOp();
       SmallVector<int64_t> shape(type.getShape());
       shape[0] = end - begin;
       type = type.clone(shape);
@@ -50,13 +57,19 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage) {
     SmallVector<Value> carry{map.lookup(repeat.getCarry()[0])}, stacked, invariant;
     for (Value v : repeat.getStacked()) stacked.push_back(map.lookup(v));
     for (Value v : repeat.getInvariant()) invariant.push_back(map.lookup(v));
-    auto local = b.create<graph::RepeatOp>(op.getLoc(), repeat.getResultTypes(), repeat.getBody(), carry, stacked, invariant, 0, end - begin, ArrayRef<int64_t>{},
+    auto local = b.create<graph::RepeatOp>(op.getLoc(), repeat.getResultTypes(), repeat.getBody(), carry,
+                                           stacked, invariant, 0, end - begin, ArrayRef<int64_t>{},
                                            repeat.getReverse(), false, 0, 1);
     map.map(repeat.getResults(), local.getResults());
     if (stage.last()) continue;
     Value y = local.getResult(0);
     b.create<dist::SendOp>(op.getLoc(), dist::Axis::pipeline, y, stage.index + 1, kActivationTag);
-    Value dy = b.create<dist::ReceiveOp>(op.getLoc(), y.getType(), dist::Axis::pipeline, stage.index + 1, kGradientTag);
+    if (!differentiated) {
+      b.create<func::ReturnOp>(loc, ValueRange());
+      continue;
+    }
+    Value dy = b.create<dist::ReceiveOp>(op.getLoc(), y.getType(), dist::Axis::pipeline, stage.index + 1,
+                                         kGradientTag);
     SmallVector<int64_t> axes(graph::shapeOf(y).size());
     std::iota(axes.begin(), axes.end(), 0);
     Value scalar = graph::sum(b, loc, b.create<graph::MulOp>(loc, y, dy), axes);
@@ -70,7 +83,8 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage) {
   // What only other stages needed.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
     if (isOpTriviallyDead(&op)) op.erase();
-  f.setFunctionType(FunctionType::get(f.getContext(), block->getArgumentTypes(), block->getTerminator()->getOperandTypes()));
+  f.setFunctionType(FunctionType::get(f.getContext(), block->getArgumentTypes(),
+                                      block->getTerminator()->getOperandTypes()));
   return f;
 }
 

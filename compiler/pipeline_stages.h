@@ -14,13 +14,18 @@ struct Stage {
 };
 
 // Tags of what neighbouring stages send each other.
-constexpr int64_t kActivationTag = 0, kGradientTag = 1;
+constexpr int64_t kActivationTag = 0, kGradientTag = 1, kTiedTag = 2;
 
-// A scalar function of one stage, from `whole`: (arguments…) -> (loss), whose body is ops, one graph.repeat over layers that carries one value, and more ops. The result is
-// (arguments with local stacks…, x) -> (scalar), where x is the value carried into the stage (left out in the first), and
-//   last stage:   the loss;
-//   others:       Σ y dy for the value y carried out, which is sent on, and dy, which comes back: its gradient is that of the loss.
-// Arguments that a stage has no use for stay, unused. Empty, with a diagnostic, where `whole` has no such form.
-mlir::func::FuncOp cutFunction(mlir::func::FuncOp whole, Stage stage);
+// One stage of `whole`: (arguments…) -> (results…), whose body is ops, one graph.repeat over layers that
+// carries one value, and more ops. It takes (arguments with local stacks…, x), where x is the value carried
+// into the stage (left out in the first), and gives
+//   last stage:                  the results;
+//   others, `differentiated`:    Σ y dy for the value y carried out, which is sent on, and dy, which comes
+//   back: its
+//                                gradient is that of the last stage's result;
+//   others:                      nothing; y is sent on.
+// Arguments that a stage has no use for stay, unused. Empty, with a diagnostic, where `whole` has no such
+// form.
+mlir::func::FuncOp cutFunction(mlir::func::FuncOp whole, Stage stage, bool differentiated);
 
 } // namespace weft

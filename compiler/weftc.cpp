@@ -77,8 +77,12 @@ int compile(const std::vector<std::string> &args) {
   std::vector<std::string> overrides;
   CompileRequest request;
   // Options that are a recipe's key under another name.
-  const std::pair<const char *, const char *> keys[] = {{"--config", "model.config"},   {"--target", "run.target"},         {"--precision", "train.precision"},
-                                                        {"--batch", "train.batch"},     {"--micro-batch", "train.micro_batch"}, {"--seq", "train.seq"},
+  const std::pair<const char *, const char *> keys[] = {{"--config", "model.config"},
+                                                        {"--target", "run.target"},
+                                                        {"--precision", "train.precision"},
+                                                        {"--batch", "train.batch"},
+                                                        {"--micro-batch", "train.micro_batch"},
+                                                        {"--seq", "train.seq"},
                                                         {"--shards", "train.shards"}};
   for (size_t i = 0; i < args.size(); ++i) {
     std::string a = args[i], value;
@@ -110,30 +114,45 @@ int compile(const std::vector<std::string> &args) {
     const char *key = nullptr;
     for (auto &[option, name] : keys)
       if (a == option) key = name;
-    bool known = key || a == "-o" || a == "--set" || a == "--stop-after" || a == "--dump-phases" || a == "--remarks-json" || a == "--data-parallel";
+    bool known = key || a == "-o" || a == "--set" || a == "--stop-after" || a == "--dump-phases" ||
+                 a == "--remarks-json" || a == "--data-parallel";
     if (!known && a.size() > 1 && a[0] == '-') return usage("unknown option " + a);
     if (known && !take()) return usage(a + " needs a value");
-    if (key) overrides.push_back(std::string(key) + "=" + value);
-    else if (a == "-o") output = value;
-    else if (a == "--set") overrides.push_back(value);
-    else if (a == "--data-parallel") overrides.insert(overrides.end(), {"run.ranks=" + value, "run.plan=dp" + value});
-    else if (a == "--dump-phases") request.dumpFolder = value;
-    else if (a == "--remarks-json") remarksFile = value;
+    if (key)
+      overrides.push_back(std::string(key) + "=" + value);
+    else if (a == "-o")
+      output = value;
+    else if (a == "--set")
+      overrides.push_back(value);
+    else if (a == "--data-parallel")
+      overrides.insert(overrides.end(), {"run.ranks=" + value, "run.plan=dp" + value});
+    else if (a == "--dump-phases")
+      request.dumpFolder = value;
+    else if (a == "--remarks-json")
+      remarksFile = value;
     else if (a == "--stop-after") {
       const PhaseInfo *phase = findPhase(value);
       if (!phase) return usage("there is no phase " + value);
       request.stopAfter = phase->phase;
-    } else if (input.empty()) input = a;
-    else return usage("one thing to compile, not " + input + " and " + a);
+    } else if (input.empty())
+      input = a;
+    else
+      return usage("one thing to compile, not " + input + " and " + a);
   }
   if (input.empty()) return usage("nothing to compile: name a model, a .cc file or a recipe");
   if (output.empty() && !request.stopAfter) return usage("-o names the artifact to write");
 
   absl::StatusOr<Recipe> recipe = Recipe();
-  auto endsWith = [&](const char *suffix) { return input.size() > strlen(suffix) && input.compare(input.size() - strlen(suffix), std::string::npos, suffix) == 0; };
-  if (endsWith(".toml")) recipe = LoadRecipe(input, overrides);
+  auto endsWith = [&](const char *suffix) {
+    return input.size() > strlen(suffix) &&
+           input.compare(input.size() - strlen(suffix), std::string::npos, suffix) == 0;
+  };
+  if (endsWith(".toml"))
+    recipe = LoadRecipe(input, overrides);
   else {
-    std::string text = endsWith(".cc") || input.find('/') != std::string::npos ? "[model]\nfile = " + TomlQuoted(input) + "\n" : "[model]\nname = " + TomlQuoted(input) + "\n";
+    std::string text = endsWith(".cc") || input.find('/') != std::string::npos
+                           ? "[model]\nfile = " + TomlQuoted(input) + "\n"
+                           : "[model]\nname = " + TomlQuoted(input) + "\n";
     recipe = ParseRecipe(text, "command line", overrides);
   }
   if (recipe.ok())
@@ -153,7 +172,8 @@ int compile(const std::vector<std::string> &args) {
     std::regex wanted(*remarks);
     for (const Remark &r : report.remarks) {
       Place p = placeOf(r.location);
-      std::string text = p.file + ":" + std::to_string(p.line) + ": " + r.pass + ": " + r.message + (p.path.empty() ? "" : " [" + p.path + "]");
+      std::string text = p.file + ":" + std::to_string(p.line) + ": " + r.pass + ": " + r.message +
+                         (p.path.empty() ? "" : " [" + p.path + "]");
       if (std::regex_search(text, wanted)) printf("%s\n", text.c_str());
     }
   }
@@ -161,7 +181,10 @@ int compile(const std::vector<std::string> &args) {
     std::ofstream out(remarksFile);
     for (const Remark &r : report.remarks) {
       Place p = placeOf(r.location);
-      out << nlohmann::json{{"pass", r.pass}, {"kind", r.kind}, {"message", r.message}, {"file", p.file}, {"line", p.line}, {"module", p.path}}.dump() << "\n";
+      out << nlohmann::json{{"pass", r.pass}, {"kind", r.kind}, {"message", r.message},
+                            {"file", p.file}, {"line", p.line}, {"module", p.path}}
+                 .dump()
+          << "\n";
     }
     if (!out.flush()) return failWith("cannot write " + remarksFile);
   }
@@ -169,11 +192,16 @@ int compile(const std::vector<std::string> &args) {
     std::cout << report.stopped;
     return 0;
   }
-  if (absl::Status s = WriteArtifact(report.artifact, output); !s.ok()) return failWith(std::string(s.message()));
-  printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(), report.parameters / 1e6, report.numKernels);
-  printf("memory a rank: %s parameters and states, %s arena\n", bytesText(report.persistentBytes).c_str(), bytesText(report.arenaBytes).c_str());
-  for (auto &entry : report.artifact.stages[0]->entries) printf("  %-12s %s arena\n", entry->name.c_str(), bytesText(entry->arena_bytes).c_str());
-  printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s\n", report.modelSeconds, report.traceSeconds, report.passSeconds, report.codeSeconds);
+  if (absl::Status s = WriteArtifact(report.artifact, output); !s.ok())
+    return failWith(std::string(s.message()));
+  printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(),
+         report.parameters / 1e6, report.numKernels);
+  printf("memory a rank: %s parameters and states, %s arena\n", bytesText(report.persistentBytes).c_str(),
+         bytesText(report.arenaBytes).c_str());
+  for (auto &entry : report.artifact.stages[0]->entries)
+    printf("  %-12s %s arena\n", entry->name.c_str(), bytesText(entry->arena_bytes).c_str());
+  printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s\n", report.modelSeconds,
+         report.traceSeconds, report.passSeconds, report.codeSeconds);
   return 0;
 }
 
@@ -183,6 +211,7 @@ int compile(const std::vector<std::string> &args) {
 int main(int argc, char **argv) {
   std::vector<std::string> args(argv + 1, argv + argc);
   if (!args.empty() && args[0] == "compile") return weft::compile({args.begin() + 1, args.end()});
-  fprintf(stderr, "usage: weftc compile MODEL|FILE.cc|RECIPE.toml -o F.weft [options]\nhint: weft compile --help\n");
+  fprintf(stderr,
+          "usage: weftc compile MODEL|FILE.cc|RECIPE.toml -o F.weft [options]\nhint: weft compile --help\n");
   return args.empty() || (args[0] != "--help" && args[0] != "-h") ? 2 : 0;
 }

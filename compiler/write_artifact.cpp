@@ -13,7 +13,11 @@ namespace weft {
 namespace {
 
 fb::DType dtypeOf(Type e) {
-  return e.isF32() ? fb::DType::f32 : e.isF64() ? fb::DType::f64 : e.isInteger(32) ? fb::DType::i32 : e.isInteger(64) ? fb::DType::i64 : fb::DType::boolean;
+  return e.isF32()         ? fb::DType::f32
+         : e.isF64()       ? fb::DType::f64
+         : e.isInteger(32) ? fb::DType::i32
+         : e.isInteger(64) ? fb::DType::i64
+                           : fb::DType::boolean;
 }
 
 // The model's lines, each once.
@@ -45,7 +49,9 @@ private:
     }
     auto file = dyn_cast<FileLineColLoc>(loc);
     if (!file) return;
-    std::string key = (file.getFilename().getValue() + ":" + std::to_string(file.getLine()) + ":" + std::to_string(file.getColumn()) + ":" + path).str();
+    std::string key = (file.getFilename().getValue() + ":" + std::to_string(file.getLine()) + ":" +
+                       std::to_string(file.getColumn()) + ":" + path)
+                          .str();
     auto [it, fresh] = known.try_emplace(key, artifact.lines.size());
     if (fresh) {
       auto line = std::make_unique<fb::LineT>();
@@ -63,7 +69,8 @@ private:
 
 class StageWriter {
 public:
-  StageWriter(fb::ArtifactT &artifact, Lines &lines, const llvm::StringMap<int32_t> &kernels) : artifact(artifact), lines(lines), kernels(kernels) {}
+  StageWriter(fb::ArtifactT &artifact, Lines &lines, const llvm::StringMap<int32_t> &kernels)
+      : artifact(artifact), lines(lines), kernels(kernels) {}
 
   std::unique_ptr<fb::StageT> write(ModuleOp module) {
     auto stage = std::make_unique<fb::StageT>();
@@ -78,11 +85,13 @@ public:
       out->layers = v.getLayers();
       out->layer_begin = v.getLayerBegin();
       out->offset = v->getAttrOfType<IntegerAttr>("weft.offset").getInt();
-      out->bytes = type.getNumElements() * (type.getElementType().isInteger(1) ? 1 : type.getElementTypeBitWidth() / 8);
+      out->bytes = type.getNumElements() *
+                   (type.getElementType().isInteger(1) ? 1 : type.getElementTypeBitWidth() / 8);
       out->init = fb::InitKind(v.getInit());
       out->init_scale = v.getInitScale().convertToDouble();
       out->line = lines.number(v.getLoc());
-      stage->persistent_bytes = std::max<int64_t>(stage->persistent_bytes, (out->offset + out->bytes + 63) / 64 * 64);
+      stage->persistent_bytes =
+          std::max<int64_t>(stage->persistent_bytes, (out->offset + out->bytes + 63) / 64 * 64);
       stage->variables.push_back(std::move(out));
     }
     for (auto entry : module.getOps<program::EntryOp>()) {
@@ -101,11 +110,13 @@ private:
     auto out = std::make_unique<fb::ArgumentT>();
     auto type = cast<RankedTensorType>(cast<TypeAttr>(d.get("type")).getValue());
     out->name = cast<StringAttr>(d.get("name")).str();
-    out->kind = cast<BoolAttr>(d.get("output")).getValue() ? fb::ArgumentKind::output : fb::ArgumentKind::input;
+    out->kind =
+        cast<BoolAttr>(d.get("output")).getValue() ? fb::ArgumentKind::output : fb::ArgumentKind::input;
     out->dtype = dtypeOf(type.getElementType());
     out->shape.assign(type.getShape().begin(), type.getShape().end());
     out->dynamic = cast<BoolAttr>(d.get("dynamic")).getValue();
-    out->bytes = type.getNumElements() * (type.getElementType().isInteger(1) ? 1 : type.getElementTypeBitWidth() / 8);
+    out->bytes =
+        type.getNumElements() * (type.getElementType().isInteger(1) ? 1 : type.getElementTypeBitWidth() / 8);
     if (auto limit = dyn_cast_or_null<IntegerAttr>(d.get("limit"))) out->limit = limit.getInt();
     return out;
   }
@@ -240,7 +251,8 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     object->image.assign(image->begin(), image->end());
     artifact.objects.push_back(std::move(object));
   }
-  for (ModuleOp module : stages) artifact.stages.push_back(StageWriter(artifact, lines, kernels).write(module));
+  for (ModuleOp module : stages)
+    artifact.stages.push_back(StageWriter(artifact, lines, kernels).write(module));
   for (const Remark &r : inputs.remarks) {
     auto out = std::make_unique<fb::RemarkT>();
     out->pass = r.pass;

@@ -20,6 +20,7 @@ struct ArtifactInputs {
 };
 
 // Compiles the kernels for each level and fills the tables. Diagnostics say what failed.
-mlir::FailureOr<fb::ArtifactT> makeArtifact(llvm::ArrayRef<mlir::ModuleOp> stages, const ArtifactInputs &inputs);
+mlir::FailureOr<fb::ArtifactT> makeArtifact(llvm::ArrayRef<mlir::ModuleOp> stages,
+                                            const ArtifactInputs &inputs);
 
 } // namespace weft

@@ -11,11 +11,15 @@ static RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getTyp
 static LogicalResult checkOperands(std::optional<Location> loc, ValueRange in) {
   auto q = typeOf(in[0]), k = typeOf(in[1]), v = typeOf(in[2]), begin = typeOf(in[3]), end = typeOf(in[4]);
   if (q.getRank() != 4 || k.getRank() != 4 || v.getRank() != 4)
-    return emitOptionalError(loc, "graph.attention of ", q, ", ", k, " and ", v, " when all should have rank 4: (batch, seq, heads, width)");
-  if (q.getDimSize(0) != k.getDimSize(0) || k.getShape().take_front(3) != v.getShape().take_front(3) || q.getDimSize(3) != k.getDimSize(3))
-    return emitOptionalError(loc, "graph.attention of ", q, ", ", k, " and ", v, " when they should be (B, T, H, D), (B, S, G, D) and (B, S, G, E)");
+    return emitOptionalError(loc, "graph.attention of ", q, ", ", k, " and ", v,
+                             " when all should have rank 4: (batch, seq, heads, width)");
+  if (q.getDimSize(0) != k.getDimSize(0) || k.getShape().take_front(3) != v.getShape().take_front(3) ||
+      q.getDimSize(3) != k.getDimSize(3))
+    return emitOptionalError(loc, "graph.attention of ", q, ", ", k, " and ", v,
+                             " when they should be (B, T, H, D), (B, S, G, D) and (B, S, G, E)");
   if (k.getDimSize(2) == 0 || q.getDimSize(2) % k.getDimSize(2))
-    return emitOptionalError(loc, "graph.attention has ", q.getDimSize(2), " query heads, not a multiple of ", k.getDimSize(2), " key heads");
+    return emitOptionalError(loc, "graph.attention has ", q.getDimSize(2), " query heads, not a multiple of ",
+                             k.getDimSize(2), " key heads");
   for (auto range : {begin, end})
     if (range.getShape() != q.getShape().take_front(2))
       return emitOptionalError(loc, "graph.attention's range is ", range, " when the queries are ", q);
@@ -40,25 +44,31 @@ WEFT_INFER(AttentionGradKeyValueOp) {
   return success();
 }
 
-// FlashAttention-2 (Dao 2023), section 2.2: dS = P ∘ (dP - delta), delta = rowsum(dO ∘ O); a gradient of lse adds to dS as P dlse.
+// FlashAttention-2 (Dao 2023), section 2.2: dS = P ∘ (dP - delta), delta = rowsum(dO ∘ O); a gradient of lse
+// adds to dS as P dlse.
 WEFT_GRADIENT(AttentionOp) {
   Value dout = g.adjoint(getOut()), dlse = g.adjoint(getLse());
   if (!dout && !dlse) return success();
   Location loc = g.loc();
   OpBuilder &b = g.b;
   Value delta;
-  if (dout) delta = sum(b, loc, b.create<MulOp>(loc, dout, g.needed(getOut())), {3});
+  if (dout)
+    delta = sum(b, loc, b.create<MulOp>(loc, dout, g.needed(getOut())), {3});
   else {
     dout = splat(b, loc, tensorType(getOut()), 0);
     delta = splat(b, loc, tensorType(getLse()), 0);
   }
   if (dlse) delta = b.create<SubOp>(loc, delta, dlse);
-  Value q = g.needed(getQ()), k = g.needed(getK()), v = g.needed(getV()), begin = g.needed(getBegin()), end = g.needed(getEnd());
+  Value q = g.needed(getQ()), k = g.needed(getK()), v = g.needed(getV()), begin = g.needed(getBegin()),
+        end = g.needed(getEnd());
   Value lse = g.needed(getLse());
   if (g.wants(getQ()))
-    g.add(getQ(), b.create<AttentionGradQueryOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(), getKeyBlock()).getDq());
+    g.add(getQ(), b.create<AttentionGradQueryOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(),
+                                                 getKeyBlock())
+                      .getDq());
   if (g.wants(getK()) || g.wants(getV())) {
-    auto grad = b.create<AttentionGradKeyValueOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(), getKeyBlock());
+    auto grad = b.create<AttentionGradKeyValueOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(),
+                                                  getKeyBlock());
     if (g.wants(getK())) g.add(getK(), grad.getDk());
     if (g.wants(getV())) g.add(getV(), grad.getDv());
   }

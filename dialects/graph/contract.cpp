@@ -1,4 +1,5 @@
-// Reductions, matrix products, gather and scatter: result types, gradients. Evaluation: evaluate_contract.cpp.
+// Reductions, matrix products, gather and scatter: result types, gradients. Evaluation:
+// evaluate_contract.cpp.
 #include "dialects/graph/graph.h"
 #include "dialects/graph/infer.h"
 
@@ -23,7 +24,8 @@ WEFT_INFER(ReduceOp) {
       return emitOptionalError(loc, "graph.reduce's axes should ascend within rank ", in.getRank());
   types.push_back(RankedTensorType::get(shape, in.getElementType()));
   if (a.getAcc() && a.getAcc().getType() != types[0])
-    return emitOptionalError(loc, "graph.reduce's acc is ", a.getAcc().getType(), " when the result is ", types[0]);
+    return emitOptionalError(loc, "graph.reduce's acc is ", a.getAcc().getType(), " when the result is ",
+                             types[0]);
   return success();
 }
 LogicalResult ReduceOp::verify() {
@@ -32,8 +34,10 @@ LogicalResult ReduceOp::verify() {
   if (last)
     for (auto [i, axis] : llvm::enumerate(getAxes()))
       if (axis != rank - int64_t(getAxes().size()) + int64_t(i))
-        return emitOpError() << "reduces the last dimension but not a run of last dimensions; reduce in two steps";
-  if (getAcc() && (last || getKind() != ReduceKind::sum)) return emitOpError("takes acc only for sums that leave the last dimension");
+        return emitOpError()
+               << "reduces the last dimension but not a run of last dimensions; reduce in two steps";
+  if (getAcc() && (last || getKind() != ReduceKind::sum))
+    return emitOpError("takes acc only for sums that leave the last dimension");
   return success();
 }
 
@@ -43,21 +47,26 @@ WEFT_INFER(MatmulOp) {
   int64_t lr = lhs.getRank(), rr = rhs.getRank();
   bool rows = rr == 2 && lr > 2; // every row of lhs times one matrix
   if (lr < 2 || rr < 2 || (!rows && lr != rr) || (rows && a.getTransposeLhs()))
-    return emitOptionalError(loc, "graph.matmul of ", lhs, " and ", rhs, a.getTransposeLhs() ? " with transpose_lhs" : "", " when the ranks should be equal, or rhs 2");
+    return emitOptionalError(loc, "graph.matmul of ", lhs, " and ", rhs,
+                             a.getTransposeLhs() ? " with transpose_lhs" : "",
+                             " when the ranks should be equal, or rhs 2");
   if (lhs.getElementType() != rhs.getElementType())
-    return emitOptionalError(loc, "graph.matmul of ", lhs, " and ", rhs, " when the element types should be equal");
+    return emitOptionalError(loc, "graph.matmul of ", lhs, " and ", rhs,
+                             " when the element types should be equal");
   int64_t m = lhs.getDimSize(lr - 2), k = lhs.getDimSize(lr - 1);
   if (a.getTransposeLhs()) std::swap(m, k);
   int64_t kr = rhs.getDimSize(rr - 2), n = rhs.getDimSize(rr - 1);
   if (a.getTransposeRhs()) std::swap(kr, n);
   SmallVector<int64_t> shape(lhs.getShape().drop_back(2));
   if (k != kr || (!rows && ArrayRef<int64_t>(shape) != rhs.getShape().drop_back(2)))
-    return emitOptionalError(loc, "graph.matmul of ", lhs, a.getTransposeLhs() ? " transposed" : "", " and ", rhs,
-                             a.getTransposeRhs() ? " transposed" : "", " when K and the batch should be equal: K is ", k, " and ", kr);
+    return emitOptionalError(loc, "graph.matmul of ", lhs, a.getTransposeLhs() ? " transposed" : "", " and ",
+                             rhs, a.getTransposeRhs() ? " transposed" : "",
+                             " when K and the batch should be equal: K is ", k, " and ", kr);
   shape.append({m, n});
   types.push_back(RankedTensorType::get(shape, lhs.getElementType()));
   if (a.getAcc() && a.getAcc().getType() != types[0])
-    return emitOptionalError(loc, "graph.matmul's acc is ", a.getAcc().getType(), " when the result is ", types[0]);
+    return emitOptionalError(loc, "graph.matmul's acc is ", a.getAcc().getType(), " when the result is ",
+                             types[0]);
   return success();
 }
 
@@ -74,7 +83,8 @@ WEFT_INFER(ScatterAddOp) {
   SmallVector<int64_t> shape(indices.getShape());
   llvm::append_range(shape, acc.getShape().drop_front());
   if (updates.getShape() != ArrayRef<int64_t>(shape))
-    return emitOptionalError(loc, "graph.scatter_add's updates are ", updates, " when acc and indices are ", acc, " and ", indices);
+    return emitOptionalError(loc, "graph.scatter_add's updates are ", updates, " when acc and indices are ",
+                             acc, " and ", indices);
   types.push_back(acc);
   return success();
 }
@@ -82,8 +92,10 @@ WEFT_INFER(WriteRowsOp) {
   auto dest = typeOf(operands[0]), slots = typeOf(operands[1]), updates = typeOf(operands[2]);
   SmallVector<int64_t> shape(slots.getShape());
   llvm::append_range(shape, dest.getShape().drop_front(std::min<int64_t>(2, dest.getRank())));
-  if (slots.getRank() != 2 || dest.getRank() < 2 || slots.getDimSize(0) != dest.getDimSize(0) || updates.getShape() != ArrayRef<int64_t>(shape))
-    return emitOptionalError(loc, "graph.write_rows of ", updates, " at ", slots, " into ", dest, " when they should be (B, T, D…), (B, T) and (B, S, D…)");
+  if (slots.getRank() != 2 || dest.getRank() < 2 || slots.getDimSize(0) != dest.getDimSize(0) ||
+      updates.getShape() != ArrayRef<int64_t>(shape))
+    return emitOptionalError(loc, "graph.write_rows of ", updates, " at ", slots, " into ", dest,
+                             " when they should be (B, T, D…), (B, T) and (B, S, D…)");
   types.push_back(dest);
   return success();
 }
@@ -102,7 +114,8 @@ WEFT_GRADIENT(ReduceOp) {
   }
   // Equal maxima share the gradient equally.
   Value x = g.needed(getX());
-  Value top = g.b.create<CompareOp>(loc, Predicate::eq, x, broadcastAlong(g.b, loc, g.needed(getResult()), getAxes(), shape));
+  Value top = g.b.create<CompareOp>(loc, Predicate::eq, x,
+                                    broadcastAlong(g.b, loc, g.needed(getResult()), getAxes(), shape));
   Value one = splat(g.b, loc, tensorType(x), 1), zero = splat(g.b, loc, tensorType(x), 0);
   Value count = sum(g.b, loc, g.b.create<SelectOp>(loc, top, one, zero), getAxes());
   Value share = g.b.create<DivOp>(loc, spread, broadcastAlong(g.b, loc, count, getAxes(), shape));
@@ -110,10 +123,12 @@ WEFT_GRADIENT(ReduceOp) {
   return success();
 }
 
-static Value matmul(GradientBuilder &g, Value lhs, Value rhs, bool transposeLhs, bool transposeRhs, Value acc = {}) {
+static Value matmul(GradientBuilder &g, Value lhs, Value rhs, bool transposeLhs, bool transposeRhs,
+                    Value acc = {}) {
   return g.b.create<MatmulOp>(g.loc(), lhs, rhs, acc, transposeLhs, transposeRhs);
 }
-// dA = dY Bᵀ and dB = Aᵀ dY, in the operands' own layouts. The product that sums over rows continues the chain of the adjoint collected so far.
+// dA = dY Bᵀ and dB = Aᵀ dY, in the operands' own layouts. The product that sums over rows continues the
+// chain of the adjoint collected so far.
 WEFT_GRADIENT(MatmulOp) {
   Value dy = g.adjoint(getResult());
   if (!dy) return success();

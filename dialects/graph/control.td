@@ -38,12 +38,30 @@ def ValueAndGradOp : Graph_Op<"value_and_grad", [AttrSizedOperandSegments, Decla
   let summary = "a scalar function's value and its gradient";
   let description = [{
     Calls @function(args…), whose first result is a scalar; gives all its results, then for each index in `wrt` the gradient with respect to
-    that argument, added onto `acc` (of the argument's type; for the first of `wrt`, or all) as a continuing chain. `differentiate` removes it.
+    that argument, added onto `acc` (of the argument's type; for the first of `wrt`, or all) as a continuing chain. With `onto` (of the
+    results' types) each result is added onto a value; one that is a column sum continues the chain from there. `differentiate` removes it.
     Example: `%l, %g = graph.value_and_grad @loss(%w, %x) acc(%g0) wrt [0] : (…) -> (tensor<f32>, tensor<8x8xf32>)`
   }];
-  let arguments = (ins FlatSymbolRefAttr:$function, Variadic<Graph_Tensor>:$args, Variadic<Graph_Tensor>:$acc, DenseI64ArrayAttr:$wrt);
+  let arguments = (ins FlatSymbolRefAttr:$function, Variadic<Graph_Tensor>:$args, Variadic<Graph_Tensor>:$acc, Variadic<Graph_Tensor>:$onto,
+      DenseI64ArrayAttr:$wrt);
   let results = (outs Variadic<Graph_Tensor>:$results);
-  let assemblyFormat = "$function `(` $args `)` `acc` `(` $acc `)` `wrt` $wrt attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $function `(` $args `)` `acc` `(` $acc `)` (`onto` `(` $onto^ `)`)? `wrt` $wrt attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def CustomGradientOp : Graph_Op<"custom_gradient", [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a function whose gradient is given by hand";
+  let description = [{
+    Calls @forward(x…, captured…). Its gradient with respect to the `num_differentiated` first arguments, which are floats, is
+    @backward(those arguments, the results, the results' adjoints, kept…), a result an argument; the others get none. `differentiate`
+    uses @backward where a gradient is wanted, and puts the body of @forward in the op's place.
+    Example: `%y = graph.custom_gradient @clip_forward(%x) kept() backward @clip_backward {num_differentiated = 1 : i64} : (…) -> tensor<8xf32>`
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$forward, FlatSymbolRefAttr:$backward, Variadic<Graph_Tensor>:$args, Variadic<Graph_Tensor>:$kept,
+      I64Attr:$num_differentiated);
+  let results = (outs Variadic<Graph_Tensor>:$results);
+  let assemblyFormat = "$forward `(` $args `)` `kept` `(` $kept `)` `backward` $backward attr-dict `:` functional-type(operands, results)";
 }
 
 def Graph_VariableKind : I64EnumAttr<"VariableKind", "what a variable is for", [

@@ -30,7 +30,8 @@ void GradientBuilder::add(Value forward, Value contribution) {
 
 Value splat(OpBuilder &b, Location loc, RankedTensorType type, double value) {
   Type e = type.getElementType();
-  Attribute a = isa<FloatType>(e) ? Attribute(b.getFloatAttr(e, value)) : Attribute(b.getIntegerAttr(e, int64_t(value)));
+  Attribute a = isa<FloatType>(e) ? Attribute(b.getFloatAttr(e, value))
+                                  : Attribute(b.getIntegerAttr(e, int64_t(value)));
   return b.create<ConstantOp>(loc, SplatElementsAttr::get(type, a));
 }
 
@@ -51,7 +52,8 @@ Value sum(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes, Value acc
   // The last dimension with others that do not adjoin it: first the run of last dimensions, then the rest.
   int64_t rank = shapeOf(x).size(), run = 0, count = axes.size();
   while (run < count && axes[count - 1 - run] == rank - 1 - run) ++run;
-  if (run > 0 && run < count) return sum(b, loc, sum(b, loc, x, axes.take_back(run)), axes.drop_back(run), acc);
+  if (run > 0 && run < count)
+    return sum(b, loc, sum(b, loc, x, axes.take_back(run)), axes.drop_back(run), acc);
   return b.create<ReduceOp>(loc, ReduceKind::sum, x, acc, axes);
 }
 

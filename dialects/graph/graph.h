@@ -19,16 +19,21 @@
 
 namespace weft::graph {
 
-inline mlir::RankedTensorType tensorType(mlir::Value v) { return mlir::cast<mlir::RankedTensorType>(v.getType()); }
+inline mlir::RankedTensorType tensorType(mlir::Value v) {
+  return mlir::cast<mlir::RankedTensorType>(v.getType());
+}
 inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value v) { return tensorType(v).getShape(); }
 inline bool isFloat(mlir::Value v) { return mlir::isa<mlir::FloatType>(tensorType(v).getElementType()); }
 
 // Small makers, with inferred types, for rules that build graph code.
 mlir::Value splat(mlir::OpBuilder &b, mlir::Location loc, mlir::RankedTensorType type, double value);
-mlir::Value broadcastTo(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<int64_t> shape);
+mlir::Value broadcastTo(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> dims,
+                        llvm::ArrayRef<int64_t> shape);
 // Undoes a sum over `axes`: broadcasts x (without them) back to `shape`.
-mlir::Value broadcastAlong(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> axes, llvm::ArrayRef<int64_t> shape);
-mlir::Value sum(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> axes, mlir::Value acc = {});
+mlir::Value broadcastAlong(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
+                           llvm::ArrayRef<int64_t> axes, llvm::ArrayRef<int64_t> shape);
+mlir::Value sum(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> axes,
+                mlir::Value acc = {});
 mlir::Value reshape(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> shape);
 
 } // namespace weft::graph

@@ -52,9 +52,7 @@ SizeLayout::SizeLayout(mlir::Operation *op) {
   }
 }
 
-bool hasRowReduction(LoopsOp op) {
-  return !op.getBody().getOps<ReduceOp>().empty();
-}
+bool hasRowReduction(LoopsOp op) { return !op.getBody().getOps<ReduceOp>().empty(); }
 
 int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
   auto product = [](llvm::ArrayRef<int64_t> dims) {

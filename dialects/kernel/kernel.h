@@ -17,16 +17,18 @@
 
 namespace weft::kernel {
 
-// A stride or size that an outlined kernel takes as an argument. Strides 0 and 1 stay static, since they shape the code.
+// A stride or size that an outlined kernel takes as an argument. Strides 0 and 1 stay static, since they
+// shape the code.
 constexpr int64_t kDynamic = mlir::ShapedType::kDynamic;
 
-// The slots of a compiled kernel's `sizes` argument. First the op's own sizes (loops: domain; matmul: batch, m, n, k; attention: B, T, S, H, G, D, E),
-// then for each access, inputs before results: its strides, index_stride, index_limit. Static entries have slots too.
-// Access offsets have none: the launch adds them to the buffer's address.
+// The slots of a compiled kernel's `sizes` argument. First the op's own sizes (loops: domain; matmul: batch,
+// m, n, k; attention: B, T, S, H, G, D, E), then for each access, inputs before results: its strides,
+// index_stride, index_limit. Static entries have slots too. Access offsets have none: the launch adds them to
+// the buffer's address.
 struct SizeLayout {
   explicit SizeLayout(mlir::Operation *kernelOp);
-  int64_t numDims;                            // the op's own sizes
-  llvm::SmallVector<AccessAttr> accesses;     // inputs (matmul: lhs, rhs, extras), then results
+  int64_t numDims;                        // the op's own sizes
+  llvm::SmallVector<AccessAttr> accesses; // inputs (matmul: lhs, rhs, extras), then results
   int64_t numInputs;
   int64_t stride(int64_t access, int64_t dim) const { return bases[access] + dim; }
   int64_t indexStride(int64_t access) const { return bases[access] + rank(access); }
@@ -39,13 +41,15 @@ private:
   int64_t slots;
 };
 
-// Work items of a launch, for sizes known when compiling; `sizes` are the op's own. The emitters decode items exactly so:
+// Work items of a launch, for sizes known when compiling; `sizes` are the op's own. The emitters decode items
+// exactly so:
 //   loops, with a row reduction:      items = product of domain but its last
-//   loops, without:                   the same times ceil(columns / schedule.block_n), column blocks innermost
-//   loops with reduce_dims:           product of the unreduced dims but the last, times ceil(columns / schedule.block_n)
-//   matmul:                           batch * ceil(n / block_n) * ceil(m / block_m), m innermost: a thread packs a block of rhs once for its run of m
-//   attention forward, grad_query:    B * H * ceil(T / tile_m), query tiles innermost
-//   attention grad_key_value:         B * G * ceil(S / key_block), key blocks of the buffer innermost
+//   loops, without:                   the same times ceil(columns / schedule.block_n), column blocks
+//   innermost loops with reduce_dims:           product of the unreduced dims but the last, times
+//   ceil(columns / schedule.block_n) matmul:                           batch * ceil(n / block_n) * ceil(m /
+//   block_m), m innermost: a thread packs a block of rhs once for its run of m attention forward, grad_query:
+//   B * H * ceil(T / tile_m), query tiles innermost attention grad_key_value:         B * G * ceil(S /
+//   key_block), key blocks of the buffer innermost
 int64_t numWorkItems(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);
 
 // Whether the region of loops holds a kernel.reduce.

@@ -16,22 +16,27 @@ static std::optional<int64_t> lastAddress(AccessAttr a, ArrayRef<int64_t> sizes)
   return last;
 }
 
-static LogicalResult checkAccess(Operation *op, StringRef what, size_t i, AccessAttr a, ArrayRef<int64_t> sizes, Type type) {
+static LogicalResult checkAccess(Operation *op, StringRef what, size_t i, AccessAttr a,
+                                 ArrayRef<int64_t> sizes, Type type) {
   if (a.getStrides().size() != sizes.size())
-    return op->emitOpError() << what << " access " << i << " has " << a.getStrides().size() << " strides when the iteration space has "
-                             << sizes.size() << " dimensions";
+    return op->emitOpError() << what << " access " << i << " has " << a.getStrides().size()
+                             << " strides when the iteration space has " << sizes.size() << " dimensions";
   auto tensor = cast<RankedTensorType>(type);
   auto last = lastAddress(a, sizes);
   if (last && tensor.hasStaticShape() && *last >= tensor.getNumElements())
-    return op->emitOpError() << what << " access " << i << " reaches element " << *last << " of " << tensor.getNumElements();
+    return op->emitOpError() << what << " access " << i << " reaches element " << *last << " of "
+                             << tensor.getNumElements();
   return success();
 }
 
-static LogicalResult checkAccesses(Operation *op, StringRef what, ArrayAttr list, ArrayRef<int64_t> sizes, ArrayRef<Type> types) {
+static LogicalResult checkAccesses(Operation *op, StringRef what, ArrayAttr list, ArrayRef<int64_t> sizes,
+                                   ArrayRef<Type> types) {
   if (list.size() != types.size())
-    return op->emitOpError() << "has " << list.size() << " " << what << " accesses when it should have " << types.size();
+    return op->emitOpError() << "has " << list.size() << " " << what << " accesses when it should have "
+                             << types.size();
   for (auto [i, pair] : llvm::enumerate(llvm::zip(list, types)))
-    if (failed(checkAccess(op, what, i, cast<AccessAttr>(std::get<0>(pair)), sizes, std::get<1>(pair)))) return failure();
+    if (failed(checkAccess(op, what, i, cast<AccessAttr>(std::get<0>(pair)), sizes, std::get<1>(pair))))
+      return failure();
   return success();
 }
 
@@ -39,40 +44,51 @@ LogicalResult LoopsOp::verify() {
   auto domain = getDomain();
   if (domain.empty()) return emitOpError("has an empty domain; the last dimension is the column");
   if (getReduceDims() < 0 || getReduceDims() >= int64_t(domain.size()))
-    return emitOpError() << "reduces " << getReduceDims() << " of " << domain.size() << " dimensions; the column stays";
+    return emitOpError() << "reduces " << getReduceDims() << " of " << domain.size()
+                         << " dimensions; the column stays";
   SmallVector<Type> inputs(getInputs().getTypes());
   if (failed(checkAccesses(*this, "input", getInputAccess(), domain, inputs))) return failure();
   auto yield = cast<YieldOp>(getBody().front().getTerminator());
   if (yield.getNumOperands() != getYieldResult().size())
-    return emitOpError() << "yields " << yield.getNumOperands() << " values when yield_result names " << getYieldResult().size();
+    return emitOpError() << "yields " << yield.getNumOperands() << " values when yield_result names "
+                         << getYieldResult().size();
   SmallVector<Type> outputs;
   for (int64_t r : getYieldResult()) {
-    if (r < 0 || r >= int64_t(getNumResults())) return emitOpError() << "yield_result " << r << " of " << getNumResults() << " results";
+    if (r < 0 || r >= int64_t(getNumResults()))
+      return emitOpError() << "yield_result " << r << " of " << getNumResults() << " results";
     outputs.push_back(getResult(r).getType());
   }
   if (failed(checkAccesses(*this, "output", getOutputAccess(), domain, outputs))) return failure();
   if (getBody().getNumArguments() != getInputs().size())
-    return emitOpError() << "region has " << getBody().getNumArguments() << " arguments when there are " << getInputs().size() << " inputs";
+    return emitOpError() << "region has " << getBody().getNumArguments() << " arguments when there are "
+                         << getInputs().size() << " inputs";
   for (auto [arg, in] : llvm::zip(getBody().getArguments(), inputs))
     if (arg.getType() != cast<RankedTensorType>(in).getElementType())
-      return emitOpError() << "region argument " << arg.getArgNumber() << " is " << arg.getType() << " when the input holds "
-                           << cast<RankedTensorType>(in).getElementType();
+      return emitOpError() << "region argument " << arg.getArgNumber() << " is " << arg.getType()
+                           << " when the input holds " << cast<RankedTensorType>(in).getElementType();
   for (auto [value, out] : llvm::zip(yield.getOperands(), outputs))
     if (value.getType() != cast<RankedTensorType>(out).getElementType())
-      return emitOpError() << "yields " << value.getType() << " into a result of " << cast<RankedTensorType>(out).getElementType();
-  if (getReduceDims() > 0 && hasRowReduction(*this)) return emitOpError("has both a row reduction and reduce_dims");
+      return emitOpError() << "yields " << value.getType() << " into a result of "
+                           << cast<RankedTensorType>(out).getElementType();
+  if (getReduceDims() > 0 && hasRowReduction(*this))
+    return emitOpError("has both a row reduction and reduce_dims");
   if (getInitResult().size() != getInits().size())
-    return emitOpError() << "init_result names " << getInitResult().size() << " results when there are " << getInits().size() << " inits";
+    return emitOpError() << "init_result names " << getInitResult().size() << " results when there are "
+                         << getInits().size() << " inits";
   for (auto [init, r] : llvm::zip(getInits(), getInitResult())) {
-    if (r < 0 || r >= int64_t(getNumResults())) return emitOpError() << "init_result " << r << " of " << getNumResults() << " results";
-    if (init.getType() != getResult(r).getType()) return emitOpError() << "init is " << init.getType() << " when result " << r << " is " << getResult(r).getType();
+    if (r < 0 || r >= int64_t(getNumResults()))
+      return emitOpError() << "init_result " << r << " of " << getNumResults() << " results";
+    if (init.getType() != getResult(r).getType())
+      return emitOpError() << "init is " << init.getType() << " when result " << r << " is "
+                           << getResult(r).getType();
   }
   return success();
 }
 
 LogicalResult MatmulOp::verify() {
   auto s = getSizes();
-  if (s.size() != 4) return emitOpError() << "has " << s.size() << " sizes when it should have 4: batch, m, n, k";
+  if (s.size() != 4)
+    return emitOpError() << "has " << s.size() << " sizes when it should have 4: batch, m, n, k";
   if (failed(checkAccess(*this, "lhs", 0, getLhsAccess(), {s[0], s[1], s[3]}, getLhs().getType())) ||
       failed(checkAccess(*this, "rhs", 0, getRhsAccess(), {s[0], s[3], s[2]}, getRhs().getType())))
     return failure();
@@ -81,20 +97,28 @@ LogicalResult MatmulOp::verify() {
       failed(checkAccesses(*this, "output", getOutputAccess(), {s[0], s[1], s[2]}, outputs)))
     return failure();
   if (getBody().getNumArguments() != 1 + getExtras().size())
-    return emitOpError() << "region has " << getBody().getNumArguments() << " arguments when it should have " << 1 + getExtras().size();
+    return emitOpError() << "region has " << getBody().getNumArguments() << " arguments when it should have "
+                         << 1 + getExtras().size();
   auto yield = cast<YieldOp>(getBody().front().getTerminator());
   if (yield.getNumOperands() != getNumResults())
-    return emitOpError() << "yields " << yield.getNumOperands() << " values for " << getNumResults() << " results";
+    return emitOpError() << "yields " << yield.getNumOperands() << " values for " << getNumResults()
+                         << " results";
   return success();
 }
 
 LogicalResult AttentionOp::verify() {
-  if (getSizes().size() != 7) return emitOpError() << "has " << getSizes().size() << " sizes when it should have 7: B, T, S, H, G, D, E";
+  if (getSizes().size() != 7)
+    return emitOpError() << "has " << getSizes().size()
+                         << " sizes when it should have 7: B, T, S, H, G, D, E";
   bool forward = getKind() == AttentionKind::forward;
-  if (getInputs().size() != (forward ? 5u : 8u)) return emitOpError() << "has " << getInputs().size() << " inputs when it should have " << (forward ? 5 : 8);
+  if (getInputs().size() != (forward ? 5u : 8u))
+    return emitOpError() << "has " << getInputs().size() << " inputs when it should have "
+                         << (forward ? 5 : 8);
   unsigned results = getKind() == AttentionKind::grad_query ? 1 : 2;
-  if (getNumResults() != results) return emitOpError() << "has " << getNumResults() << " results when it should have " << results;
-  if (getInputAccess().size() != getInputs().size() || getOutputAccess().size() != results) return emitOpError("needs an access for each input and result");
+  if (getNumResults() != results)
+    return emitOpError() << "has " << getNumResults() << " results when it should have " << results;
+  if (getInputAccess().size() != getInputs().size() || getOutputAccess().size() != results)
+    return emitOpError("needs an access for each input and result");
   return success();
 }
 

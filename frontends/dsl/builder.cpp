@@ -6,7 +6,8 @@ constinit thread_local Builder *current_builder = nullptr;
 } // namespace
 
 Builder &builder() {
-  if (!current_builder) throw ModelError("no program is being traced: model code runs when the compiler calls it");
+  if (!current_builder)
+    throw ModelError("no program is being traced: model code runs when the compiler calls it");
   return *current_builder;
 }
 

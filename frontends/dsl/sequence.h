@@ -4,16 +4,17 @@
 
 namespace weft {
 
-// Attention reads keys [key_begin, key_end) of a key buffer, so that causal, packed and cached attention are one
-// case. In training and evaluation the buffer is the sequence itself, and positions count from the document's start:
+// Attention reads keys [key_begin, key_end) of a key buffer, so that causal, packed and cached attention are
+// one case. In training and evaluation the buffer is the sequence itself, and positions count from the
+// document's start:
 //   tokens     a b c d e f      (documents 0 0 0 0 1 1)
 //   positions  0 1 2 3 0 1
 //   slots      0 1 2 3 4 5      where each token's key lies in the buffer
 //   key_begin  0 0 0 0 4 4      = slots - positions: the document's start
 //   key_end    1 2 3 4 5 6      = slots + 1: causal
-// In prefill and decode the buffer is a cache of `context` rows, one document a sequence; slots = positions. A prompt
-// shorter than the entry's tokens is padded by repeating its last token with that token's position: the same row is
-// written again with the same numbers.
+// In prefill and decode the buffer is a cache of `context` rows, one document a sequence; slots = positions.
+// A prompt shorter than the entry's tokens is padded by repeating its last token with that token's position:
+// the same row is written again with the same numbers.
 struct Sequence {
   Tensor tokens;                    // (batch, seq) i32
   Tensor positions;                 // (batch, seq) i32, from the document's start

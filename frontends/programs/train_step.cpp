@@ -23,7 +23,11 @@ Tensor accumulate(const ModelInfo &model, const ProgramOptions &options, const s
 
   Tensor logits = call_model(model, options, make_sequence(x[0], x[1], x[2]));
   // Scaled before it is summed: a sum of shards is then the same however many of them a micro-batch holds.
-  Tensor loss = -sum(cross_entropy(logits, x[3]).logprobs * inverse_targets);
+  // Summed over each sequence, then over sequences as a column: one chain that the next micro-batch
+  // continues.
+  Tensor sequences =
+      sum(cross_entropy(logits, x[3]).logprobs * -inverse_targets, {1}, true); // (micro_batch, 1)
+  Tensor loss = reshape(sum(sequences, {0}), {});
   int function = builder().end_function({loss.value()});
 
   std::vector<Value> inputs;
@@ -66,12 +70,20 @@ void build_train_step(const ModelInfo &model, const ProgramOptions &options) {
 
 void build_eval_step(const ModelInfo &model, const ProgramOptions &options) {
   builder().begin_entry("eval_step");
+  SourceLine here = source_line(std::source_location::current());
+  std::vector<Value> inputs;
+  for (const InputSpec &spec : sequence_inputs(model, options)) inputs.push_back(declare_input(spec).value());
+  // A function, so that pipeline stages can share it.
   std::vector<Tensor> x;
-  for (const InputSpec &spec : sequence_inputs(model, options)) x.push_back(declare_input(spec));
+  for (Value &value : builder().begin_function("evaluate", inputs)) x.emplace_back(std::move(value), here);
   CrossEntropy result = cross_entropy(call_model(model, options, make_sequence(x[0], x[1], x[2])), x[3]);
-  declare_output("loss_sum", result.loss_sum);
-  declare_output("num_targets", result.num_targets);
-  declare_output("logprobs", result.logprobs);
+  int function =
+      builder().end_function({result.loss_sum.value(), result.num_targets.value(), result.logprobs.value()});
+  LineGuard guard(here);
+  std::vector<Value> results = builder().call(function, inputs);
+  declare_output("loss_sum", Tensor(results.at(0), here));
+  declare_output("num_targets", Tensor(results.at(1), here));
+  declare_output("logprobs", Tensor(results.at(2), here));
   builder().end_entry();
 }
 

@@ -23,7 +23,8 @@ static void propagate(Operation *op, llvm::DenseSet<Value> &active, SymbolTable 
     if (graph::isFloat(v)) active.insert(v);
 }
 
-void activateBody(func::FuncOp body, size_t numCarry, SmallVectorImpl<bool> &arguments, SmallVectorImpl<bool> &results, SymbolTable &symbols) {
+void activateBody(func::FuncOp body, size_t numCarry, SmallVectorImpl<bool> &arguments,
+                  SmallVectorImpl<bool> &results, SymbolTable &symbols) {
   for (bool changed = true; changed;) {
     changed = false;
     llvm::DenseSet<Value> active;
@@ -31,7 +32,8 @@ void activateBody(func::FuncOp body, size_t numCarry, SmallVectorImpl<bool> &arg
       if (on) active.insert(v);
     for (Operation &op : body.getBody().front().without_terminator()) propagate(&op, active, symbols);
     results.clear();
-    for (Value v : body.getBody().front().getTerminator()->getOperands()) results.push_back(active.contains(v));
+    for (Value v : body.getBody().front().getTerminator()->getOperands())
+      results.push_back(active.contains(v));
     for (size_t i = 0; i < numCarry; ++i)
       if (results[i] != arguments[i]) {
         changed |= !arguments[i];
@@ -46,7 +48,8 @@ void sliceStackedOperands(SmallVectorImpl<Operation *> &forward) {
     auto repeat = dyn_cast<RepeatOp>(op);
     if (repeat && !repeat.getDynamic() && llvm::all_of(repeat.getTied(), [](int64_t t) { return t < 0; })) {
       OpBuilder b(op);
-      for (OpOperand &stack : op->getOpOperands().slice(repeat.getCarry().size(), repeat.getStacked().size())) {
+      for (OpOperand &stack :
+           op->getOpOperands().slice(repeat.getCarry().size(), repeat.getStacked().size())) {
         SmallVector<int64_t> sizes(graph::shapeOf(stack.get())), offsets(sizes.size(), 0);
         if (sizes[0] == repeat.tripCount()) continue;
         offsets[0] = repeat.getBegin();
@@ -75,6 +78,8 @@ LogicalResult Reverse::run(SmallVectorImpl<Operation *> &forward) {
     if (auto repeat = dyn_cast<RepeatOp>(op)) {
       if (failed(runRepeat(repeat))) return failure();
       op = repeat;
+    } else if (auto custom = dyn_cast<graph::CustomGradientOp>(op)) {
+      runCustom(custom);
     } else if (auto rule = dyn_cast<graph::DifferentiateInterface>(op)) {
       if (failed(rule.gradient(*this))) return failure();
     } else {
@@ -84,15 +89,36 @@ LogicalResult Reverse::run(SmallVectorImpl<Operation *> &forward) {
   return success();
 }
 
+// The gradient that was given by hand, in place.
+void Reverse::runCustom(graph::CustomGradientOp op) {
+  auto backward = symbols.lookup<func::FuncOp>(op.getBackward());
+  SmallVector<Value> args;
+  auto differentiated = op.getArgs().take_front(op.getNumDifferentiated());
+  for (Value v : differentiated) args.push_back(needed(v));
+  for (Value v : op.getResults()) args.push_back(needed(v));
+  for (Value v : op.getResults()) {
+    Value d = adjoint(v);
+    args.push_back(d ? d : graph::splat(b, loc(), graph::tensorType(v), 0));
+  }
+  for (Value v : op.getKept()) args.push_back(needed(v));
+  IRMapping map;
+  map.map(backward.getArguments(), args);
+  for (Operation &o : backward.getBody().front().without_terminator()) b.clone(o, map);
+  for (auto [v, d] : llvm::zip(differentiated, backward.getBody().front().getTerminator()->getOperands()))
+    if (wants(v)) add(v, map.lookupOrDefault(d));
+}
+
 namespace {
 
 // What a saved or recomputed value costs decides: these are saved.
 bool isExpensive(Operation *op) {
-  return isa<graph::MatmulOp, graph::AttentionOp, graph::ReduceOp, graph::GatherOp, graph::ScatterAddOp, graph::WriteRowsOp, RepeatOp>(op) ||
+  return isa<graph::MatmulOp, graph::AttentionOp, graph::ReduceOp, graph::GatherOp, graph::ScatterAddOp,
+             graph::WriteRowsOp, graph::CustomGradientOp, RepeatOp>(op) ||
          op->getName().getDialectNamespace() != "graph";
 }
 
-// The backward body of a repeat: forward values come as slices of the forward's stacked operands, as invariants, as saved residuals, or are computed again.
+// The backward body of a repeat: forward values come as slices of the forward's stacked operands, as
+// invariants, as saved residuals, or are computed again.
 class BodyReverse : public Reverse {
 public:
   enum Role { carry, stacked, invariant };
@@ -103,7 +129,8 @@ public:
     int residual = -1;
   };
 
-  BodyReverse(OpBuilder &b, SymbolTable &symbols, Block *block, func::FuncOp forward, RepeatOp op, Reverse &parent)
+  BodyReverse(OpBuilder &b, SymbolTable &symbols, Block *block, func::FuncOp forward, RepeatOp op,
+              Reverse &parent)
       : Reverse(b, symbols), block(block), forward(forward), op(op), parent(parent) {}
 
   Value input(Role role, Type type, Value outer, int residual = -1) {
@@ -130,7 +157,8 @@ private:
   Value make(Value v) {
     if (auto arg = dyn_cast<BlockArgument>(v)) {
       size_t i = arg.getArgNumber(), numCarry = op.getCarry().size(), numStacked = op.getStacked().size();
-      if (i >= numCarry + numStacked) return input(invariant, v.getType(), parent.needed(op.getInvariant()[i - numCarry - numStacked]));
+      if (i >= numCarry + numStacked)
+        return input(invariant, v.getType(), parent.needed(op.getInvariant()[i - numCarry - numStacked]));
       if (i >= numCarry) return input(stacked, v.getType(), parent.needed(op.getStacked()[i - numCarry]));
       return save(v, "the value carried into each iteration");
     }
@@ -144,7 +172,8 @@ private:
     return copy->getResult(cast<OpResult>(v).getResultNumber());
   }
   Value save(Value v, StringRef why) {
-    // Layer values that the iteration does not change would have been hoisted; what is left has one value an iteration.
+    // Layer values that the iteration does not change would have been hoisted; what is left has one value an
+    // iteration.
     residuals.push_back(v);
     int64_t bytes = graph::tensorType(v).getNumElements() * graph::tensorType(v).getElementTypeBitWidth() / 8;
     emitRemark(v.getLoc()) << "saved for backward: " << bytes << " bytes an iteration, " << why;
@@ -161,8 +190,11 @@ private:
 } // namespace
 
 LogicalResult Reverse::runRepeat(RepeatOp &op) {
-  if (op.getDynamic()) return op.emitOpError("with a trip count known only at run time cannot be differentiated");
-  if (op.getBegin() != 0) return op.emitOpError() << "begins at " << op.getBegin() << " and has tied slice results, which cannot be differentiated";
+  if (op.getDynamic())
+    return op.emitOpError("with a trip count known only at run time cannot be differentiated");
+  if (op.getBegin() != 0)
+    return op.emitOpError() << "begins at " << op.getBegin()
+                            << " and has tied slice results, which cannot be differentiated";
   MLIRContext *ctx = op.getContext();
   OpBuilder moduleBuilder(ctx);
   size_t numCarry = op.getCarry().size(), numStacked = op.getStacked().size();
@@ -177,7 +209,8 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   activateBody(fwd, numCarry, argumentActive, resultActive, symbols);
 
   // The backward body, built with arguments in the order of need and put in order at the end.
-  auto bwd = func::FuncOp::create(op.getLoc(), (original.getName() + ".backward").str(), FunctionType::get(ctx, {}, {}));
+  auto bwd = func::FuncOp::create(op.getLoc(), (original.getName() + ".backward").str(),
+                                  FunctionType::get(ctx, {}, {}));
   bwd.setPrivate();
   symbols.insert(bwd, std::next(fwd->getIterator()));
   Block *block = bwd.addEntryBlock();
@@ -203,13 +236,15 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
       if (!d) d = graph::splat(b, loc(), graph::tensorType(result), 0);
       seeds[i] = reverse.input(BodyReverse::carry, returned[i].getType(), d);
     } else if (Value d = adjoint(result)) {
-      if (op.getTied()[i - numCarry] >= 0) return op.emitOpError("has a tied slice result, which cannot be differentiated");
+      if (op.getTied()[i - numCarry] >= 0)
+        return op.emitOpError("has a tied slice result, which cannot be differentiated");
       seeds[i] = reverse.input(BodyReverse::stacked, returned[i].getType(), d);
     }
   }
-  // Running adjoints of invariants are carried; those of stacked operands are tied where there is one to add to.
-  // A value passed twice has its adjoint continued once; the other is added.
-  SmallVector<std::pair<size_t, Value>> stackedGrads, invariantGrads; // operand number, outer start (null: none)
+  // Running adjoints of invariants are carried; those of stacked operands are tied where there is one to add
+  // to. A value passed twice has its adjoint continued once; the other is added.
+  SmallVector<std::pair<size_t, Value>> stackedGrads,
+      invariantGrads; // operand number, outer start (null: none)
   llvm::DenseSet<Value> continued;
   for (size_t i = numCarry; i < op.getNumOperands(); ++i) {
     if (!argumentActive[i]) continue;
@@ -217,7 +252,9 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
     bool first = continued.insert(outer).second;
     Value start = first ? adjoint(outer) : Value();
     if (i < numCarry + numStacked) {
-      if (start) reverse.set(fwd.getArgument(i), reverse.input(BodyReverse::stacked, fwd.getArgument(i).getType(), start));
+      if (start)
+        reverse.set(fwd.getArgument(i),
+                    reverse.input(BodyReverse::stacked, fwd.getArgument(i).getType(), start));
       stackedGrads.push_back({i, start});
     } else {
       if (!start) start = graph::splat(b, loc(), graph::tensorType(outer), 0);
@@ -255,8 +292,9 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   }
   fwd.setFunctionType(FunctionType::get(ctx, fwd.getArgumentTypes(), ret.getOperandTypes()));
   OpBuilder at(op);
-  auto extended = at.create<RepeatOp>(op.getLoc(), types, fwd.getSymName(), op.getCarry(), op.getStacked(), op.getInvariant(), op.getBegin(),
-                                      op.getEnd(), tied, op.getReverse(), false, 0, 1);
+  auto extended =
+      at.create<RepeatOp>(op.getLoc(), types, fwd.getSymName(), op.getCarry(), op.getStacked(),
+                          op.getInvariant(), op.getBegin(), op.getEnd(), tied, op.getReverse(), false, 0, 1);
   for (auto [from, to] : llvm::zip(op.getResults(), extended.getResults())) {
     if (Value d = adjoint(from)) set(to, d);
     if (active.contains(from)) active.insert(to);
@@ -298,8 +336,8 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   bwd.getBody().push_back(ordered);
   block->erase();
   bwd.setFunctionType(FunctionType::get(ctx, argumentTypes, ordered->getTerminator()->getOperandTypes()));
-  auto backward = b.create<RepeatOp>(loc(), bwdTypes, bwd.getSymName(), operands[0], operands[1], operands[2], op.getBegin(), op.getEnd(), bwdTied,
-                                     !op.getReverse(), false, 0, 1);
+  auto backward = b.create<RepeatOp>(loc(), bwdTypes, bwd.getSymName(), operands[0], operands[1], operands[2],
+                                     op.getBegin(), op.getEnd(), bwdTied, !op.getReverse(), false, 0, 1);
 
   // Adjoints that come out: first those that continue one, then those that are added.
   SmallVector<std::pair<Value, Value>> added;
@@ -312,8 +350,10 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   for (auto *list : {&invariantGrads, &stackedGrads})
     for (auto [i, start] : *list) {
       Value d = backward.getResult(next++);
-      if (start) set(op.getOperand(i), d);
-      else added.push_back({op.getOperand(i), d});
+      if (start)
+        set(op.getOperand(i), d);
+      else
+        added.push_back({op.getOperand(i), d});
     }
   for (auto [v, d] : added) add(v, d);
   op.erase();

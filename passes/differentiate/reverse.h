@@ -14,7 +14,8 @@ public:
   void activate(llvm::ArrayRef<mlir::Value> sources, llvm::ArrayRef<mlir::Operation *> forward);
   bool wants(mlir::Value forward) override { return active.contains(forward); }
 
-  // Builds the adjoint code of `forward`, last op first. A repeat is replaced by one that also saves its residuals: `forward` is updated.
+  // Builds the adjoint code of `forward`, last op first. A repeat is replaced by one that also saves its
+  // residuals: `forward` is updated.
   mlir::LogicalResult run(llvm::SmallVectorImpl<mlir::Operation *> &forward);
 
 protected:
@@ -23,15 +24,17 @@ protected:
 
 private:
   mlir::LogicalResult runRepeat(graph::RepeatOp &op);
+  void runCustom(graph::CustomGradientOp op);
   mlir::SymbolTable &symbols;
   llvm::DenseSet<mlir::Value> active;
 };
 
-// Makes each repeat cover whole stacks, [0, n), by slicing its stacked operands: the adjoint of a stack has the shape of the stack. The slices join `forward`.
+// Makes each repeat cover whole stacks, [0, n), by slicing its stacked operands: the adjoint of a stack has
+// the shape of the stack. The slices join `forward`.
 void sliceStackedOperands(llvm::SmallVectorImpl<mlir::Operation *> &forward);
 
 // Which of a body's arguments and results depend on active operands, to the fixed point of the carry.
-void activateBody(mlir::func::FuncOp body, size_t numCarry, llvm::SmallVectorImpl<bool> &arguments, llvm::SmallVectorImpl<bool> &results,
-                  mlir::SymbolTable &symbols);
+void activateBody(mlir::func::FuncOp body, size_t numCarry, llvm::SmallVectorImpl<bool> &arguments,
+                  llvm::SmallVectorImpl<bool> &results, mlir::SymbolTable &symbols);
 
 } // namespace weft

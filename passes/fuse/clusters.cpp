@@ -1,13 +1,14 @@
 #include "passes/fuse/clusters.h"
-#include "passes/fuse/loops_builder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/fuse/loops_builder.h"
 
 using namespace mlir;
 namespace weft {
 
 bool isPointwise(Operation *op) {
   if (!op || op->getName().getDialectNamespace() != "graph") return false;
-  return op->hasTrait<OpTrait::Elementwise>() || isa<graph::ConstantOp, graph::IotaOp, graph::GatherOp, graph::StopGradientOp>(op);
+  return op->hasTrait<OpTrait::Elementwise>() ||
+         isa<graph::ConstantOp, graph::IotaOp, graph::GatherOp, graph::StopGradientOp>(op);
 }
 
 bool isRowReduction(Operation *op) {
@@ -15,15 +16,11 @@ bool isRowReduction(Operation *op) {
   return reduce && llvm::is_contained(reduce.getAxes(), int64_t(graph::shapeOf(reduce.getX()).size()) - 1);
 }
 
-// A gather of single elements: its index varies along the last dimension, which a kernel's index must not, so the kernel gets a column of its own.
+// A gather of single elements: its index varies along the last dimension, which a kernel's index must not, so
+// the kernel gets a column of its own.
 static bool gathersElements(Value v) {
   auto gather = v.getDefiningOp<graph::GatherOp>();
   return gather && graph::shapeOf(gather.getTable()).size() == 1;
-}
-
-static bool isSplatConstant(Operation *op) {
-  auto c = dyn_cast_or_null<graph::ConstantOp>(op);
-  return c && c.getValue().isSplat();
 }
 
 bool Clusters::isMaterialised(Value v) const {
@@ -34,7 +31,8 @@ bool Clusters::isMaterialised(Value v) const {
 void Clusters::require(Value v) {
   Value obstacle;
   while (true) {
-    auto view = resolveView(v, [&](Value x) { return roots.contains(x); }, &obstacle);
+    auto view = resolveView(
+        v, [&](Value x) { return roots.contains(x); }, &obstacle);
     if (failed(view)) {
       roots.insert(obstacle);
       continue;
@@ -48,8 +46,10 @@ void Clusters::requireContiguous(Value v) {
   require(v);
   auto view = resolveView(v, [&](Value x) { return roots.contains(x); });
   auto shape = graph::shapeOf(v);
-  bool whole = view->offset == 0 && graph::tensorType(view->base).getNumElements() == graph::tensorType(v).getNumElements();
-  for (auto [have, want, size] : llvm::zip(view->strides, rowMajorStridesOf(shape), shape)) whole &= size == 1 || have == want;
+  bool whole = view->offset == 0 &&
+               graph::tensorType(view->base).getNumElements() == graph::tensorType(v).getNumElements();
+  for (auto [have, want, size] : llvm::zip(view->strides, rowMajorStridesOf(shape), shape))
+    whole &= size == 1 || have == want;
   if (!whole) roots.insert(v);
 }
 
@@ -57,7 +57,8 @@ void Clusters::findRoots(Block &block) {
   for (Operation &op : block) {
     if (isViewOp(&op)) {
       // A reshape is only ever a view of something in memory, but for one that moves unit dimensions.
-      if (auto reshape = dyn_cast<graph::ReshapeOp>(op); reshape && !movesUnitDimensions(reshape)) require(op.getResult(0));
+      if (auto reshape = dyn_cast<graph::ReshapeOp>(op); reshape && !movesUnitDimensions(reshape))
+        require(op.getResult(0));
       continue;
     }
     if (auto gather = dyn_cast<graph::GatherOp>(op)) {
@@ -90,7 +91,8 @@ void Clusters::findRoots(Block &block) {
     // Attention takes any strides, a product those of two dimensions; all else wants whole buffers.
     bool attention = isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op);
     for (Value v : op.getOperands()) {
-      bool factor = isa<graph::MatmulOp>(op) && graph::shapeOf(v).size() == 2 && v != cast<graph::MatmulOp>(op).getAcc();
+      bool factor = isa<graph::MatmulOp>(op) && graph::shapeOf(v).size() == 2 &&
+                    v != cast<graph::MatmulOp>(op).getAcc();
       attention || factor ? require(v) : requireContiguous(v);
     }
   }
@@ -99,7 +101,8 @@ void Clusters::findRoots(Block &block) {
 // What computing v reads.
 void Clusters::pull(Value v, llvm::SmallSetVector<Value, 8> &leaves, bool top) const {
   Operation *op = v.getDefiningOp();
-  if (!op || (!top && roots.contains(v)) || (!isPointwise(op) && !isViewOp(op) && !(top && isRowReduction(op)))) {
+  if (!op || (!top && roots.contains(v)) ||
+      (!isPointwise(op) && !isViewOp(op) && !(top && isRowReduction(op)))) {
     leaves.insert(v);
     return;
   }
@@ -107,7 +110,8 @@ void Clusters::pull(Value v, llvm::SmallSetVector<Value, 8> &leaves, bool top) c
 }
 
 static SmallVector<int64_t> domainOf(Value root) {
-  if (isRowReduction(root.getDefiningOp())) return llvm::to_vector(graph::shapeOf(root.getDefiningOp()->getOperand(0)));
+  if (isRowReduction(root.getDefiningOp()))
+    return llvm::to_vector(graph::shapeOf(root.getDefiningOp()->getOperand(0)));
   return llvm::to_vector(graph::shapeOf(root));
 }
 
@@ -140,9 +144,12 @@ void Clusters::form(Block &block) {
         if (c.domain == domain) {
           int64_t points = 1;
           for (int64_t d : domain) points *= d;
-          bool shares = llvm::any_of(leaves, [&](Value v) { return c.leaves.contains(v) && graph::tensorType(v).getNumElements() == points && points > 1; });
+          bool shares = llvm::any_of(leaves, [&](Value v) {
+            return c.leaves.contains(v) && graph::tensorType(v).getNumElements() == points && points > 1;
+          });
           if (feeds || shares) tryJoin(i);
-        } else if (feeds && !isRowReduction(op.getBlock() ? &op : nullptr) && !c.domain.empty() && ArrayRef<int64_t>(domain) == rowsOf(c.domain)) {
+        } else if (feeds && !isRowReduction(op.getBlock() ? &op : nullptr) && !c.domain.empty() &&
+                   ArrayRef<int64_t>(domain) == rowsOf(c.domain)) {
           // A value per row, made from the cluster's row reductions alone or from other values per row.
           tryJoin(i);
         }
@@ -186,6 +193,13 @@ bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
       continue;
     }
     for (Value operand : op->getOperands()) work.push_back({operand, true});
+    // What has effects waits for what had effects before it: a receive for the sends.
+    if (!isPure(op))
+      for (Operation &before : *op->getBlock()) {
+        if (&before == op) break;
+        if (!isPure(&before))
+          for (Value operand : before.getOperands()) work.push_back({operand, true});
+      }
   }
   return false;
 }

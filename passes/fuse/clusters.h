@@ -1,8 +1,10 @@
 // Which graph values become kernels of their own, and which of those are computed together.
 //
-// A root is a value that must exist in memory: another kind of op reads it (a matmul, a repeat, a return), or it is a row reduction. Everything else that is elementwise
-// is computed where it is used. Roots over the same iteration space are computed by one kernel when one feeds the other or both read the same large value:
-//   x1 = x + o;  s = Σ x1²;  h = x1 * rsqrt(s / D + eps) * w      roots x1, s, h: one kernel that reads x, o and w, and writes x1 and h.
+// A root is a value that must exist in memory: another kind of op reads it (a matmul, a repeat, a return), or
+// it is a row reduction. Everything else that is elementwise is computed where it is used. Roots over the
+// same iteration space are computed by one kernel when one feeds the other or both read the same large value:
+//   x1 = x + o;  s = Σ x1²;  h = x1 * rsqrt(s / D + eps) * w      roots x1, s, h: one kernel that reads x, o
+//   and w, and writes x1 and h.
 #pragma once
 #include "passes/fuse/views.h"
 #include "llvm/ADT/DenseSet.h"
@@ -11,7 +13,7 @@
 namespace weft {
 
 struct Cluster {
-  llvm::SmallVector<int64_t> domain;           // shape of the iteration space; the last dimension is the column
+  llvm::SmallVector<int64_t> domain; // shape of the iteration space; the last dimension is the column
   llvm::SmallSetVector<mlir::Value, 4> roots;  // in program order
   llvm::SmallSetVector<mlir::Value, 8> leaves; // values it reads
 };
@@ -21,7 +23,9 @@ public:
   explicit Clusters(mlir::Block &block);
 
   bool isRoot(mlir::Value v) const { return roots.contains(v); }
-  int clusterOf(mlir::Value root) const { return membership.lookup(root) - 1; } // -1: none (column reductions, scatters: alone)
+  int clusterOf(mlir::Value root) const {
+    return membership.lookup(root) - 1;
+  } // -1: none (column reductions, scatters: alone)
   llvm::ArrayRef<Cluster> all() const { return clusters; }
   // Exists in memory: a root, a block argument, or the result of an op that is not fused.
   bool isMaterialised(mlir::Value v) const;

@@ -26,7 +26,8 @@ public:
     for (bool changed = true; changed;) {
       changed = false;
       for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-        if (op.use_empty() && op.getName().getDialectNamespace() == "graph" && !isa<graph::WriteOp, graph::RepeatOp>(op)) {
+        if (op.use_empty() && op.getName().getDialectNamespace() == "graph" &&
+            !isa<graph::WriteOp, graph::RepeatOp>(op)) {
           op.erase();
           changed = true;
         }
@@ -35,7 +36,8 @@ public:
   }
 
 private:
-  // Every op after its operands, otherwise as before; collectives, sends and receives in the order they had, and none before what preceded it in the program and has effects.
+  // Every op after its operands, otherwise as before; collectives, sends and receives in the order they had,
+  // and none before what preceded it in the program and has effects.
   void order() {
     SmallVector<Operation *> pending;
     for (Operation &op : block.without_terminator()) pending.push_back(&op);
@@ -46,7 +48,9 @@ private:
       bool effectWaits = false, moved = false;
       for (Operation *op : pending) {
         bool effect = !isPure(op);
-        bool ready = !(effect && effectWaits) && llvm::none_of(op->getOperands(), [&](Value v) { return v.getDefiningOp() && waiting.contains(v.getDefiningOp()); });
+        bool ready = !(effect && effectWaits) && llvm::none_of(op->getOperands(), [&](Value v) {
+          return v.getDefiningOp() && waiting.contains(v.getDefiningOp());
+        });
         if (ready) {
           op->moveBefore(end);
           waiting.erase(op);
@@ -62,7 +66,9 @@ private:
   }
 
   bool isBase(Value v) const { return clusters.isMaterialised(v); }
-  StridedView view(Value v) const { return *resolveView(v, [&](Value x) { return isBase(x); }); }
+  StridedView view(Value v) const {
+    return *resolveView(v, [&](Value x) { return isBase(x); });
+  }
   kernel::AccessAttr access(const StridedView &v, ArrayRef<int64_t> dims) const {
     SmallVector<int64_t> strides;
     for (int64_t d : dims) strides.push_back(d < 0 ? 0 : v.strides[d]);
@@ -94,8 +100,9 @@ private:
       OpBuilder at(c.roots.back().getDefiningOp());
       auto op = builder.finish(at);
       for (auto [root, result] : llvm::zip(outputs, op.getResults())) replace(root, result);
-      emitRemark(op.getLoc()) << "fused into one kernel: " << op.getBody().front().getOperations().size() - 1 << " operations, " << op.getInputs().size()
-                              << " inputs, " << outputs.size() << " results";
+      emitRemark(op.getLoc()) << "fused into one kernel: " << op.getBody().front().getOperations().size() - 1
+                              << " operations, " << op.getInputs().size() << " inputs, " << outputs.size()
+                              << " results";
       return;
     }
   }
@@ -106,12 +113,14 @@ private:
     Value v = user->getResult(0);
     if (c.roots.contains(v)) return true;
     if (isBase(v)) return false;
-    return (isPointwise(user) || isViewOp(user)) && llvm::all_of(v.getUsers(), [&](Operation *next) { return computedInside(next, c); });
+    return (isPointwise(user) || isViewOp(user)) &&
+           llvm::all_of(v.getUsers(), [&](Operation *next) { return computedInside(next, c); });
   }
 
   void emitSingle(Operation *op) {
     if (auto m = dyn_cast<graph::MatmulOp>(op)) return emitMatmul(m);
-    if (isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op)) return emitAttention(op);
+    if (isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op))
+      return emitAttention(op);
     if (auto r = dyn_cast<graph::ReduceOp>(op); r && !isRowReduction(op)) return emitColumnReduction(r);
     if (auto s = dyn_cast<graph::ScatterAddOp>(op)) return emitScatter(s);
     if (auto w = dyn_cast<graph::WriteRowsOp>(op)) return emitWriteRows(w);
@@ -146,10 +155,12 @@ private:
     OpBuilder at(op);
     // (tokens, width): one ascending chain an element.
     LoopsBuilder builder(clusters, nullptr, op.getLoc(), {count, width});
-    Value indices = graph::reshape(at, op.getLoc(), op.getIndices(), {count}), updates = graph::reshape(at, op.getLoc(), op.getUpdates(), {count, width});
+    Value indices = graph::reshape(at, op.getLoc(), op.getIndices(), {count}),
+          updates = graph::reshape(at, op.getLoc(), op.getUpdates(), {count, width});
     int64_t index = builder.addIndexInput(indices, {{0}});
     Value scalar = builder.evaluate(updates, identityMap(2));
-    builder.yield(scalar, builder.addResult(graph::tensorType(op.getAcc()), contiguousValue(op.getAcc())), 0, {0, 1}, index, width, rows[0]);
+    builder.yield(scalar, builder.addResult(graph::tensorType(op.getAcc()), contiguousValue(op.getAcc())), 0,
+                  {0, 1}, index, width, rows[0]);
     replace(op.getResult(), builder.finish(at, 1).getResult(0));
   }
 
@@ -165,7 +176,8 @@ private:
     LoopsBuilder builder(clusters, nullptr, op.getLoc(), domain);
     int64_t index = builder.addIndexInput(op.getSlots(), identityMap(2));
     Value scalar = builder.evaluate(op.getUpdates(), identityMap(shape.size()));
-    builder.yield(scalar, builder.addResult(graph::tensorType(op.getDest()), contiguousValue(op.getDest())), 0, strides, index, rowStride, dest[1]);
+    builder.yield(scalar, builder.addResult(graph::tensorType(op.getDest()), contiguousValue(op.getDest())),
+                  0, strides, index, rowStride, dest[1]);
     OpBuilder at(op);
     replace(op.getResult(), builder.finish(at).getResult(0));
   }
@@ -184,7 +196,8 @@ private:
     Value whole;
     while (!pending.empty()) {
       SmallVector<int64_t> shape(graph::shapeOf(pending.front().first));
-      bool all = llvm::all_of(pending, [&](auto &p) { return graph::shapeOf(p.first) == ArrayRef<int64_t>(shape); });
+      bool all =
+          llvm::all_of(pending, [&](auto &p) { return graph::shapeOf(p.first) == ArrayRef<int64_t>(shape); });
       if (!whole && !all) whole = at.create<kernel::EmptyOp>(op.getLoc(), type);
       LoopsBuilder builder(clusters, nullptr, op.getLoc(), shape);
       int result = builder.addResult(type, whole);
@@ -212,22 +225,28 @@ private:
   }
 
   void emitMatmul(graph::MatmulOp op) {
-    auto lhsShape = graph::shapeOf(op.getLhs()), rhsShape = graph::shapeOf(op.getRhs()), out = graph::shapeOf(op.getResult());
+    auto lhsShape = graph::shapeOf(op.getLhs()), rhsShape = graph::shapeOf(op.getRhs()),
+         out = graph::shapeOf(op.getResult());
     OpBuilder at(op);
     bool rows = rhsShape.size() == 2 && lhsShape.size() > 2;
     Value lhs = op.getLhs();
-    int64_t m = out[out.size() - 2], n = out.back(), k = op.getTransposeLhs() ? lhsShape[lhsShape.size() - 2] : lhsShape.back(), batch = 1;
+    int64_t m = out[out.size() - 2], n = out.back(),
+            k = op.getTransposeLhs() ? lhsShape[lhsShape.size() - 2] : lhsShape.back(), batch = 1;
     StridedView a = view(lhs), w = view(op.getRhs());
     auto make = [&](const StridedView &v, int64_t bs, int64_t s0, int64_t s1) {
       return kernel::AccessAttr::get(op.getContext(), v.offset, ArrayRef<int64_t>{bs, s0, s1}, -1, 0, 0);
     };
-    // Leading dimensions to one batch stride; `rows`: to one row stride. Where strides do not allow it the value is copied first (findRoots keeps views simple).
-    auto collapse = [&](const StridedView &v, ArrayRef<int64_t> shape, int64_t count) -> std::optional<int64_t> {
+    // Leading dimensions to one batch stride; `rows`: to one row stride. Where strides do not allow it the
+    // value is copied first (findRoots keeps views simple).
+    auto collapse = [&](const StridedView &v, ArrayRef<int64_t> shape,
+                        int64_t count) -> std::optional<int64_t> {
       int64_t stride = 0, extent = 1;
       for (int64_t i = count - 1; i >= 0; --i) {
         if (shape[i] == 1) continue;
-        if (extent == 1) stride = v.strides[i];
-        else if (v.strides[i] != stride * extent) return std::nullopt;
+        if (extent == 1)
+          stride = v.strides[i];
+        else if (v.strides[i] != stride * extent)
+          return std::nullopt;
         extent *= shape[i];
       }
       return stride;
@@ -249,19 +268,21 @@ private:
     ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
     oa = make({Value(), 0, {}}, batch == 1 ? 0 : m * n, m == 1 ? 0 : n, n == 1 ? 0 : 1);
     auto type = graph::tensorType(op.getResult());
-    auto kernelOp = at.create<kernel::MatmulOp>(op.getLoc(), TypeRange{type}, a.base, w.base, op.getAcc() ? contiguousValue(op.getAcc()) : Value(), ValueRange{},
-                                                at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}), at.getArrayAttr({oa}),
-                                                kernel::ReductionAttr(), kernel::ScheduleAttr());
+    auto kernelOp = at.create<kernel::MatmulOp>(
+        op.getLoc(), TypeRange{type}, a.base, w.base, op.getAcc() ? contiguousValue(op.getAcc()) : Value(),
+        ValueRange{}, at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}),
+        at.getArrayAttr({oa}), kernel::ReductionAttr(), kernel::ScheduleAttr());
     Block *body = at.createBlock(&kernelOp.getBody(), {}, {type.getElementType()}, {op.getLoc()});
     at.create<kernel::YieldOp>(op.getLoc(), body->getArguments());
     replace(op.getResult(), kernelOp.getResult(0));
   }
 
   void emitAttention(Operation *op) {
-    auto kind = isa<graph::AttentionOp>(op)             ? kernel::AttentionKind::forward
+    auto kind = isa<graph::AttentionOp>(op)            ? kernel::AttentionKind::forward
                 : isa<graph::AttentionGradQueryOp>(op) ? kernel::AttentionKind::grad_query
                                                        : kernel::AttentionKind::grad_key_value;
-    auto q = graph::shapeOf(op->getOperand(0)), k = graph::shapeOf(op->getOperand(1)), v = graph::shapeOf(op->getOperand(2));
+    auto q = graph::shapeOf(op->getOperand(0)), k = graph::shapeOf(op->getOperand(1)),
+         v = graph::shapeOf(op->getOperand(2));
     OpBuilder at(op);
     SmallVector<Value> inputs;
     SmallVector<Attribute> in, out;
@@ -286,9 +307,10 @@ private:
     int64_t keyBlock = attribute([](auto o) { return int64_t(o.getKeyBlock()); });
     FloatAttr scale = attribute([](auto o) { return o.getScaleAttr(); });
     auto reduction = kernel::ReductionAttr::get(op->getContext(), "fma", 16, keyBlock);
-    auto kernelOp = at.create<kernel::AttentionOp>(op->getLoc(), op->getResultTypes(), kernel::AttentionKindAttr::get(op->getContext(), kind), inputs,
-                                                   at.getDenseI64ArrayAttr({q[0], q[1], k[1], q[2], k[2], q[3], v[3]}), at.getArrayAttr(in), at.getArrayAttr(out),
-                                                   scale, reduction, kernel::ScheduleAttr());
+    auto kernelOp = at.create<kernel::AttentionOp>(
+        op->getLoc(), op->getResultTypes(), kernel::AttentionKindAttr::get(op->getContext(), kind), inputs,
+        at.getDenseI64ArrayAttr({q[0], q[1], k[1], q[2], k[2], q[3], v[3]}), at.getArrayAttr(in),
+        at.getArrayAttr(out), scale, reduction, kernel::ScheduleAttr());
     for (auto [from, to] : llvm::zip(op->getResults(), kernelOp.getResults())) replace(from, to);
   }
 

@@ -1,6 +1,6 @@
 #include "passes/fuse/loops_builder.h"
-#include "passes/fuse/scalar_code.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "passes/fuse/scalar_code.h"
 
 using namespace mlir;
 namespace weft {
@@ -19,7 +19,8 @@ static IndexMap canonical(const IndexMap &map, ArrayRef<int64_t> shape) {
   return out;
 }
 
-// The operand's map, for an op that moves indices; nothing for a reshape that does more than add or drop unit dimensions.
+// The operand's map, for an op that moves indices; nothing for a reshape that does more than add or drop unit
+// dimensions.
 static std::optional<IndexMap> throughView(Operation *op, const IndexMap &map) {
   IndexMap in;
   if (auto t = dyn_cast<graph::TransposeOp>(op)) {
@@ -28,7 +29,8 @@ static std::optional<IndexMap> throughView(Operation *op, const IndexMap &map) {
   } else if (auto s = dyn_cast<graph::SliceOp>(op)) {
     for (auto [m, offset] : llvm::zip(map, s.getOffsets())) in.push_back({m.dim, m.offset + offset});
   } else if (auto bc = dyn_cast<graph::BroadcastOp>(op)) {
-    for (auto [d, size] : llvm::zip(bc.getDims(), graph::shapeOf(bc.getX()))) in.push_back(size == 1 ? IndexExpr{-1} : map[d]);
+    for (auto [d, size] : llvm::zip(bc.getDims(), graph::shapeOf(bc.getX())))
+      in.push_back(size == 1 ? IndexExpr{-1} : map[d]);
   } else {
     auto reshape = cast<graph::ReshapeOp>(op);
     if (!movesUnitDimensions(reshape)) return std::nullopt;
@@ -46,19 +48,24 @@ static std::optional<IndexMap> throughView(Operation *op, const IndexMap &map) {
 }
 
 // Whether v is met at the point (or, one dimension less, the row) being computed.
-static bool isIdentity(Value v, const IndexMap &map) { return map == canonical(identityMap(map.size()), graph::shapeOf(v)); }
+static bool isIdentity(Value v, const IndexMap &map) {
+  return map == canonical(identityMap(map.size()), graph::shapeOf(v));
+}
 
-static bool meets(Value v, const IndexMap &at, const Clusters &clusters, const llvm::DenseSet<Value> &own, ArrayRef<int64_t> domain, bool top) {
+static bool meets(Value v, const IndexMap &at, const Clusters &clusters, const llvm::DenseSet<Value> &own,
+                  ArrayRef<int64_t> domain, bool top) {
   IndexMap map = canonical(at, graph::shapeOf(v));
   Operation *op = v.getDefiningOp();
   if (!op) return true;
   bool mine = own.contains(v);
   if (mine && !top) {
     size_t rank = map.size();
-    return isIdentity(v, map) && (rank + 1 == domain.size() || (rank == domain.size() && !isRowReduction(op)));
+    return isIdentity(v, map) &&
+           (rank + 1 == domain.size() || (rank == domain.size() && !isRowReduction(op)));
   }
   if (!top && clusters.isMaterialised(v)) return true;
-  if (isRowReduction(op)) return meets(op->getOperand(0), identityMap(domain.size()), clusters, own, domain, false);
+  if (isRowReduction(op))
+    return meets(op->getOperand(0), identityMap(domain.size()), clusters, own, domain, false);
   if (isViewOp(op)) {
     auto view = resolveView(v, [&](Value x) { return clusters.isMaterialised(x); });
     if (succeeded(view) && !own.contains(view->base) && clusters.isMaterialised(view->base)) return true;
@@ -70,14 +77,17 @@ static bool meets(Value v, const IndexMap &at, const Clusters &clusters, const l
       auto view = resolveView(x, [&](Value y) { return clusters.isMaterialised(y); });
       return failed(view) || own.contains(view->base);
     });
-  return llvm::all_of(op->getOperands(), [&](Value x) { return meets(x, map, clusters, own, domain, false); });
+  return llvm::all_of(op->getOperands(),
+                      [&](Value x) { return meets(x, map, clusters, own, domain, false); });
 }
 
-bool meetsAtSamePoint(Value root, const Clusters &clusters, const llvm::DenseSet<Value> &own, ArrayRef<int64_t> domain) {
+bool meetsAtSamePoint(Value root, const Clusters &clusters, const llvm::DenseSet<Value> &own,
+                      ArrayRef<int64_t> domain) {
   return meets(root, identityMap(graph::shapeOf(root).size()), clusters, own, domain, true);
 }
 
-LoopsBuilder::LoopsBuilder(const Clusters &clusters, const Cluster *own, Location loc, ArrayRef<int64_t> domain)
+LoopsBuilder::LoopsBuilder(const Clusters &clusters, const Cluster *own, Location loc,
+                           ArrayRef<int64_t> domain)
     : clusters(clusters), own(own), loc(loc), domain(domain), block(new Block()), b(loc.getContext()) {
   b.setInsertionPointToEnd(block);
 }
@@ -96,8 +106,8 @@ LoopsBuilder::Access LoopsBuilder::accessOf(const StridedView &view, const Index
 
 int64_t LoopsBuilder::inputNumber(Value base, const Access &access) {
   for (auto [i, in] : llvm::enumerate(inputs))
-    if (in.first == base && in.second.offset == access.offset && in.second.strides == access.strides && in.second.index == access.index &&
-        in.second.indexStride == access.indexStride)
+    if (in.first == base && in.second.offset == access.offset && in.second.strides == access.strides &&
+        in.second.index == access.index && in.second.indexStride == access.indexStride)
       return i;
   inputs.push_back({base, access});
   block->addArgument(graph::tensorType(base).getElementType(), loc);
@@ -121,7 +131,8 @@ Value LoopsBuilder::evaluate(Value v, const IndexMap &at) {
   bool mine = own && own->roots.contains(v);
   if (!mine) {
     auto view = resolveView(v, [&](Value x) { return clusters.isMaterialised(x); });
-    if (succeeded(view) && clusters.isMaterialised(view->base) && !(own && own->roots.contains(view->base))) scalar = load(view->base, accessOf(*view, map));
+    if (succeeded(view) && clusters.isMaterialised(view->base) && !(own && own->roots.contains(view->base)))
+      scalar = load(view->base, accessOf(*view, map));
   }
   if (!scalar) {
     if (auto in = isViewOp(op) ? throughView(op, map) : std::nullopt) {
@@ -143,11 +154,14 @@ Value LoopsBuilder::indexValue(Location at, IndexExpr m) {
   return m.offset ? b.create<arith::AddIOp>(at, i, offset).getResult() : i;
 }
 
-// A splat is a literal. A table of n values, as of rotary frequencies, is chosen from by n - 1 selects along a balanced tree:
+// A splat is a literal. A table of n values, as of rotary frequencies, is chosen from by n - 1 selects along
+// a balanced tree:
 //   i < 2 ? (i < 1 ? v0 : v1) : (i < 3 ? v2 : v3)
 Value LoopsBuilder::evaluateConstant(graph::ConstantOp c, const IndexMap &map) {
   Location at = c.getLoc();
-  auto literal = [&](Attribute value) -> Value { return b.create<arith::ConstantOp>(at, cast<TypedAttr>(value)); };
+  auto literal = [&](Attribute value) -> Value {
+    return b.create<arith::ConstantOp>(at, cast<TypedAttr>(value));
+  };
   if (c.getValue().isSplat()) return literal(c.getValue().getSplatValue<Attribute>());
   auto values = llvm::to_vector(c.getValue().getValues<Attribute>());
   auto strides = rowMajorStridesOf(graph::shapeOf(c.getResult()));
@@ -168,7 +182,8 @@ Value LoopsBuilder::evaluateConstant(graph::ConstantOp c, const IndexMap &map) {
     if (high - low == 1) return literal(values[low]);
     int64_t middle = (low + high) / 2;
     Value left = self(self, low, middle), right = self(self, middle, high);
-    Value below = b.create<arith::CmpIOp>(at, arith::CmpIPredicate::slt, i, b.create<arith::ConstantIntOp>(at, middle, 32));
+    Value below = b.create<arith::CmpIOp>(at, arith::CmpIPredicate::slt, i,
+                                          b.create<arith::ConstantIntOp>(at, middle, 32));
     return b.create<arith::SelectOp>(at, below, left, right);
   };
   return choose(choose, 0, values.size());
@@ -177,9 +192,11 @@ Value LoopsBuilder::evaluateConstant(graph::ConstantOp c, const IndexMap &map) {
 Value LoopsBuilder::evaluateOp(Operation *op, const IndexMap &map) {
   Type type = graph::tensorType(op->getResult(0)).getElementType();
   if (auto c = dyn_cast<graph::ConstantOp>(op)) return evaluateConstant(c, map);
-  if (auto iota = dyn_cast<graph::IotaOp>(op)) return castScalar(b, op->getLoc(), indexValue(op->getLoc(), map[iota.getAxis()]), type);
+  if (auto iota = dyn_cast<graph::IotaOp>(op))
+    return castScalar(b, op->getLoc(), indexValue(op->getLoc(), map[iota.getAxis()]), type);
   if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
-    auto kind = reduce.getKind() == graph::ReduceKind::sum ? kernel::RowReduceKind::sum : kernel::RowReduceKind::max;
+    auto kind =
+        reduce.getKind() == graph::ReduceKind::sum ? kernel::RowReduceKind::sum : kernel::RowReduceKind::max;
     Value x = evaluate(reduce.getX(), identityMap(domain.size()));
     return b.create<kernel::ReduceOp>(op->getLoc(), x.getType(), kind, x);
   }
@@ -190,7 +207,8 @@ Value LoopsBuilder::evaluateOp(Operation *op, const IndexMap &map) {
     auto table = graph::shapeOf(gather.getTable());
     auto view = resolveView(gather.getTable(), [&](Value x) { return clusters.isMaterialised(x); });
     int64_t rowStride = view->strides[0];
-    StridedView row{view->base, view->offset, SmallVector<int64_t>(ArrayRef<int64_t>(view->strides).drop_front())};
+    StridedView row{view->base, view->offset,
+                    SmallVector<int64_t>(ArrayRef<int64_t>(view->strides).drop_front())};
     Access a = accessOf(row, IndexMap(map.begin() + numIndexDims, map.end()));
     a.index = index;
     a.indexStride = rowStride;
@@ -211,7 +229,8 @@ int LoopsBuilder::addResult(RankedTensorType type, Value init) {
   return results.size() - 1;
 }
 
-void LoopsBuilder::yield(Value scalar, int result, int64_t offset, ArrayRef<int64_t> strides, int64_t index, int64_t indexStride, int64_t indexLimit) {
+void LoopsBuilder::yield(Value scalar, int result, int64_t offset, ArrayRef<int64_t> strides, int64_t index,
+                         int64_t indexStride, int64_t indexLimit) {
   Access a{offset, SmallVector<int64_t>(strides), index, indexStride, indexLimit};
   for (auto [stride, size] : llvm::zip(a.strides, domain))
     if (size == 1) stride = 0;
@@ -238,7 +257,8 @@ kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
     if (indexedDims.contains(outer) || indexedDims.contains(inner)) return false;
     if (inner == last && rowReduction) return false;
     if ((outer < reduceDims) != (inner < reduceDims)) return false;
-    return llvm::all_of(all, [&](Access *a) { return a->strides[outer] == a->strides[inner] * sizes[inner]; });
+    return llvm::all_of(all,
+                        [&](Access *a) { return a->strides[outer] == a->strides[inner] * sizes[inner]; });
   };
   SmallVector<int64_t> dims;
   for (int64_t d = 0; d <= last; ++d)
@@ -247,7 +267,8 @@ kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
   for (int64_t i = int64_t(dims.size()) - 1; i >= 0; --i) {
     int64_t d = dims[i];
     // A unit column (nothing varies along it) takes in its neighbour where that is allowed.
-    if (!keep.empty() && sizes[keep.back()] == 1 && keep.back() == last && !rowReduction && !indexedDims.contains(last) && !unitColumn && d >= reduceDims &&
+    if (!keep.empty() && sizes[keep.back()] == 1 && keep.back() == last && !rowReduction &&
+        !indexedDims.contains(last) && !unitColumn && d >= reduceDims &&
         llvm::none_of(all, [&](Access *a) { return a->index >= 0; }) && domain.back() == 1) {
       keep.back() = d;
       mergedSizes.back() = sizes[d];
@@ -284,6 +305,8 @@ kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
     inputAccess.push_back(attribute(a, keep));
   }
   for (auto &[v, r, a] : yields) {
+    // A sum to one column: any stride will do, and column sums want one that is not 0.
+    if (numReduced > 0 && mergedSizes.back() == 1 && a.strides[keep.back()] == 0) a.strides[keep.back()] = 1;
     yieldValues.push_back(v);
     yieldResult.push_back(r);
     outputAccess.push_back(attribute(a, keep));
@@ -292,9 +315,11 @@ kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
   SmallVector<Type> types(results.begin(), results.end());
   SmallVector<Location> covered(locations.begin(), locations.end());
   Location where = covered.empty() ? loc : FusedLoc::get(loc.getContext(), covered);
-  auto op = at.create<kernel::LoopsOp>(where, types, inputValues, inits, at.getDenseI64ArrayAttr(mergedSizes), at.getArrayAttr(inputAccess),
-                                       at.getArrayAttr(outputAccess), at.getDenseI64ArrayAttr(yieldResult), at.getDenseI64ArrayAttr(initResult),
-                                       at.getI64IntegerAttr(numReduced), kernel::ReductionAttr(), kernel::ScheduleAttr());
+  auto op = at.create<kernel::LoopsOp>(where, types, inputValues, inits, at.getDenseI64ArrayAttr(mergedSizes),
+                                       at.getArrayAttr(inputAccess), at.getArrayAttr(outputAccess),
+                                       at.getDenseI64ArrayAttr(yieldResult),
+                                       at.getDenseI64ArrayAttr(initResult), at.getI64IntegerAttr(numReduced),
+                                       kernel::ReductionAttr(), kernel::ScheduleAttr());
   op.getBody().push_back(block);
   block = nullptr;
   return op;

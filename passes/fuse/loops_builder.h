@@ -18,7 +18,8 @@ IndexMap identityMap(int64_t rank);
 class LoopsBuilder {
 public:
   // `own`: the cluster whose roots this kernel computes rather than reads; null for kernels of a single op.
-  LoopsBuilder(const Clusters &clusters, const Cluster *own, mlir::Location loc, llvm::ArrayRef<int64_t> domain);
+  LoopsBuilder(const Clusters &clusters, const Cluster *own, mlir::Location loc,
+               llvm::ArrayRef<int64_t> domain);
   ~LoopsBuilder();
 
   // The scalar value of v at the indices that `map` gives. Null after an error.
@@ -27,12 +28,13 @@ public:
 
   // Adds a result of this type and gives its number; with init, it starts as that value.
   int addResult(mlir::RankedTensorType type, mlir::Value init = {});
-  void yield(mlir::Value scalar, int result, int64_t offset, llvm::ArrayRef<int64_t> strides, int64_t index = -1, int64_t indexStride = 0,
-             int64_t indexLimit = 0);
+  void yield(mlir::Value scalar, int result, int64_t offset, llvm::ArrayRef<int64_t> strides,
+             int64_t index = -1, int64_t indexStride = 0, int64_t indexLimit = 0);
   // An integer input used only as an index; gives its input number.
   int64_t addIndexInput(mlir::Value v, const IndexMap &map);
 
-  // Makes the op. Neighbouring dimensions that every access runs through contiguously are merged, the column only when `mergeColumn`.
+  // Makes the op. Neighbouring dimensions that every access runs through contiguously are merged, the column
+  // only when `mergeColumn`.
   kernel::LoopsOp finish(mlir::OpBuilder &at, int64_t reduceDims = 0);
   // Set when a gather's index varies along the column: build again with a unit column appended.
   bool needsUnitColumn() const { return unitColumn; }
@@ -68,7 +70,9 @@ private:
   bool unitColumn = false;
 };
 
-// Whether evaluating `root` inside `cluster` meets the cluster's own roots only at the same point, so that they can be computed together.
-bool meetsAtSamePoint(mlir::Value root, const Clusters &clusters, const llvm::DenseSet<mlir::Value> &own, llvm::ArrayRef<int64_t> domain);
+// Whether evaluating `root` inside `cluster` meets the cluster's own roots only at the same point, so that
+// they can be computed together.
+bool meetsAtSamePoint(mlir::Value root, const Clusters &clusters, const llvm::DenseSet<mlir::Value> &own,
+                      llvm::ArrayRef<int64_t> domain);
 
 } // namespace weft

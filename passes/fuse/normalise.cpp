@@ -26,7 +26,8 @@ struct AddOfPads : OpRewritePattern<AddOp> {
     auto axis = padAxis(a);
     if (!axis || padAxis(b) != axis) return failure();
     if (a.getLow()[*axis] != 0) std::swap(a, b);
-    if (a.getLow()[*axis] != 0 || b.getHigh()[*axis] != 0 || b.getLow()[*axis] != shapeOf(a.getX())[*axis]) return failure();
+    if (a.getLow()[*axis] != 0 || b.getHigh()[*axis] != 0 || b.getLow()[*axis] != shapeOf(a.getX())[*axis])
+      return failure();
     r.replaceOpWithNewOp<ConcatOp>(op, ValueRange{a.getX(), b.getX()}, *axis);
     return success();
   }
@@ -41,7 +42,9 @@ struct PadToConcat : OpRewritePattern<PadOp> {
         if (add.getLhs().getDefiningOp<PadOp>() && add.getRhs().getDefiningOp<PadOp>() && padAxis(op)) {
           auto other = (add.getLhs() == op.getResult() ? add.getRhs() : add.getLhs()).getDefiningOp<PadOp>();
           auto axis = *padAxis(op);
-          if (padAxis(other) == axis && (op.getHigh()[axis] == shapeOf(other.getX())[axis] || op.getLow()[axis] == shapeOf(other.getX())[axis])) return failure();
+          if (padAxis(other) == axis && (op.getHigh()[axis] == shapeOf(other.getX())[axis] ||
+                                         op.getLow()[axis] == shapeOf(other.getX())[axis]))
+            return failure();
         }
     Value x = op.getX();
     for (int64_t i = 0; i < int64_t(op.getLow().size()); ++i) {
@@ -72,7 +75,8 @@ struct SplitReduction : OpRewritePattern<ReduceOp> {
     }
     if (axes.back() == rank - 1) {
       if (axes.size() == 1) return failure();
-      Value inner = r.create<ReduceOp>(op.getLoc(), op.getKind(), op.getX(), Value(), ArrayRef<int64_t>{rank - 1});
+      Value inner =
+          r.create<ReduceOp>(op.getLoc(), op.getKind(), op.getX(), Value(), ArrayRef<int64_t>{rank - 1});
       r.replaceOpWithNewOp<ReduceOp>(op, op.getKind(), inner, Value(), axes.drop_back());
       return success();
     }
@@ -92,6 +96,8 @@ struct SplitReduction : OpRewritePattern<ReduceOp> {
 
 } // namespace
 
-void populateNormalisePatterns(RewritePatternSet &patterns) { patterns.add<AddOfPads, PadToConcat, SplitReduction>(patterns.getContext()); }
+void populateNormalisePatterns(RewritePatternSet &patterns) {
+  patterns.add<AddOfPads, PadToConcat, SplitReduction>(patterns.getContext());
+}
 
 } // namespace weft

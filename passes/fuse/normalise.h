@@ -3,7 +3,7 @@
 #include "mlir/IR/PatternMatch.h"
 
 namespace weft {
-// pad → concatenation with zeros, and the sum of complementary pads → concatenation; reductions over several last axes → one after the other, innermost first; maxima
-// over leading axes → transposed.
+// pad → concatenation with zeros, and the sum of complementary pads → concatenation; reductions over several
+// last axes → one after the other, innermost first; maxima over leading axes → transposed.
 void populateNormalisePatterns(mlir::RewritePatternSet &patterns);
 } // namespace weft

@@ -15,13 +15,19 @@ Value castScalar(OpBuilder &b, Location loc, Value x, Type to) {
   if (from == to) return x;
   auto floatFrom = dyn_cast<FloatType>(from), floatTo = dyn_cast<FloatType>(to);
   if (floatFrom && floatTo)
-    return floatFrom.getWidth() < floatTo.getWidth() ? b.create<arith::ExtFOp>(loc, to, x).getResult() : b.create<arith::TruncFOp>(loc, to, x).getResult();
-  if (floatFrom && to.isInteger(1)) return b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNE, x, constant(b, loc, from, 0));
+    return floatFrom.getWidth() < floatTo.getWidth() ? b.create<arith::ExtFOp>(loc, to, x).getResult()
+                                                     : b.create<arith::TruncFOp>(loc, to, x).getResult();
+  if (floatFrom && to.isInteger(1))
+    return b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNE, x, constant(b, loc, from, 0));
   if (floatFrom) return b.create<arith::FPToSIOp>(loc, to, x);
-  if (floatTo) return from.isInteger(1) ? b.create<arith::UIToFPOp>(loc, to, x).getResult() : b.create<arith::SIToFPOp>(loc, to, x).getResult();
-  if (to.isInteger(1)) return b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ne, x, constant(b, loc, from, 0));
+  if (floatTo)
+    return from.isInteger(1) ? b.create<arith::UIToFPOp>(loc, to, x).getResult()
+                             : b.create<arith::SIToFPOp>(loc, to, x).getResult();
+  if (to.isInteger(1))
+    return b.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ne, x, constant(b, loc, from, 0));
   if (from.getIntOrFloatBitWidth() > to.getIntOrFloatBitWidth()) return b.create<arith::TruncIOp>(loc, to, x);
-  return from.isInteger(1) ? b.create<arith::ExtUIOp>(loc, to, x).getResult() : b.create<arith::ExtSIOp>(loc, to, x).getResult();
+  return from.isInteger(1) ? b.create<arith::ExtUIOp>(loc, to, x).getResult()
+                           : b.create<arith::ExtSIOp>(loc, to, x).getResult();
 }
 
 static arith::CmpFPredicate floatPredicate(graph::Predicate p) {
@@ -41,7 +47,8 @@ Value scalarCode(OpBuilder &b, Operation *op, ArrayRef<Value> x, Type type) {
   if (isa<graph::CastOp>(op)) return castScalar(b, loc, x[0], type);
   if (isa<graph::SelectOp>(op)) return b.create<arith::SelectOp>(loc, x[0], x[1], x[2]);
   if (auto c = dyn_cast<graph::CompareOp>(op)) {
-    if (isa<FloatType>(x[0].getType())) return b.create<arith::CmpFOp>(loc, floatPredicate(c.getPredicate()), x[0], x[1]);
+    if (isa<FloatType>(x[0].getType()))
+      return b.create<arith::CmpFOp>(loc, floatPredicate(c.getPredicate()), x[0], x[1]);
     return b.create<arith::CmpIOp>(loc, intPredicate(c.getPredicate()), x[0], x[1]);
   }
   if (isa<graph::AndOp>(op)) return b.create<arith::AndIOp>(loc, x[0], x[1]);

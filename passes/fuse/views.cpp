@@ -3,7 +3,9 @@
 using namespace mlir;
 namespace weft {
 
-bool isViewOp(Operation *op) { return isa_and_nonnull<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::BroadcastOp>(op); }
+bool isViewOp(Operation *op) {
+  return isa_and_nonnull<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::BroadcastOp>(op);
+}
 
 bool movesUnitDimensions(graph::ReshapeOp op) {
   auto sizes = [](ArrayRef<int64_t> shape) {
@@ -21,9 +23,11 @@ SmallVector<int64_t> rowMajorStridesOf(ArrayRef<int64_t> shape) {
   return strides;
 }
 
-// Strides of `to` over the elements that `from` with `strides` addresses in row-major order, or nothing where none exist.
-// Groups of dimensions with equal products are matched; within a group of `from` the strides must be contiguous.
-static std::optional<SmallVector<int64_t>> reshapeStrides(ArrayRef<int64_t> from, ArrayRef<int64_t> strides, ArrayRef<int64_t> to) {
+// Strides of `to` over the elements that `from` with `strides` addresses in row-major order, or nothing where
+// none exist. Groups of dimensions with equal products are matched; within a group of `from` the strides must
+// be contiguous.
+static std::optional<SmallVector<int64_t>> reshapeStrides(ArrayRef<int64_t> from, ArrayRef<int64_t> strides,
+                                                          ArrayRef<int64_t> to) {
   SmallVector<int64_t> out(to.size(), 0);
   size_t i = 0, j = 0;
   while (i < from.size() || j < to.size()) {

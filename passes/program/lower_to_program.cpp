@@ -1,9 +1,11 @@
 // Entry functions of kernel ops → host programs over buffers. See passes.td.
 //
-// Every tensor value gets a place (Ref): a buffer, an offset and a stride a surrounding loop. Places are chosen so that data moves as little as possible:
-//   a value that is returned, carried to the next iteration, stacked or written to a variable is computed where it has to end, when what is there is no longer needed;
-//   a kernel that updates (`init`) works in place when the old value dies there, and so does an elementwise kernel on a dying operand of its own shape;
-//   all else gets an arena buffer; plan-memory overlays those by lifetime.
+// Every tensor value gets a place (Ref): a buffer, an offset and a stride a surrounding loop. Places are
+// chosen so that data moves as little as possible:
+//   a value that is returned, carried to the next iteration, stacked or written to a variable is computed
+//   where it has to end, when what is there is no longer needed; a kernel that updates (`init`) works in
+//   place when the old value dies there, and so does an elementwise kernel on a dying operand of its own
+//   shape; all else gets an arena buffer; plan-memory overlays those by lifetime.
 #include "passes/passes.h"
 #include "passes/program/outline.h"
 #include "llvm/ADT/MapVector.h"
@@ -25,20 +27,38 @@ int64_t bytesOf(Type t) {
   return n;
 }
 
+// The value whose memory a reshape shows.
+Value wholeOf(Value v) {
+  while (auto r = v.getDefiningOp<graph::ReshapeOp>()) v = r.getX();
+  return v;
+}
+// How many operands show the same memory.
+int64_t countShowing(ValueRange operands, Value v) {
+  return llvm::count_if(operands, [&](Value o) { return wholeOf(o) == wholeOf(v); });
+}
+
 // What may be done to the memory behind a value.
-enum class Own { temp, slot, foreign }; // temp: this value's own; slot: a carry, tied slice or variable that this block may overwrite; foreign: never
+enum class Own {
+  temp,
+  slot,
+  foreign
+}; // temp: this value's own; slot: a carry, tied slice or variable that this block may overwrite; foreign:
+   // never
 
 struct Ref {
   Value buffer;
   int64_t offset = 0;
   SmallVector<int64_t> strides; // by loop depth
   Own own = Own::foreign;
-  bool sameMemory(const Ref &o) const { return buffer == o.buffer && offset == o.offset && strides == o.strides; }
+  bool sameMemory(const Ref &o) const {
+    return buffer == o.buffer && offset == o.offset && strides == o.strides;
+  }
 };
 
 class EntryLowering {
 public:
-  EntryLowering(func::FuncOp f, SymbolTable &symbols, KernelOutliner &outliner, llvm::MapVector<StringRef, int64_t> &variableOffsets, int64_t stage)
+  EntryLowering(func::FuncOp f, SymbolTable &symbols, KernelOutliner &outliner,
+                llvm::MapVector<StringRef, int64_t> &variableOffsets, int64_t stage)
       : f(f), symbols(symbols), outliner(outliner), variableOffsets(variableOffsets), stage(stage) {}
 
   LogicalResult run(OpBuilder &moduleBuilder);
@@ -49,9 +69,9 @@ private:
     Block *block;
     llvm::DenseMap<Operation *, int64_t> position;
     llvm::DenseMap<Value, Ref> refs;
-    llvm::DenseMap<Value, Ref> destination;     // where a value should be computed
+    llvm::DenseMap<Value, Ref> destination;             // where a value should be computed
     llvm::SmallVector<std::pair<Ref, Value>> occupants; // destinations with an old value: who holds it now
-    llvm::DenseSet<Value> copiedEarly;          // arguments whose copies to a stack were made first
+    llvm::DenseSet<Value> copiedEarly;                  // arguments whose copies to a stack were made first
   };
 
   LogicalResult lowerBlock(Scope &s);
@@ -60,6 +80,8 @@ private:
   int64_t lastUse(Scope &s, Value v);
   Ref arenaBuffer(Type type);
   Ref place(Scope &s, Value result, Operation *op);
+  void occupy(Scope &s, const Ref &memory, Value by);
+  void writeVariables(Scope &s);
   bool readsOnlyWhereItWrites(Operation *op, Value old, size_t output);
   Value viewOf(const Ref &r, int64_t offset, int64_t bytes, Location loc);
   void copy(const Ref &from, const Ref &to, int64_t bytes, Location loc);
@@ -77,7 +99,9 @@ private:
 };
 
 Ref EntryLowering::arenaBuffer(Type type) {
-  Value buffer = b.create<program::BufferOp>(b.getUnknownLoc(), program::BufferType::get(b.getContext()), program::Space::arena, std::max<int64_t>(bytesOf(type), 1), -1, 0);
+  Value buffer =
+      b.create<program::BufferOp>(b.getUnknownLoc(), program::BufferType::get(b.getContext()),
+                                  program::Space::arena, std::max<int64_t>(bytesOf(type), 1), -1, 0);
   return {buffer, 0, {}, Own::temp};
 }
 
@@ -104,22 +128,26 @@ int64_t EntryLowering::lastUse(Scope &s, Value v) {
   return last;
 }
 
-// An elementwise or row kernel may overwrite `old` if it reads it only at the element (row) it is about to write.
+// An elementwise or row kernel may overwrite `old` if it reads it only at the element (row) it is about to
+// write.
 bool EntryLowering::readsOnlyWhereItWrites(Operation *op, Value old, size_t output) {
   auto loops = dyn_cast<kernel::LoopsOp>(op);
   if (!loops || loops.getReduceDims() > 0) return false;
-  auto root = [](Value v) {
-    while (auto r = v.getDefiningOp<graph::ReshapeOp>()) v = r.getX();
-    return v;
-  };
   SmallVector<kernel::AccessAttr> writes;
   for (auto [r, a] : llvm::zip(loops.getYieldResult(), loops.getOutputAccess()))
     if (r == int64_t(output)) writes.push_back(cast<kernel::AccessAttr>(a));
   if (writes.size() != 1 || writes[0].getIndex() >= 0) return false;
   for (auto [in, a] : llvm::zip(loops.getInputs(), loops.getInputAccess()))
-    if (root(in) == root(old) && a != writes[0]) return false;
-  // Two loads of a row at different stages are fine; a store of one result must not hit what another still reads, so element types must agree.
-  return cast<RankedTensorType>(old.getType()).getElementType() == cast<RankedTensorType>(op->getResult(output).getType()).getElementType();
+    if (wholeOf(in) == wholeOf(old) && a != writes[0]) return false;
+  // Two loads of a row at different stages are fine; a store of one result must not hit what another still
+  // reads, so element types must agree.
+  return cast<RankedTensorType>(old.getType()).getElementType() ==
+         cast<RankedTensorType>(op->getResult(output).getType()).getElementType();
+}
+
+void EntryLowering::occupy(Scope &s, const Ref &where, Value by) {
+  for (auto &[memory, holder] : s.occupants)
+    if (memory.sameMemory(where)) holder = by;
 }
 
 // Where a new result goes.
@@ -131,18 +159,20 @@ Ref EntryLowering::place(Scope &s, Value result, Operation *op) {
     for (auto &[memory, holder] : s.occupants) {
       if (!memory.sameMemory(it->second)) continue;
       int64_t last = lastUse(s, holder);
-      free = last < here || (last == here && readsOnlyWhereItWrites(op, holder, number));
-      if (free) holder = result;
+      free &= last < here || (last == here && readsOnlyWhereItWrites(op, holder, number));
     }
-    if (free) return it->second;
+    if (free) {
+      occupy(s, it->second, result);
+      return it->second;
+    }
   }
   // A dying operand of the same size, read only where it is written.
   for (Value in : op->getOperands()) {
     auto it = s.refs.find(in);
-    if (it == s.refs.end() || it->second.own != Own::temp || bytesOf(in.getType()) != bytesOf(result.getType())) continue;
-    Value whole = in;
-    while (auto r = whole.getDefiningOp<graph::ReshapeOp>()) whole = r.getX();
-    if (lastUse(s, whole) > here || !readsOnlyWhereItWrites(op, in, number)) continue;
+    if (it == s.refs.end() || it->second.own != Own::temp ||
+        bytesOf(in.getType()) != bytesOf(result.getType()))
+      continue;
+    if (lastUse(s, wholeOf(in)) > here || !readsOnlyWhereItWrites(op, in, number)) continue;
     bool taken = false; // by another result of this op
     for (Value other : op->getResults()) taken |= s.refs.count(other) && s.refs[other].sameMemory(it->second);
     if (!taken) return it->second;
@@ -163,15 +193,11 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
       s.refs[result] = place(s, result, op);
       continue;
     }
-    Value whole = init;
-    while (auto r = whole.getDefiningOp<graph::ReshapeOp>()) whole = r.getX();
     Ref old = s.refs.lookup(init);
-    bool alsoRead = llvm::count(op->getOperands(), init) > 1;
-    bool kept = llvm::any_of(whole.getUsers(), [](Operation *user) { return isa<graph::WriteOp>(user); }); // its memory is a variable's now
-    if (old.own != Own::foreign && lastUse(s, whole) <= here && !alsoRead && !kept) {
+    if (old.own != Own::foreign && lastUse(s, wholeOf(init)) <= here &&
+        countShowing(op->getOperands(), init) == 1) {
       s.refs[result] = old;
-      for (auto &[memory, holder] : s.occupants)
-        if (memory.sameMemory(old)) holder = result;
+      occupy(s, old, result);
       continue;
     }
     Ref fresh = place(s, result, op);
@@ -188,7 +214,8 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
       return op->getResult(out);
     }
     if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return loops.getInputs()[i];
-    if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) return i == 0 ? matmul.getLhs() : i == 1 ? matmul.getRhs() : matmul.getExtras()[i - 2];
+    if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
+      return i == 0 ? matmul.getLhs() : i == 1 ? matmul.getRhs() : matmul.getExtras()[i - 2];
     return cast<kernel::AttentionOp>(op).getInputs()[i];
   };
   for (auto [i, a] : llvm::enumerate(layout.accesses)) {
@@ -197,8 +224,10 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
     int64_t size = elementBytes(v.getType());
     buffers.push_back(viewOf(s.refs.lookup(v), extent.offset * size, extent.elements * size, op->getLoc()));
   }
-  b.create<program::LaunchOp>(op->getLoc(), FlatSymbolRefAttr::get(call.kernel), buffers, b.getDenseI64ArrayAttr(call.sizes), b.getI64IntegerAttr(call.items),
-                              b.getI64IntegerAttr(1), b.getI64IntegerAttr(call.flops), b.getI64IntegerAttr(call.bytes));
+  b.create<program::LaunchOp>(op->getLoc(), FlatSymbolRefAttr::get(call.kernel), buffers,
+                              b.getDenseI64ArrayAttr(call.sizes), b.getI64IntegerAttr(call.items),
+                              b.getI64IntegerAttr(1), b.getI64IntegerAttr(call.flops),
+                              b.getI64IntegerAttr(call.bytes));
   return success();
 }
 
@@ -210,18 +239,13 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
   in.block = &body.getBody().front();
   auto returned = in.block->getTerminator()->getOperands();
   size_t numCarry = op.getCarry().size(), numStacked = op.getStacked().size();
-  auto wholeOf = [](Value v) {
-    while (auto r = v.getDefiningOp<graph::ReshapeOp>()) v = r.getX();
-    return v;
-  };
-
-  // Memory of the operand that a result updates: taken over if it dies here and may be overwritten, else copied.
+  // Memory of the operand that a result updates: taken over if it dies here and may be overwritten, else
+  // copied.
   auto takeOver = [&](Value operand, Value result) {
     Ref old = s.refs.lookup(operand);
-    bool twice = llvm::count(op.getOperands(), operand) > 1;
-    if (old.own != Own::foreign && lastUse(s, wholeOf(operand)) <= here && !twice) {
-      for (auto &[memory, holder] : s.occupants)
-        if (memory.sameMemory(old)) holder = result;
+    if (old.own != Own::foreign && lastUse(s, wholeOf(operand)) <= here &&
+        countShowing(op.getOperands(), operand) == 1) {
+      occupy(s, old, result);
       return old;
     }
     Ref fresh = place(s, result, op);
@@ -245,8 +269,11 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
     stacks.push_back(memory);
   }
 
-  auto loop = b.create<program::LoopOp>(loc, op.getBegin(), op.getEnd(), op.getReverse(), op.getDynamic() ? countArgument : -1, op.getPart(), op.getParts());
-  if (op.getDynamic() && countArgument < 0) return op.emitOpError("has a trip count known only at run time, but the entry has no input named micro_batches");
+  auto loop = b.create<program::LoopOp>(loc, op.getBegin(), op.getEnd(), op.getReverse(),
+                                        op.getDynamic() ? countArgument : -1, op.getPart(), op.getParts());
+  if (op.getDynamic() && countArgument < 0)
+    return op.emitOpError(
+        "has a trip count known only at run time, but the entry has no input named micro_batches");
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(&loop.getBody().emplaceBlock());
   ++depth;
@@ -262,7 +289,8 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
       in.refs[arg] = slots[i];
     } else if (i < numCarry + numStacked) {
       bool tied = tiedMemory.contains(i - numCarry);
-      Ref r = slice(tied ? tiedMemory[i - numCarry] : s.refs.lookup(op.getStacked()[i - numCarry]), arg.getType(), false);
+      Ref r = slice(tied ? tiedMemory[i - numCarry] : s.refs.lookup(op.getStacked()[i - numCarry]),
+                    arg.getType(), false);
       r.own = tied ? Own::slot : Own::foreign;
       in.refs[arg] = r;
     } else {
@@ -292,14 +320,16 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
   for (size_t i = numCarry; i < returned.size(); ++i)
     if (isa<BlockArgument>(returned[i])) {
       copy(in.refs.lookup(returned[i]), ends[i], bytesOf(returned[i].getType()), loc);
-      if (llvm::none_of(llvm::seq<size_t>(0, numCarry), [&](size_t c) { return returned[c] == returned[i]; })) in.copiedEarly.insert(returned[i]);
+      if (llvm::none_of(llvm::seq<size_t>(0, numCarry), [&](size_t c) { return returned[c] == returned[i]; }))
+        in.copiedEarly.insert(returned[i]);
     }
   if (failed(lowerBlock(in))) return failure();
   // Carried values into their slots: what lives in another slot moves out of the way first.
   SmallVector<Ref> from;
   for (size_t i = 0; i < numCarry; ++i) {
     Ref r = in.refs.lookup(returned[i]);
-    bool inOtherSlot = llvm::any_of(llvm::seq<size_t>(0, numCarry), [&](size_t j) { return j != i && r.sameMemory(slots[j]); });
+    bool inOtherSlot = llvm::any_of(llvm::seq<size_t>(0, numCarry),
+                                    [&](size_t j) { return j != i && r.sameMemory(slots[j]); });
     if (inOtherSlot) {
       Ref aside = arenaBuffer(returned[i].getType());
       copy(r, aside, bytesOf(returned[i].getType()), loc);
@@ -308,7 +338,8 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
     from.push_back(r);
   }
   for (size_t i = numCarry; i < returned.size(); ++i)
-    if (!isa<BlockArgument>(returned[i])) copy(in.refs.lookup(returned[i]), ends[i], bytesOf(returned[i].getType()), loc);
+    if (!isa<BlockArgument>(returned[i]))
+      copy(in.refs.lookup(returned[i]), ends[i], bytesOf(returned[i].getType()), loc);
   for (size_t i = 0; i < numCarry; ++i) copy(from[i], slots[i], bytesOf(returned[i].getType()), loc);
   --depth;
   return success();
@@ -318,6 +349,8 @@ LogicalResult EntryLowering::lowerBlock(Scope &s) {
   for (auto [i, op] : llvm::enumerate(*s.block)) s.position[&op] = i;
   for (Operation &op : s.block->without_terminator()) {
     if (isa<kernel::LoopsOp, kernel::MatmulOp, kernel::AttentionOp>(op)) {
+      if (!op.getAttr("schedule"))
+        return op.emitOpError("has no schedule: schedule-kernels comes before this pass");
       if (failed(lowerKernel(s, &op))) return failure();
     } else if (auto reshape = dyn_cast<graph::ReshapeOp>(op)) {
       s.refs[reshape.getResult()] = s.refs.lookup(reshape.getX());
@@ -326,39 +359,87 @@ LogicalResult EntryLowering::lowerBlock(Scope &s) {
     } else if (auto repeat = dyn_cast<graph::RepeatOp>(op)) {
       if (failed(lowerRepeat(s, repeat))) return failure();
     } else if (auto read = dyn_cast<graph::ReadOp>(op)) {
-      // Overwritable only if this entry writes the variable after its last read.
-      bool written = false, readLater = false;
-      for (Operation &other : s.block->without_terminator()) {
-        if (auto w = dyn_cast<graph::WriteOp>(other)) written |= w.getVariable() == read.getVariable();
-        if (auto r = dyn_cast<graph::ReadOp>(other)) readLater |= r != read && r.getVariable() == read.getVariable();
-      }
-      s.refs[read.getResult()] = {persistent, variableOffsets[read.getVariable()], {}, written && !readLater ? Own::slot : Own::foreign};
-    } else if (auto write = dyn_cast<graph::WriteOp>(op)) {
-      copy(s.refs.lookup(write.getValue()), {persistent, variableOffsets[write.getVariable()], {}, Own::foreign}, bytesOf(write.getValue().getType()), op.getLoc());
+      bool written = llvm::any_of(s.block->getOps<graph::WriteOp>(),
+                                  [&](graph::WriteOp w) { return w.getVariable() == read.getVariable(); });
+      s.refs[read.getResult()] = {
+          persistent, variableOffsets[read.getVariable()], {}, written ? Own::slot : Own::foreign};
+    } else if (isa<graph::WriteOp>(op)) {
+      // At the end: writeVariables.
     } else if (auto reduce = dyn_cast<dist::AllReduceOp>(op)) {
       Value in = reduce.getValue();
       Ref old = s.refs.lookup(in), memory = old;
-      if (old.own == Own::foreign || lastUse(s, in) > s.position[&op]) {
+      if (old.own == Own::foreign || lastUse(s, wholeOf(in)) > s.position[&op]) {
         memory = place(s, reduce.getResult(), &op);
         copy(old, memory, bytesOf(in.getType()), op.getLoc());
       }
-      for (auto &[where, holder] : s.occupants)
-        if (where.sameMemory(memory)) holder = reduce.getResult();
+      occupy(s, memory, reduce.getResult());
       s.refs[reduce.getResult()] = memory;
       auto type = graph::tensorType(in);
-      int64_t dtype = type.getElementType().isF32() ? 0 : type.getElementType().isF64() ? 1 : type.getElementType().isInteger(32) ? 2 : 3;
-      b.create<program::AllReduceOp>(op.getLoc(), viewOf(memory, 0, bytesOf(type), op.getLoc()), type.getNumElements(), dtype, int64_t(reduce.getAxis()));
+      int64_t dtype = type.getElementType().isF32()         ? 0
+                      : type.getElementType().isF64()       ? 1
+                      : type.getElementType().isInteger(32) ? 2
+                                                            : 3;
+      b.create<program::AllReduceOp>(op.getLoc(), viewOf(memory, 0, bytesOf(type), op.getLoc()),
+                                     type.getNumElements(), dtype, int64_t(reduce.getAxis()));
     } else if (auto send = dyn_cast<dist::SendOp>(op)) {
       Ref r = s.refs.lookup(send.getValue());
-      b.create<program::SendOp>(op.getLoc(), viewOf(r, 0, bytesOf(send.getValue().getType()), op.getLoc()), int64_t(send.getAxis()), send.getPeer(), send.getTag());
+      b.create<program::SendOp>(op.getLoc(), viewOf(r, 0, bytesOf(send.getValue().getType()), op.getLoc()),
+                                int64_t(send.getAxis()), send.getPeer(), send.getTag());
     } else if (auto receive = dyn_cast<dist::ReceiveOp>(op)) {
       Ref r = s.refs[receive.getResult()] = place(s, receive.getResult(), &op);
-      b.create<program::ReceiveOp>(op.getLoc(), viewOf(r, 0, bytesOf(receive.getType()), op.getLoc()), int64_t(receive.getAxis()), receive.getPeer(), receive.getTag());
+      b.create<program::ReceiveOp>(op.getLoc(), viewOf(r, 0, bytesOf(receive.getType()), op.getLoc()),
+                                   int64_t(receive.getAxis()), receive.getPeer(), receive.getTag());
     } else {
-      return op.emitOpError("reached the lowering to the host program: no phase before it made a kernel of it");
+      return op.emitOpError(
+          "reached the lowering to the host program: no phase before it made a kernel of it");
     }
   }
   return success();
+}
+
+// One read, at most, and one write at the end for each variable: a read after a write is what was written,
+// and all reads before it are one.
+void sinkWrites(Block &block) {
+  llvm::DenseMap<StringRef, Value> value;
+  llvm::MapVector<StringRef, graph::WriteOp> last;
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (auto read = dyn_cast<graph::ReadOp>(op)) {
+      Value &known = value[read.getVariable()];
+      if (known) {
+        read.replaceAllUsesWith(known);
+        read.erase();
+      } else {
+        known = read.getResult();
+      }
+    } else if (auto write = dyn_cast<graph::WriteOp>(op)) {
+      value[write.getVariable()] = write.getValue();
+      graph::WriteOp &before = last[write.getVariable()];
+      if (before) before.erase();
+      before = write;
+    }
+  }
+  for (auto &[name, write] : last) write->moveBefore(block.getTerminator());
+}
+
+// Values into their variables. What is in memory of another variable, which may be overwritten here, moves
+// out first.
+void EntryLowering::writeVariables(Scope &s) {
+  SmallVector<graph::WriteOp> writes(s.block->getOps<graph::WriteOp>());
+  SmallVector<Ref> from;
+  for (auto write : writes) {
+    Ref r = s.refs.lookup(write.getValue());
+    Ref to{persistent, variableOffsets[write.getVariable()], {}, Own::foreign};
+    int64_t bytes = bytesOf(write.getValue().getType());
+    if (r.buffer == persistent && !r.sameMemory(to)) {
+      Ref aside = arenaBuffer(write.getValue().getType());
+      copy(r, aside, bytes, write.getLoc());
+      r = aside;
+    }
+    from.push_back(r);
+  }
+  for (auto [write, r] : llvm::zip(writes, from))
+    copy(r, {persistent, variableOffsets[write.getVariable()], {}, Own::foreign},
+         bytesOf(write.getValue().getType()), write.getLoc());
 }
 
 Ref EntryLowering::argumentRef(int64_t index, Type type) {
@@ -366,7 +447,8 @@ Ref EntryLowering::argumentRef(int64_t index, Type type) {
   int64_t bytes = elementBytes(type);
   for (int64_t d : t.getShape())
     if (d != ShapedType::kDynamic) bytes *= d;
-  Value buffer = b.create<program::BufferOp>(b.getUnknownLoc(), program::BufferType::get(b.getContext()), program::Space::argument, bytes, 0, index);
+  Value buffer = b.create<program::BufferOp>(b.getUnknownLoc(), program::BufferType::get(b.getContext()),
+                                             program::Space::argument, bytes, 0, index);
   return {buffer, 0, {}, Own::foreign};
 }
 
@@ -377,8 +459,10 @@ LogicalResult EntryLowering::run(OpBuilder &moduleBuilder) {
     SmallVector<int64_t> shape(t.getShape());
     bool dynamic = !shape.empty() && shape[0] == ShapedType::kDynamic;
     if (dynamic) shape.erase(shape.begin());
-    SmallVector<NamedAttribute> fields{b.getNamedAttr("name", name), b.getNamedAttr("output", b.getBoolAttr(output)),
-                                       b.getNamedAttr("type", TypeAttr::get(RankedTensorType::get(shape, t.getElementType()))), b.getNamedAttr("dynamic", b.getBoolAttr(dynamic))};
+    SmallVector<NamedAttribute> fields{
+        b.getNamedAttr("name", name), b.getNamedAttr("output", b.getBoolAttr(output)),
+        b.getNamedAttr("type", TypeAttr::get(RankedTensorType::get(shape, t.getElementType()))),
+        b.getNamedAttr("dynamic", b.getBoolAttr(dynamic))};
     if (limit) fields.push_back(b.getNamedAttr("limit", limit));
     arguments.push_back(b.getDictionaryAttr(fields));
   };
@@ -390,12 +474,19 @@ LogicalResult EntryLowering::run(OpBuilder &moduleBuilder) {
   }
   Block &block = f.getBody().front();
   auto returned = block.getTerminator()->getOperands();
-  for (auto [i, v] : llvm::enumerate(returned)) describe(f.getResultAttrOfType<StringAttr>(i, "weft.name"), true, v.getType(), {});
+  for (auto [i, v] : llvm::enumerate(returned)) {
+    auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
+    if (!name) return f.emitError() << "entry result " << i << " has no weft.name";
+    describe(name, true, v.getType(), {});
+  }
+  sinkWrites(block);
 
-  auto entry = moduleBuilder.create<program::EntryOp>(f.getLoc(), (f.getName() + ".program").str(), b.getArrayAttr(arguments), 0, stage);
+  auto entry = moduleBuilder.create<program::EntryOp>(f.getLoc(), (f.getName() + ".program").str(),
+                                                      b.getArrayAttr(arguments), 0, stage);
   b.setInsertionPointToEnd(&entry.getBody().emplaceBlock());
   int64_t persistentBytes = variableOffsets.lookup("");
-  persistent = b.create<program::BufferOp>(f.getLoc(), program::BufferType::get(b.getContext()), program::Space::persistent, persistentBytes, 0, 0);
+  persistent = b.create<program::BufferOp>(f.getLoc(), program::BufferType::get(b.getContext()),
+                                           program::Space::persistent, persistentBytes, 0, 0);
 
   Scope s;
   s.block = &block;
@@ -403,21 +494,24 @@ LogicalResult EntryLowering::run(OpBuilder &moduleBuilder) {
   for (Operation &op : block.without_terminator())
     if (auto write = dyn_cast<graph::WriteOp>(op)) {
       Ref memory{persistent, variableOffsets[write.getVariable()], {}, Own::slot};
-      Value whole = write.getValue();
-      while (auto r = whole.getDefiningOp<graph::ReshapeOp>()) whole = r.getX();
+      Value whole = wholeOf(write.getValue());
       if (whole.getDefiningOp() && !s.destination.count(whole)) s.destination[whole] = memory;
       for (Operation &other : block.without_terminator())
-        if (auto read = dyn_cast<graph::ReadOp>(other); read && read.getVariable() == write.getVariable()) s.occupants.push_back({memory, read.getResult()});
+        if (auto read = dyn_cast<graph::ReadOp>(other); read && read.getVariable() == write.getVariable())
+          s.occupants.push_back({memory, read.getResult()});
     }
   SmallVector<Ref> ends;
   for (auto [i, v] : llvm::enumerate(returned)) {
     Ref end = argumentRef(f.getNumArguments() + i, v.getType());
     end.own = Own::slot;
     ends.push_back(end);
-    if (v.getDefiningOp() && !v.getDefiningOp<graph::ReshapeOp>() && !s.destination.count(v)) s.destination[v] = end;
+    if (v.getDefiningOp() && !v.getDefiningOp<graph::ReshapeOp>() && !s.destination.count(v))
+      s.destination[v] = end;
   }
   if (failed(lowerBlock(s))) return failure();
-  for (auto [i, v] : llvm::enumerate(returned)) copy(s.refs.lookup(v), ends[i], bytesOf(v.getType()), f.getLoc());
+  for (auto [i, v] : llvm::enumerate(returned))
+    copy(s.refs.lookup(v), ends[i], bytesOf(v.getType()), f.getLoc());
+  writeVariables(s);
   return success();
 }
 
@@ -443,7 +537,8 @@ struct LowerToProgramPass : impl::LowerToProgramPassBase<LowerToProgramPass> {
         if (failed(lowering.run(b))) return signalPassFailure();
       }
     for (auto f : functions) f.erase();
-    for (auto entry : module.getOps<program::EntryOp>()) entry.setSymName(entry.getSymName().drop_back(strlen(".program")));
+    for (auto entry : module.getOps<program::EntryOp>())
+      entry.setSymName(entry.getSymName().drop_back(strlen(".program")));
   }
 };
 

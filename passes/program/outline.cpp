@@ -27,13 +27,17 @@ SmallVector<int64_t> accessSpace(Operation *op, int64_t i) {
   }
   auto attention = cast<kernel::AttentionOp>(op);
   auto s = attention.getSizes();
-  SmallVector<int64_t> q{s[0], s[1], s[3], s[5]}, k{s[0], s[2], s[4], s[5]}, v{s[0], s[2], s[4], s[6]}, range{s[0], s[1]}, row{s[0], s[1], s[3]}, out{s[0], s[1], s[3], s[6]};
+  SmallVector<int64_t> q{s[0], s[1], s[3], s[5]}, k{s[0], s[2], s[4], s[5]}, v{s[0], s[2], s[4], s[6]},
+      range{s[0], s[1]}, row{s[0], s[1], s[3]}, out{s[0], s[1], s[3], s[6]};
   int64_t numInputs = attention.getInputs().size();
   if (i < numInputs) return std::array{q, k, v, range, range, row, row, out}[i];
   switch (attention.getKind()) {
-  case kernel::AttentionKind::forward: return i == numInputs ? out : row;
-  case kernel::AttentionKind::grad_query: return q;
-  case kernel::AttentionKind::grad_key_value: return i == numInputs ? k : v;
+  case kernel::AttentionKind::forward:
+    return i == numInputs ? out : row;
+  case kernel::AttentionKind::grad_query:
+    return q;
+  case kernel::AttentionKind::grad_key_value:
+    return i == numInputs ? k : v;
   }
   llvm_unreachable("attention kind");
 }
@@ -42,16 +46,20 @@ static kernel::AccessAttr generic(kernel::AccessAttr a) {
   SmallVector<int64_t> strides;
   for (int64_t s : a.getStrides()) strides.push_back(s == 0 || s == 1 ? s : kDynamic);
   bool indexed = a.getIndex() >= 0;
-  return kernel::AccessAttr::get(a.getContext(), 0, strides, a.getIndex(), indexed ? kDynamic : 0, indexed ? kDynamic : 0);
+  return kernel::AccessAttr::get(a.getContext(), 0, strides, a.getIndex(), indexed ? kDynamic : 0,
+                                 indexed ? kDynamic : 0);
 }
 static ArrayAttr generic(ArrayAttr list) {
   SmallVector<Attribute> out;
   for (Attribute a : list) out.push_back(generic(cast<kernel::AccessAttr>(a)));
   return ArrayAttr::get(list.getContext(), out);
 }
-static RankedTensorType generic(Type t) { return RankedTensorType::get({kDynamic}, cast<RankedTensorType>(t).getElementType()); }
+static RankedTensorType generic(Type t) {
+  return RankedTensorType::get({kDynamic}, cast<RankedTensorType>(t).getElementType());
+}
 
-// A copy of the op with dynamic sizes and strides, on arguments of `block`, with one result for each output access.
+// A copy of the op with dynamic sizes and strides, on arguments of `block`, with one result for each output
+// access.
 static Operation *makeGeneric(Operation *op, Block *block) {
   OpBuilder b(op->getContext());
   b.setInsertionPointToEnd(block);
@@ -75,9 +83,11 @@ static Operation *makeGeneric(Operation *op, Block *block) {
         }
     }
     SmallVector<int64_t> domain(loops.getDomain().size(), kDynamic);
-    auto copy = b.create<kernel::LoopsOp>(loc, types, inputs, inits, b.getDenseI64ArrayAttr(domain), generic(loops.getInputAccess()), generic(loops.getOutputAccess()),
-                                          b.getDenseI64ArrayAttr(yieldResult), b.getDenseI64ArrayAttr(initResult), loops.getReduceDimsAttr(), loops.getReductionAttr(),
-                                          loops.getScheduleAttr());
+    auto copy = b.create<kernel::LoopsOp>(loc, types, inputs, inits, b.getDenseI64ArrayAttr(domain),
+                                          generic(loops.getInputAccess()), generic(loops.getOutputAccess()),
+                                          b.getDenseI64ArrayAttr(yieldResult),
+                                          b.getDenseI64ArrayAttr(initResult), loops.getReduceDimsAttr(),
+                                          loops.getReductionAttr(), loops.getScheduleAttr());
     loops.getBody().cloneInto(&copy.getBody(), map);
     return copy;
   }
@@ -88,9 +98,10 @@ static Operation *makeGeneric(Operation *op, Block *block) {
     Value init = matmul.getInit() ? argument(matmul.getInit()) : Value();
     SmallVector<Type> types;
     for (Type t : matmul.getResultTypes()) types.push_back(generic(t));
-    auto copy = b.create<kernel::MatmulOp>(loc, types, lhs, rhs, init, extras, b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)), generic(matmul.getLhsAccess()),
-                                           generic(matmul.getRhsAccess()), generic(matmul.getExtraAccess()), generic(matmul.getOutputAccess()),
-                                           matmul.getReductionAttr(), matmul.getScheduleAttr());
+    auto copy = b.create<kernel::MatmulOp>(
+        loc, types, lhs, rhs, init, extras, b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)),
+        generic(matmul.getLhsAccess()), generic(matmul.getRhsAccess()), generic(matmul.getExtraAccess()),
+        generic(matmul.getOutputAccess()), matmul.getReductionAttr(), matmul.getScheduleAttr());
     matmul.getBody().cloneInto(&copy.getBody(), map);
     return copy;
   }
@@ -102,11 +113,15 @@ static Operation *makeGeneric(Operation *op, Block *block) {
   // Widths shape the code: registers hold a head's row.
   SmallVector<int64_t> sizes(5, kDynamic);
   llvm::append_range(sizes, attention.getSizes().drop_front(5));
-  return b.create<kernel::AttentionOp>(loc, types, attention.getKindAttr(), inputs, b.getDenseI64ArrayAttr(sizes), generic(attention.getInputAccess()),
-                                       generic(attention.getOutputAccess()), attention.getScaleAttr(), attention.getReductionAttr(), attention.getScheduleAttr());
+  return b.create<kernel::AttentionOp>(loc, types, attention.getKindAttr(), inputs,
+                                       b.getDenseI64ArrayAttr(sizes), generic(attention.getInputAccess()),
+                                       generic(attention.getOutputAccess()), attention.getScaleAttr(),
+                                       attention.getReductionAttr(), attention.getScheduleAttr());
 }
 
-static StringRef familyOf(Operation *op) { return op->getName().getStringRef().drop_front(strlen("kernel.")); }
+static StringRef familyOf(Operation *op) {
+  return op->getName().getStringRef().drop_front(strlen("kernel."));
+}
 
 KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   auto block = std::make_unique<Block>();
@@ -131,9 +146,13 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   call.kernel = slot;
   call.sizes.assign(layout.numSlots(), 0);
   SmallVector<int64_t> own;
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) own.assign(loops.getDomain().begin(), loops.getDomain().end());
-  else if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) own.assign(matmul.getSizes().begin(), matmul.getSizes().end());
-  else own.assign(cast<kernel::AttentionOp>(op).getSizes().begin(), cast<kernel::AttentionOp>(op).getSizes().end());
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op))
+    own.assign(loops.getDomain().begin(), loops.getDomain().end());
+  else if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
+    own.assign(matmul.getSizes().begin(), matmul.getSizes().end());
+  else
+    own.assign(cast<kernel::AttentionOp>(op).getSizes().begin(),
+               cast<kernel::AttentionOp>(op).getSizes().end());
   llvm::copy(own, call.sizes.begin());
   call.bytes = 0;
   for (auto [i, a] : llvm::enumerate(layout.accesses)) {
@@ -148,9 +167,12 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   call.items = kernel::numWorkItems(op, own);
   int64_t points = 1;
   for (int64_t d : own) points *= d;
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) call.flops = points * int64_t(loops.getBody().front().getOperations().size() - 1);
-  else if (isa<kernel::MatmulOp>(op)) call.flops = 2 * points;
-  else call.flops = 2 * own[0] * own[1] * own[2] * own[3] * (own[5] + own[6]); // all keys: ranges are data
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op))
+    call.flops = points * int64_t(loops.getBody().front().getOperations().size() - 1);
+  else if (isa<kernel::MatmulOp>(op))
+    call.flops = 2 * points;
+  else
+    call.flops = 2 * own[0] * own[1] * own[2] * own[3] * (own[5] + own[6]); // all keys: ranges are data
   return call;
 }
 

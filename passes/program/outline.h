@@ -16,7 +16,8 @@ public:
     llvm::SmallVector<int64_t> sizes; // in the slots of kernel::SizeLayout
     int64_t items, flops, bytes;
   };
-  // The outlined kernel has a result for each output access, so that each has a buffer of its own: inputs, then output accesses.
+  // The outlined kernel has a result for each output access, so that each has a buffer of its own: inputs,
+  // then output accesses.
   Call outline(mlir::Operation *kernelOp);
 
 private:

@@ -23,7 +23,8 @@ public:
   int64_t plan() {
     entry.walk([&](program::BufferOp buffer) {
       if (buffer.getSpace() != program::Space::arena) return;
-      Lifetime l{buffer, INT64_MAX, -1, int64_t(buffer.getBytes() + kAlignment - 1) / kAlignment * kAlignment};
+      Lifetime l{buffer, INT64_MAX, -1,
+                 int64_t(buffer.getBytes() + kAlignment - 1) / kAlignment * kAlignment};
       extend(l, buffer.getResult(), buffer->getBlock());
       if (l.end < 0) l.begin = l.end = spans[buffer].first;
       lifetimes.push_back(l);
@@ -43,7 +44,8 @@ public:
       }
       l->offset = at;
       total = std::max(total, at + l->bytes);
-      placed.insert(llvm::upper_bound(placed, l, [](Lifetime *a, Lifetime *b) { return a->offset < b->offset; }), l);
+      placed.insert(
+          llvm::upper_bound(placed, l, [](Lifetime *a, Lifetime *b) { return a->offset < b->offset; }), l);
       l->buffer.setOffset(at);
     }
     return total;

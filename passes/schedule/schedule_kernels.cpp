@@ -24,17 +24,18 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
       op.setReductionAttr(plain);
       op.setScheduleAttr(cpu::scheduleMatmul(op, threads));
     });
-    getOperation().walk([&](kernel::AttentionOp op) {
-      op.setScheduleAttr(cpu::scheduleAttention(op, threads));
-    });
+    getOperation().walk(
+        [&](kernel::AttentionOp op) { op.setScheduleAttr(cpu::scheduleAttention(op, threads)); });
   }
 
-  // Columns a work item: enough that starting an item costs nothing (4 KB), few enough that every thread gets several.
+  // Columns a work item: enough that starting an item costs nothing (4 KB), few enough that every thread gets
+  // several.
   kernel::ScheduleAttr scheduleLoops(kernel::LoopsOp op) {
     int64_t columns = op.getDomain().back(), outer = 1;
     for (int64_t d : op.getDomain().drop_front(op.getReduceDims()).drop_back()) outer *= d;
     int64_t block = op.getReduceDims() > 0 ? 64 : 1024;
-    while (op.getReduceDims() == 0 && block > 64 && outer * ((columns + block - 1) / block) < 4 * threads) block /= 2;
+    while (op.getReduceDims() == 0 && block > 64 && outer * ((columns + block - 1) / block) < 4 * threads)
+      block /= 2;
     return kernel::ScheduleAttr::get(&getContext(), 0, 0, 0, block, 0, 2);
   }
 };

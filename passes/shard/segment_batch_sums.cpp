@@ -1,9 +1,12 @@
-// Sums over the batch as one chain a virtual shard, and a balanced tree over shards. See passes.td and docs/numerics.md.
+// Sums over the batch as one chain a virtual shard, and a balanced tree over shards. See passes.td and
+// docs/numerics.md.
 //
-// A value is batch-leading when its first dimension is the batch, or starts with it (batch * seq rows). That follows from the micro-batch's
-// slices, which are, through the ops; a sum over the first dimension of a batch-leading value is what must be cut.
+// A value is batch-leading when its first dimension is the batch, or starts with it (batch * seq rows). That
+// follows from the micro-batch's slices, which are, through the ops; a sum over the first dimension of a
+// batch-leading value is what must be cut.
 #include "passes/passes.h"
 #include "llvm/Support/MathExtras.h"
+#include <map>
 
 using namespace mlir;
 namespace weft {
@@ -16,84 +19,99 @@ class Segmenter {
 public:
   Segmenter(SymbolTable &symbols, int64_t shards) : symbols(symbols), shards(shards) {}
 
-  // Returns which results are batch-leading. Bodies called twice with different arguments are rare: the union decides.
-  FailureOr<SmallVector<bool>> run(func::FuncOp f, ArrayRef<bool> arguments) {
-    llvm::DenseSet<Value> &leading = known[f];
-    for (auto [v, on] : llvm::zip(f.getArguments(), arguments))
-      if (on) leading.insert(v);
-    for (Operation &op : llvm::make_early_inc_range(f.getBody().front().without_terminator()))
-      if (failed(visit(op, leading))) return failure();
-    SmallVector<bool> out;
-    for (Value v : f.getBody().front().getTerminator()->getOperands()) out.push_back(leading.contains(v));
-    return out;
+  // Cuts the sums of a micro-batch step, whose `arguments` are batch-leading.
+  LogicalResult run(func::FuncOp step, ArrayRef<bool> arguments) {
+    mark(step, arguments);
+    do {
+      grown = false;
+      follow(step);
+    } while (grown);
+    for (auto &[f, leading] : known)
+      for (Operation &op :
+           llvm::make_early_inc_range(cast<func::FuncOp>(f).getBody().front().without_terminator()))
+        if (failed(cutIfSum(op, leading))) return failure();
+    return success();
   }
 
 private:
-  LogicalResult visit(Operation &op, llvm::DenseSet<Value> &leading) {
+  using Leading = llvm::DenseSet<Value>;
+
+  void mark(Leading &leading, Value v) { grown |= leading.insert(v).second; }
+  void mark(func::FuncOp f, ArrayRef<bool> arguments) {
+    for (auto [v, on] : llvm::zip(f.getArguments(), arguments))
+      if (on) mark(known[f], v);
+  }
+  static bool sumsBatch(graph::ReduceOp op) { return !op.getAxes().empty() && op.getAxes()[0] == 0; }
+  static bool sumsBatch(graph::MatmulOp op) {
+    return graph::shapeOf(op.getLhs()).size() == 2 && op.getTransposeLhs();
+  }
+
+  // Marks which values of f are batch-leading, given those known. A body called twice gets the union.
+  void follow(func::FuncOp f) {
+    Leading &leading = known[f];
+    for (Operation &op : f.getBody().front().without_terminator()) follow(op, leading);
+  }
+  void follow(Operation &op, Leading &leading) {
     auto is = [&](Value v) { return v && leading.contains(v); };
+    auto result = [&](bool on) {
+      if (on) mark(leading, op.getResult(0));
+    };
     if (auto repeat = dyn_cast<graph::RepeatOp>(op)) {
-      // Slices of what an outer repeat stacked (residuals) are batch-leading if what was stacked was: tracked by the stacked value itself.
+      // Slices of what an outer repeat stacked (residuals) are batch-leading if what was stacked was: tracked
+      // by the stacked value itself. A gradient that starts as zeros becomes batch-leading through what is
+      // added to it.
       auto body = symbols.lookup<func::FuncOp>(repeat.getBody());
       SmallVector<bool> arguments;
       for (Value v : repeat.getOperands()) arguments.push_back(is(v));
-      bool done = visited.contains(body);
-      if (!done) {
-        visited.insert(body);
-        // The carry's start decides; a gradient that starts as zeros becomes batch-leading through what is added to it.
-        auto results = run(body, arguments);
-        if (failed(results)) return failure();
-        known[body].clear();
-        for (size_t i = 0; i < repeat.getCarry().size(); ++i) arguments[i] = arguments[i] || (*results)[i];
-        results = run(body, arguments);
-        if (failed(results)) return failure();
-        bodyResults[body] = *results;
+      mark(body, arguments);
+      follow(body);
+      Leading &inside = known[body];
+      auto returned = body.getBody().front().getTerminator()->getOperands();
+      for (auto [i, v] : llvm::enumerate(returned)) {
+        if (!inside.contains(v)) continue;
+        mark(leading, repeat.getResult(i));
+        if (i < repeat.getCarry().size()) mark(inside, body.getArgument(i));
       }
-      for (auto [v, on] : llvm::zip(repeat.getResults(), bodyResults[body]))
-        if (on) leading.insert(v);
-      return success();
+    } else if (auto t = dyn_cast<graph::TransposeOp>(op)) {
+      result(is(t.getX()) && t.getPermutation()[0] == 0);
+    } else if (auto r = dyn_cast<graph::ReshapeOp>(op)) {
+      result(is(r.getX()) && !r.getShape().empty());
+    } else if (auto b = dyn_cast<graph::BroadcastOp>(op)) {
+      result(is(b.getX()) && !b.getDims().empty() && b.getDims()[0] == 0);
+    } else if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
+      result(is(reduce.getX()) && !sumsBatch(reduce));
+    } else if (auto m = dyn_cast<graph::MatmulOp>(op)) {
+      bool batched = graph::shapeOf(m.getLhs()).size() > 2;
+      result(!sumsBatch(m) &&
+             ((is(m.getLhs()) && !m.getTransposeLhs()) || (batched && (is(m.getLhs()) || is(m.getRhs())))));
+    } else if (auto g = dyn_cast<graph::GatherOp>(op)) {
+      result(is(g.getIndices()));
+    } else if (!isa<graph::ScatterAddOp>(op) && llvm::any_of(op.getOperands(), is)) {
+      for (Value v : op.getResults()) mark(leading, v);
     }
-    if (auto t = dyn_cast<graph::TransposeOp>(op)) {
-      if (is(t.getX()) && t.getPermutation()[0] != 0) return op.emitOpError("moves the batch dimension, which virtual shards need first");
-      if (is(t.getX())) leading.insert(t.getResult());
-      return success();
-    }
-    if (auto r = dyn_cast<graph::ReshapeOp>(op)) {
-      if (is(r.getX()) && !r.getShape().empty()) leading.insert(r.getResult());
-      return success();
-    }
-    if (auto b = dyn_cast<graph::BroadcastOp>(op)) {
-      if (is(b.getX()) && !b.getDims().empty() && b.getDims()[0] == 0) leading.insert(b.getResult());
-      return success();
-    }
-    if (auto reduce = dyn_cast<graph::ReduceOp>(op)) {
-      if (!is(reduce.getX())) return success();
-      if (reduce.getAxes().empty() || reduce.getAxes()[0] != 0) leading.insert(reduce.getResult());
-      else if (reduce.getKind() == graph::ReduceKind::sum) return cut(reduce);
-      return success();
-    }
-    if (auto m = dyn_cast<graph::MatmulOp>(op)) {
-      auto rank = graph::shapeOf(m.getLhs()).size();
-      if (rank == 2 && m.getTransposeLhs() && is(m.getLhs())) return cut(m);
-      if (is(m.getLhs()) && !m.getTransposeLhs()) leading.insert(m.getResult());
-      else if (rank > 2 && (is(m.getLhs()) || is(m.getRhs()))) leading.insert(m.getResult());
-      return success();
-    }
-    if (auto s = dyn_cast<graph::ScatterAddOp>(op)) {
-      if (is(s.getIndices())) return cut(s);
-      return success();
-    }
-    if (auto g = dyn_cast<graph::GatherOp>(op)) {
-      if (is(g.getIndices())) leading.insert(g.getResult());
-      return success();
-    }
-    if (llvm::any_of(op.getOperands(), is)) leading.insert(op.result_begin(), op.result_end());
+  }
+
+  LogicalResult cutIfSum(Operation &op, const Leading &leading) {
+    auto is = [&](Value v) { return leading.contains(v); };
+    if (auto t = dyn_cast<graph::TransposeOp>(op))
+      if (is(t.getX()) && t.getPermutation()[0] != 0)
+        return op.emitOpError("moves the batch dimension, which virtual shards need first");
+    if (auto reduce = dyn_cast<graph::ReduceOp>(op))
+      if (is(reduce.getX()) && sumsBatch(reduce) && reduce.getKind() == graph::ReduceKind::sum)
+        return cut(reduce);
+    if (auto m = dyn_cast<graph::MatmulOp>(op))
+      if (sumsBatch(m) && (is(m.getLhs()) || is(m.getRhs()))) return cut(m);
+    if (auto s = dyn_cast<graph::ScatterAddOp>(op))
+      if (is(s.getIndices()) || is(s.getUpdates())) return cut(s);
     return success();
   }
 
   // x (n, …) as (shards, n / shards, …).
   FailureOr<Value> split(OpBuilder &b, Operation *op, Value x) {
     SmallVector<int64_t> shape(graph::shapeOf(x));
-    if (shape[0] % shards) return op->emitOpError() << "sums over " << shape[0] << " rows, not a multiple of " << shards << " virtual shards";
+    if (shape[0] % shards)
+      return op->emitOpError() << "sums over " << shape[0] << " rows, not a multiple of " << shards
+                               << " virtual shards";
     shape[0] /= shards;
     shape.insert(shape.begin(), shards);
     return graph::reshape(b, op->getLoc(), x, shape);
@@ -108,7 +126,8 @@ private:
       return graph::reshape(b, loc, b.create<graph::SliceOp>(loc, x, offsets, sizes), shape.drop_front());
     }
     int64_t middle = begin + int64_t(llvm::PowerOf2Ceil(end - begin) / 2);
-    return b.create<graph::AddOp>(loc, tree(b, loc, x, begin, middle), tree(b, loc, x, middle, end));
+    Value left = tree(b, loc, x, begin, middle);
+    return b.create<graph::AddOp>(loc, left, tree(b, loc, x, middle, end));
   }
   void replace(OpBuilder &b, Operation *op, Value stacked, Value acc) {
     Value sum = tree(b, op->getLoc(), stacked, 0, shards);
@@ -152,10 +171,12 @@ private:
       SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
       offsets[0] = i;
       sizes[0] = 1;
-      return graph::reshape(b, op.getLoc(), b.create<graph::SliceOp>(op.getLoc(), x, offsets, sizes), shape.drop_front());
+      return graph::reshape(b, op.getLoc(), b.create<graph::SliceOp>(op.getLoc(), x, offsets, sizes),
+                            shape.drop_front());
     };
     for (int64_t i = 0; i < shards; ++i)
-      tables.push_back(b.create<graph::ScatterAddOp>(op.getLoc(), zeros, take(*indices, i), take(*updates, i)));
+      tables.push_back(
+          b.create<graph::ScatterAddOp>(op.getLoc(), zeros, take(*indices, i), take(*updates, i)));
     std::function<Value(int64_t, int64_t)> add = [&](int64_t begin, int64_t end) -> Value {
       if (end - begin == 1) return tables[begin];
       int64_t middle = begin + int64_t(llvm::PowerOf2Ceil(end - begin) / 2);
@@ -170,9 +191,8 @@ private:
 
   SymbolTable &symbols;
   int64_t shards;
-  llvm::DenseMap<func::FuncOp, llvm::DenseSet<Value>> known;
-  llvm::DenseMap<func::FuncOp, SmallVector<bool>> bodyResults;
-  llvm::DenseSet<func::FuncOp> visited;
+  std::map<Operation *, Leading> known; // by function: references stay good while it grows
+  bool grown = false;
 };
 
 struct SegmentBatchSumsPass : impl::SegmentBatchSumsPassBase<SegmentBatchSumsPass> {
@@ -181,7 +201,8 @@ struct SegmentBatchSumsPass : impl::SegmentBatchSumsPassBase<SegmentBatchSumsPas
   void runOnOperation() override {
     if (shards <= 1) return;
     SymbolTable symbols(getOperation());
-    // Micro-batch steps: the bodies of repeats whose trip count is known only at run time. Their slices are the batch.
+    // Micro-batch steps: the bodies of repeats whose trip count is known only at run time. Their slices are
+    // the batch.
     llvm::SetVector<Operation *> steps;
     llvm::DenseMap<Operation *, std::pair<size_t, size_t>> slices;
     getOperation().walk([&](graph::RepeatOp op) {

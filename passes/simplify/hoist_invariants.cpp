@@ -1,6 +1,6 @@
 // Moves what does not depend on the iteration out of graph.repeat's bodies. See passes.td.
-#include "passes/passes.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/passes.h"
 
 using namespace mlir;
 namespace weft {
@@ -11,7 +11,8 @@ namespace {
 
 // Worth a buffer of its own: a view or a constant is not.
 bool costsArithmetic(Operation *op) {
-  return !isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::BroadcastOp, graph::ConstantOp, graph::IotaOp>(op);
+  return !isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::BroadcastOp, graph::ConstantOp,
+              graph::IotaOp>(op);
 }
 
 // Moves them for all repeats of one body: they share its function, so all callers get the same new arguments.
@@ -28,7 +29,8 @@ void hoist(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
       moved.push_back(&op);
     }
   }
-  // Results that what stays behind reads, and that cost something: through views and broadcasts, the value before them is passed, which is smaller.
+  // Results that what stays behind reads, and that cost something: through views and broadcasts, the value
+  // before them is passed, which is smaller.
   llvm::DenseSet<Operation *> movedSet(moved.begin(), moved.end());
   SmallVector<Value> passed;
   for (Operation *op : moved) {
@@ -47,7 +49,8 @@ void hoist(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
   for (auto caller : callers) {
     OpBuilder b(caller);
     IRMapping map;
-    for (auto [i, v] : llvm::enumerate(caller.getInvariant())) map.map(block.getArgument(firstInvariant + i), v);
+    for (auto [i, v] : llvm::enumerate(caller.getInvariant()))
+      map.map(block.getArgument(firstInvariant + i), v);
     for (Operation *op : moved) b.clone(*op, map);
     SmallVector<Value> more;
     for (Value v : passed) more.push_back(map.lookup(v));
@@ -62,7 +65,14 @@ struct HoistInvariantsPass : impl::HoistInvariantsPassBase<HoistInvariantsPass> 
     SymbolTable symbols(getOperation());
     llvm::MapVector<Operation *, SmallVector<graph::RepeatOp>> bodies;
     getOperation().walk([&](graph::RepeatOp op) { bodies[symbols.lookup(op.getBody())].push_back(op); });
-    for (auto &[body, callers] : bodies) hoist(cast<func::FuncOp>(body), callers);
+    // Bodies inside a body first: what leaves them may leave that one too.
+    llvm::DenseSet<Operation *> done;
+    std::function<void(Operation *)> visit = [&](Operation *body) {
+      if (!done.insert(body).second) return;
+      body->walk([&](graph::RepeatOp op) { visit(symbols.lookup(op.getBody())); });
+      hoist(cast<func::FuncOp>(body), bodies[body]);
+    };
+    for (auto &[body, callers] : llvm::to_vector(bodies)) visit(body);
   }
 };
 

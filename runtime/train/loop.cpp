@@ -197,14 +197,7 @@ absl::Status Run::Start() {
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(*ranks_, *std::move(loader));
   if (!trainer.ok()) return trainer.status();
   trainer_ = *std::move(trainer);
-  bool can_evaluate = true; // pipeline stages may have train_step alone
-  for (int rank = 0; rank < ranks_->size(); ++rank)
-    can_evaluate = can_evaluate && ranks_->session(rank).FindEntry("eval_step").ok();
-  bool wanted = data_->validation && recipe_.train.eval_every > 0;
-  if (wanted && !can_evaluate)
-    Say(absl::StrCat("no validation while training: this plan's program has no eval_step; weft eval ",
-                     recipe_.run.dir, " --data FILE evaluates its checkpoints"));
-  if (wanted && can_evaluate) {
+  if (data_->validation && recipe_.train.eval_every > 0) {
     absl::StatusOr<EvalLoader> eval =
         EvalLoader::Make(*data_->validation, trainer_->micro_batch(), recipe_.train.seq);
     if (!eval.ok()) return eval.status();

@@ -11,9 +11,9 @@ namespace weft {
 
 class RunFolder {
 public:
-  // Makes the folder if need be, locks it, removes what a killed run left half-written beside its checkpoints,
-  // and opens log.txt for appending. FailedPrecondition when another
-  // process holds it. The lock ends with the process, however that ends.
+  // Makes the folder if need be, locks it, removes what a killed run left half-written beside its
+  // checkpoints, and opens log.txt for appending. FailedPrecondition when another process holds it. The lock
+  // ends with the process, however that ends.
   static absl::StatusOr<std::unique_ptr<RunFolder>> Open(const std::string &path);
   ~RunFolder();
   FILE *log() const { return log_; }

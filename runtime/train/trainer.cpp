@@ -105,7 +105,7 @@ absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int
   int64_t count = loader.num_batches();
   if (max_batches > 0) count = std::min(count, max_batches);
   int64_t parallel = ranks.data_parallel();
-  std::vector<double> sums(count, 0);
+  std::vector<std::vector<double>> sums(count);
   std::vector<int64_t> targets(count, 0);
   if (all_logprobs) all_logprobs->assign(count, {});
   absl::Status status = ranks.ForEach([&](int rank) -> absl::Status {
@@ -135,24 +135,25 @@ absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int
       if (all_logprobs && !by_token)
         return absl::FailedPreconditionError("entry 'eval_step' of the artifact gives no log-probabilities");
       if (absl::Status status = call->Run(); !status.ok()) return status;
-      if (all_logprobs && index < count) (*all_logprobs)[index] = logprobs;
-      if (index >= count || (!by_token && !by_batch)) continue;
-      double sum = 0;
-      if (by_token) {
-        for (size_t i = 0; i < logprobs.size(); ++i)
-          if (batch->targets[i] >= 0) sum -= static_cast<double>(logprobs[i]);
-      } else {
-        sum = loss_sum;
-      }
-      sums[index] = sum;
+      // The stages of a pipeline all have the results.
+      if (index >= count || (!by_token && !by_batch) || rank % ranks.pipeline() != 0) continue;
+      std::vector<double> &of_batch = sums[index]; // a sequence each: how sequences make batches does not show
+      of_batch.assign(by_token ? batch->rows : 1, 0);
+      for (size_t i = 0; by_token && i < logprobs.size(); ++i)
+        if (batch->targets[i] >= 0) of_batch[i / batch->seq] -= static_cast<double>(logprobs[i]);
+      if (!by_token) of_batch[0] = loss_sum;
       targets[index] = batch->num_targets;
+      if (all_logprobs) (*all_logprobs)[index] = logprobs;
     }
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
   EvalMetrics result;
   double sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += sums[i], result.targets += targets[i];
+  for (int64_t i = 0; i < count; ++i) {
+    for (double of_sequence : sums[i]) sum += of_sequence;
+    result.targets += targets[i];
+  }
   result.loss = result.targets > 0 ? sum / static_cast<double>(result.targets) : 0;
   return result;
 }

@@ -54,7 +54,8 @@ TEST_F(Usage, BadUsageIsStatusTwoWithAHint) {
          "error: --top-p is 2 when it should be a number between 0 and 1\nhint: weft generate --help\n");
   expect({"generate", "run", "--seed", "1", "--seed", "2"},
          "error: --seed is given twice\nhint: weft generate --help\n");
-  expect({"eval", "run"}, "error: weft eval needs either --data FILE or --ids FILE\nhint: weft eval --help\n");
+  expect({"eval", "run"},
+         "error: weft eval needs either --data FILE or --ids FILE\nhint: weft eval --help\n");
   expect({"tokenizer"}, "error: weft tokenizer needs train, encode or decode\nhint: weft tokenizer --help\n");
   expect({"new", "a-b"}, "error: \"a-b\" cannot name a model: letters, digits and _ only, the first no "
                          "digit\nhint: weft new my_model\n");

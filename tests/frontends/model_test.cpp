@@ -96,18 +96,18 @@ TEST_F(ModelTest, OpsOfLayersNameTheModelsLines) {
   EXPECT_EQ(recording.count("attention", "layers"), 1);
   EXPECT_EQ(ops_of_line(15, "layers"),
             "variable matmul variable matmul sigmoid mul mul variable matmul add ");
-  EXPECT_EQ(ops_of_line(21, "eval_step"), "repeat ");
+  EXPECT_EQ(ops_of_line(21, "evaluate"), "repeat ");
 }
 
 TEST_F(ModelTest, EvaluationNeedsNoCacheAndReadsWholeSequences) {
   build_eval_step(*my_llama, options());
   EXPECT_EQ(recording.count("write_rows"), 0);
-  EXPECT_EQ(recording.text("eval_step").substr(0, recording.text("eval_step").find("variable")),
-            "%4 = iota shape=[2, 16] element=i32 axis=1 : i32 (2, 16)\n"
-            "%5 = sub %4 %1 : i32 (2, 16)\n"
-            "%6 = constant 1 : i32 (2, 16)\n"
-            "%7 = add %4 %6 : i32 (2, 16)\n"
-            "%8 = ");
+  EXPECT_EQ(recording.text("evaluate").substr(0, recording.text("evaluate").find("variable")),
+            "%8 = iota shape=[2, 16] element=i32 axis=1 : i32 (2, 16)\n"
+            "%9 = sub %8 %5 : i32 (2, 16)\n"
+            "%10 = constant 1 : i32 (2, 16)\n"
+            "%11 = add %8 %10 : i32 (2, 16)\n"
+            "%12 = ");
   EXPECT_TRUE(has_event("input tokens i32 (2, 16) limit 256"));
   EXPECT_TRUE(has_event("input positions i32 (2, 16) limit 16"));
   EXPECT_TRUE(has_event("output logprobs f32 (2, 16)"));

@@ -149,7 +149,30 @@ std::vector<Value> RecordingBuilder::begin_function(const std::string &name, con
 int RecordingBuilder::end_function(const std::vector<Value> &results) {
   events.push_back("end " + functions_.back() + " with " + std::to_string(results.size()));
   functions_.pop_back();
-  return num_functions_++;
+  results_.push_back(results);
+  return results_.size() - 1;
+}
+
+std::vector<Value> RecordingBuilder::apply(const std::string &text, int function,
+                                           const std::vector<Value> &args) {
+  std::string line = text + " f" + std::to_string(function);
+  for (const Value &x : args) line += " %" + std::to_string(x.id);
+  std::vector<Value> out;
+  for (const Value &y : results_.at(function)) out.push_back(add(line, y.dtype, y.shape));
+  return out;
+}
+
+std::vector<Value> RecordingBuilder::call(int function, const std::vector<Value> &args) {
+  return apply("call", function, args);
+}
+std::vector<Value> RecordingBuilder::value_and_grad(int function, const std::vector<Value> &args) {
+  std::vector<Value> out = apply("value_and_grad", function, args);
+  for (const Value &x : args) out.push_back(make(x.dtype, x.shape));
+  return out;
+}
+std::vector<Value> RecordingBuilder::custom_gradient(int forward, int backward,
+                                                     const std::vector<Value> &args) {
+  return apply("custom_gradient f" + std::to_string(backward) + " of", forward, args);
 }
 
 std::vector<Value> RecordingBuilder::repeat(int body, const std::vector<Value> &carry,

@@ -49,9 +49,13 @@ public:
   void end_entry() override;
   std::vector<Value> accumulate_gradients(int function, const std::vector<Value> &micro,
                                           std::vector<std::pair<Variable, Value>> &gradients) override;
+  std::vector<Value> call(int function, const std::vector<Value> &args) override;
+  std::vector<Value> value_and_grad(int function, const std::vector<Value> &args) override;
+  std::vector<Value> custom_gradient(int forward, int backward, const std::vector<Value> &args) override;
   Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
 
 private:
+  std::vector<Value> apply(const std::string &text, int function, const std::vector<Value> &args);
   Value add(const std::string &text, DType dtype, const Shape &shape);
 
   Builder *previous_;
@@ -60,7 +64,7 @@ private:
   std::string path_;
   std::vector<std::string> functions_;
   std::vector<std::pair<i64, i64>> repeats_;
-  int num_functions_ = 0;
+  std::vector<std::vector<Value>> results_; // of the functions that have ended
 };
 
 } // namespace weft::testing

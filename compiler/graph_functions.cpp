@@ -1,0 +1,347 @@
+// The Builder's functions of functions: gradients, over micro-batches, shards and stages, and calls.
+#include "compiler/graph_builder.h"
+#include "dialects/dist/dist.h"
+#include "frontends/optimisers/optimiser.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/BitVector.h"
+#include "llvm/Support/MathExtras.h"
+#include <map>
+
+using namespace mlir;
+namespace weft {
+
+// A balanced binary tree over the terms, split at the largest power of two below their number.
+SmallVector<mlir::Value> GraphBuilder::treeSum(ArrayRef<SmallVector<mlir::Value>> terms) {
+  if (terms.size() == 1) return terms[0];
+  size_t left = llvm::PowerOf2Ceil(terms.size()) / 2;
+  auto a = treeSum(terms.take_front(left)), b = treeSum(terms.drop_front(left));
+  SmallVector<mlir::Value> out;
+  for (auto [x, y] : llvm::zip(a, b)) out.push_back(builderHere().create<graph::AddOp>(location(), x, y));
+  return out;
+}
+
+// What a function takes behind its explicit arguments, as this frame sees it.
+SmallVector<mlir::Value> GraphBuilder::operandsOf(const Finished &f, const std::vector<Value> &args) {
+  SmallVector<mlir::Value> operands;
+  for (const Value &v : args) operands.push_back(unwrap(v));
+  for (const Held &h : f.whole) operands.push_back(held(h.variable, frames.size() - 1).value);
+  for (mlir::Value v : f.captured) operands.push_back(reach(v, frames.size() - 1));
+  return operands;
+}
+
+std::vector<Value> GraphBuilder::value_and_grad(int function, const std::vector<Value> &args) {
+  Finished f = finished[function];
+  SmallVector<mlir::Value> operands = operandsOf(f, args);
+  SmallVector<int64_t> wrt;
+  SmallVector<Type> types(f.function.getResultTypes());
+  for (size_t i = 0; i < args.size(); ++i) {
+    wrt.push_back(i);
+    types.push_back(operands[i].getType());
+  }
+  auto op = builderHere().create<graph::ValueAndGradOp>(location(), types, f.function.getSymName(), operands,
+                                                        ValueRange(), ValueRange(), wrt);
+  std::vector<Value> out;
+  for (mlir::Value v : op.getResults()) out.push_back(wrap(v));
+  return out;
+}
+
+std::vector<Value> GraphBuilder::custom_gradient(int forward, int backward, const std::vector<Value> &args) {
+  Finished f = finished[forward], g = finished[backward];
+  auto op = builderHere().create<graph::CustomGradientOp>(
+      location(), f.function.getResultTypes(), f.function.getSymName(), g.function.getSymName(),
+      operandsOf(f, args), operandsOf(g, {}), args.size());
+  std::vector<Value> out;
+  for (mlir::Value v : op.getResults()) out.push_back(wrap(v));
+  return out;
+}
+
+func::FuncOp GraphBuilder::cutForStage(func::FuncOp whole, bool differentiated) {
+  if (stage.count == 1) return whole;
+  std::string message;
+  ScopedDiagnosticHandler handler(context(), [&](Diagnostic &d) {
+    message += d.str();
+    return success();
+  });
+  func::FuncOp cut = cutFunction(whole, stage, differentiated);
+  if (!cut) fail(message);
+  symbols.insert(cut, module.getBody()->end());
+  return cut;
+}
+
+// A function's variables, as this stage has them: those it has no use for are dropped from `callee`.
+std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(const Finished &f,
+                                                                      func::FuncOp callee) {
+  std::vector<StageVariable> out;
+  llvm::BitVector dropped(callee.getNumArguments());
+  for (auto [i, h] : llvm::enumerate(f.whole)) {
+    BlockArgument argument = callee.getArgument(f.numExplicit + i);
+    Variable v = h.variable;
+    if (stage.count > 1 && argument.use_empty()) {
+      dropped.set(argument.getArgNumber());
+      continue;
+    }
+    if (stage.count > 1 && v.layers > 0) {
+      v.layer_begin += stage.begin(v.layers);
+      v.layers = v.shape[0] = stage.end(h.variable.layers) - stage.begin(h.variable.layers);
+    }
+    out.push_back({v, i});
+  }
+  callee.eraseArguments(dropped);
+  return out;
+}
+
+std::vector<Value> GraphBuilder::call(int function, const std::vector<Value> &args) {
+  Finished f = finished[function];
+  OpBuilder &b = builderHere();
+  Location loc = location();
+  func::FuncOp callee = cutForStage(f.function, false);
+  SmallVector<mlir::Value> operands;
+  for (const Value &v : args) operands.push_back(unwrap(v));
+  for (const StageVariable &v : stageVariables(f, callee))
+    operands.push_back(held(v.variable, frames.size() - 1).value);
+  for (mlir::Value v : f.captured) operands.push_back(reach(v, frames.size() - 1));
+  if (!stage.first())
+    operands.push_back(b.create<dist::ReceiveOp>(loc, callee.getArgumentTypes().back(), dist::Axis::pipeline,
+                                                 stage.index - 1, kActivationTag));
+  IRMapping map;
+  map.map(callee.getArguments(), operands);
+  Block &body = callee.getBody().front();
+  for (Operation &op : body.without_terminator()) b.clone(op, map);
+  std::vector<Value> out;
+  for (auto [i, type] : llvm::enumerate(f.function.getResultTypes())) {
+    // The last stage has the results, the others zeros to add.
+    mlir::Value v = stage.last() ? map.lookupOrDefault(body.getTerminator()->getOperand(i))
+                                 : graph::splat(b, loc, cast<RankedTensorType>(type), 0);
+    if (stage.count > 1) v = b.create<dist::AllReduceOp>(loc, type, dist::Axis::pipeline, v);
+    out.push_back(wrap(v));
+  }
+  return out;
+}
+
+// Whether a function uses an argument before its repeat over layers, in it, and after it.
+namespace {
+struct Uses {
+  bool before = false, inside = false, after = false;
+};
+} // namespace
+static graph::RepeatOp layersOf(func::FuncOp f) {
+  graph::RepeatOp repeat;
+  for (auto op : f.getBody().front().getOps<graph::RepeatOp>()) repeat = op;
+  return repeat;
+}
+static Uses usesOf(BlockArgument argument, graph::RepeatOp repeat) {
+  Uses uses;
+  for (Operation *user : argument.getUsers())
+    (user == repeat ? uses.inside : user->isBeforeInBlock(repeat) ? uses.before : uses.after) = true;
+  return uses;
+}
+
+// A parameter that is used both before and after the layers (a tied head) becomes two arguments, the second
+// in place of its uses after the layers, so that each use has a gradient of its own: they are added once,
+// whatever the stages.
+void GraphBuilder::splitTiedParameters(Finished &f) {
+  graph::RepeatOp repeat = layersOf(f.function);
+  if (!repeat) return;
+  for (size_t i = 0, n = f.whole.size(); i < n; ++i) {
+    Held h = f.whole[i];
+    BlockArgument argument = f.function.getArgument(f.numExplicit + i);
+    if (h.variable.kind != VariableKind::parameter) continue;
+    Uses uses = usesOf(argument, repeat);
+    if (uses.inside + uses.before + uses.after < 2) continue;
+    if (uses.inside) {
+      if (stage.count > 1)
+        fail("parameter " + h.variable.path +
+             " is used in all layers and outside them, which pipeline stages cannot share; run with one "
+             "stage");
+      continue;
+    }
+    size_t at = f.numExplicit + f.whole.size();
+    f.function.insertArgument(at, argument.getType(), DictionaryAttr(), argument.getLoc());
+    argument.replaceUsesWithIf(f.function.getArgument(at),
+                               [&](OpOperand &use) { return repeat->isBeforeInBlock(use.getOwner()); });
+    f.whole.push_back(h);
+  }
+}
+
+std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::vector<Value> &micro,
+                                                      std::vector<std::pair<Variable, Value>> &gradients) {
+  Finished f = finished[function];
+  OpBuilder &b = builderHere();
+  Location loc = location();
+  size_t here = frames.size() - 1;
+  input("micro_batches", DType::i64, {}, -1, false);
+  size_t numVariables = f.whole.size();
+  splitTiedParameters(f);
+  func::FuncOp callee = cutForStage(f.function, true);
+
+  // Operands: slices of the micro-batch, variables, captured values.
+  auto isParameter = [](const Variable &v) {
+    return v.kind == VariableKind::parameter && (v.dtype == DType::f32 || v.dtype == DType::f64);
+  };
+  for (size_t i = 0; i < numVariables; ++i)
+    if (isParameter(f.whole[i].variable)) allParameters.push_back(f.whole[i].variable);
+  for (size_t i = numVariables; i < f.whole.size(); ++i) tiedAcrossStages.insert(f.whole[i].variable.path);
+  SmallVector<mlir::Value> stackedIn, invariantIn;
+  for (const Value &v : micro) stackedIn.push_back(unwrap(v));
+  SmallVector<int64_t> wrt;
+  std::vector<StageVariable> parameters;
+  for (const StageVariable &v : stageVariables(f, callee)) {
+    if (isParameter(v.variable)) {
+      wrt.push_back(f.numExplicit + invariantIn.size());
+      parameters.push_back(v);
+    }
+    invariantIn.push_back(held(v.variable, here).value);
+  }
+  for (mlir::Value v : f.captured) invariantIn.push_back(reach(v, here));
+
+  // The micro-batch step: (sums, gradients | slices | parameters, …) -> (sums, gradients). Both continue
+  // their chains.
+  SmallVector<Type> sumTypes(f.function.getResultTypes()), gradTypes, carryTypes(sumTypes), arguments;
+  for (int64_t i : wrt) gradTypes.push_back(callee.getArgumentTypes()[i]);
+  llvm::append_range(carryTypes, gradTypes);
+  arguments = carryTypes;
+  size_t numArguments = f.numExplicit + invariantIn.size();
+  llvm::append_range(arguments, callee.getArgumentTypes().take_front(numArguments));
+  auto step = func::FuncOp::create(loc, (callee.getName() + "_step").str(),
+                                   FunctionType::get(context(), arguments, carryTypes));
+  step.setPrivate();
+  symbols.insert(step, module.getBody()->end());
+  Block *block = step.addEntryBlock();
+  OpBuilder inner = OpBuilder::atBlockEnd(block);
+  SmallVector<Type> resultTypes(callee.getResultTypes());
+  llvm::append_range(resultTypes, gradTypes);
+  ValueRange carried = block->getArguments().take_front(carryTypes.size());
+  ValueRange sumsSoFar = carried.take_front(sumTypes.size()),
+             gradientsSoFar = carried.drop_front(sumTypes.size());
+  SmallVector<mlir::Value> args(block->getArguments().drop_front(carryTypes.size()));
+  SmallVector<int64_t> wanted(wrt);
+  if (!stage.first()) {
+    // The value carried in comes from the stage before; its gradient, which has no accumulator, goes back
+    // there.
+    Type x = callee.getArgumentTypes().back();
+    args.push_back(
+        inner.create<dist::ReceiveOp>(loc, x, dist::Axis::pipeline, stage.index - 1, kActivationTag));
+    wanted.push_back(args.size() - 1);
+    resultTypes.push_back(x);
+  }
+  auto vag = inner.create<graph::ValueAndGradOp>(loc, resultTypes, callee.getSymName(), args, gradientsSoFar,
+                                                 stage.last() ? sumsSoFar : ValueRange(), wanted);
+  if (!stage.first())
+    inner.create<dist::SendOp>(loc, dist::Axis::pipeline, vag.getResults().back(), stage.index - 1,
+                               kGradientTag);
+  size_t numValues = callee.getNumResults();
+  SmallVector<mlir::Value> next;
+  if (stage.last())
+    llvm::append_range(next, vag.getResults().take_front(numValues));
+  else
+    llvm::append_range(next, sumsSoFar);
+  llvm::append_range(next, vag.getResults().slice(numValues, gradTypes.size()));
+  inner.create<func::ReturnOp>(loc, next);
+
+  SmallVector<SmallVector<mlir::Value>> parts;
+  for (int64_t part = 0; part < layout.parts; ++part) {
+    SmallVector<mlir::Value> zeros;
+    for (Type t : carryTypes) zeros.push_back(graph::splat(b, loc, cast<RankedTensorType>(t), 0));
+    auto repeat = b.create<graph::RepeatOp>(loc, carryTypes, step.getSymName(), zeros, stackedIn, invariantIn,
+                                            0, 0, ArrayRef<int64_t>{}, false, true, part, layout.parts);
+    parts.push_back(SmallVector<mlir::Value>(repeat.getResults()));
+  }
+  SmallVector<mlir::Value> sums = treeSum(parts);
+  if (layout.dataParallel > 1)
+    for (mlir::Value &v : sums) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::data, v);
+  std::vector<Value> out;
+  for (mlir::Value v : ArrayRef<mlir::Value>(sums).take_front(sumTypes.size())) {
+    // Zero but in the last stage.
+    if (stage.count > 1) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::pipeline, v);
+    out.push_back(wrap(v));
+  }
+  llvm::MapVector<size_t, mlir::Value> gradientOf; // by number among f.whole
+  for (auto [p, v] : llvm::zip(parameters, ArrayRef<mlir::Value>(sums).drop_front(sumTypes.size())))
+    gradientOf[p.number] = v;
+  size_t tied = numVariables;
+  for (size_t i = 0; i < numVariables; ++i) {
+    bool second = tied < f.whole.size() && f.whole[tied].variable.path == f.whole[i].variable.path;
+    mlir::Value d = gradientOf.lookup(i), after = second ? gradientOf.lookup(tied++) : mlir::Value();
+    if (second && stage.count > 1 && (d || after)) {
+      // First and last stage exchange their uses' gradients.
+      mlir::Value mine = d ? d : after;
+      int64_t peer = stage.first() ? stage.count - 1 : 0;
+      b.create<dist::SendOp>(loc, dist::Axis::pipeline, mine, peer, kTiedTag);
+      (d ? after : d) = b.create<dist::ReceiveOp>(loc, mine.getType(), dist::Axis::pipeline, peer, kTiedTag);
+    }
+    if (!d && !after) continue;
+    if (after) d = b.create<graph::AddOp>(loc, d, after);
+    for (const StageVariable &p : parameters)
+      if (p.variable.path == f.whole[i].variable.path) {
+        gradients.push_back({p.variable, wrap(d)});
+        break;
+      }
+  }
+  return out;
+}
+
+// The sums' places are the same whatever the stages: by path, then layer. Each stage fills in its own, and
+// zeros are added to them exactly.
+Value GraphBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) {
+  OpBuilder &b = builderHere();
+  Location loc = location();
+  std::map<std::string, mlir::Value> mine;
+  Type element;
+  for (auto &[v, value] : partial) {
+    mlir::Value x = unwrap(value);
+    element = graph::tensorType(x).getElementType();
+    mine[v.path] = x;
+  }
+  auto chunks = [](const Variable &v) {
+    int64_t n = 1;
+    for (int64_t d : v.shape) n *= d;
+    int64_t layers = std::max<int64_t>(v.layers, 1);
+    return std::pair(layers, (n / layers + norm_chunk - 1) / norm_chunk);
+  };
+  std::sort(allParameters.begin(), allParameters.end(),
+            [](const Variable &a, const Variable &b) { return a.path < b.path; });
+  SmallVector<mlir::Value> pieces;
+  auto zeros = [&](int64_t n) {
+    if (n > 0) pieces.push_back(graph::splat(b, loc, RankedTensorType::get({n}, element), 0));
+  };
+  for (const Variable &v : allParameters) {
+    auto [layers, each] = chunks(v);
+    auto found = mine.find(v.path);
+    // What two stages hold counts in the first.
+    if (found == mine.end() || (tiedAcrossStages.count(v.path) && !stage.first())) {
+      zeros(layers * each);
+      continue;
+    }
+    int64_t before = v.layers > 0 && stage.count > 1 ? stage.begin(v.layers) : 0,
+            have = graph::tensorType(found->second).getNumElements();
+    zeros(before * each);
+    pieces.push_back(found->second);
+    zeros(layers * each - before * each - have);
+  }
+  mlir::Value all = pieces.size() == 1 ? pieces[0] : b.create<graph::ConcatOp>(loc, pieces, 0).getResult();
+  if (stage.count > 1) all = b.create<dist::AllReduceOp>(loc, all.getType(), dist::Axis::pipeline, all);
+  return wrap(graph::sum(b, loc, all, {0}));
+}
+
+std::variant<BatchLayout, std::string> layoutBatch(int64_t shards, int64_t ranks, int64_t microBatches,
+                                                   int64_t microBatchRows) {
+  if (shards == 0) shards = ranks;
+  if (shards % ranks)
+    return "train.shards is " + std::to_string(shards) + ", not a multiple of the " + std::to_string(ranks) +
+           " data-parallel ranks";
+  int64_t local = shards / ranks;
+  if (local <= microBatches) {
+    if (microBatches % local)
+      return std::to_string(microBatches) + " micro-batches a rank cannot be cut into " +
+             std::to_string(local) + " equal shards";
+    return BatchLayout{ranks, local, 1};
+  }
+  int64_t inside = local / microBatches;
+  if (local % microBatches || microBatchRows % inside || (microBatches > 1 && !llvm::isPowerOf2_64(inside)))
+    return std::to_string(local) + " shards a rank do not fit " + std::to_string(microBatches) +
+           " micro-batches of " + std::to_string(microBatchRows) + " rows";
+  return BatchLayout{ranks, microBatches, inside};
+}
+
+} // namespace weft
