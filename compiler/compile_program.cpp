@@ -8,6 +8,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
 #include "runtime/device/cpu.h"
+#include "runtime/train/nearest.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
@@ -97,7 +98,12 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
 
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
-  if (file.empty()) return "no built-in model is named " + recipe.model.name;
+  if (file.empty()) {
+    std::string nearest = Nearest(recipe.model.name, builtinModels()), list;
+    for (const std::string &name : builtinModels()) list += (list.empty() ? "" : ", ") + name;
+    return "no built-in model is named " + recipe.model.name + "; there are: " + list +
+           (nearest.empty() ? "" : "\nhint: did you mean " + nearest + "?");
+  }
   auto loaded = loadModel(file, builtin || recipe.given.count("model.name") ? recipe.model.name : "");
   if (auto *problem = std::get_if<std::string>(&loaded)) return *problem;
   LoadedModel model = std::get<LoadedModel>(loaded);
@@ -171,6 +177,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
           report.artifact.config_json = model.info->hugging_face_config(options.config);
       } catch (const ModelError &e) {
         problem = e.what();
+      } catch (const std::exception &e) {
+        problem = file + ": the model's code ended with an exception: " + e.what();
+      } catch (...) {
+        problem = file + ": the model's code ended with an exception that is no std::exception";
       }
       set_builder(previous);
       if (!problem.empty()) return problem;

@@ -1,4 +1,5 @@
 #include "compiler/graph_builder.h"
+#include "frontends/dsl/tensor.h"
 #include "mlir/IR/Diagnostics.h"
 
 using namespace mlir;
@@ -192,7 +193,14 @@ GraphBuilder::Held &GraphBuilder::held(const Variable &v, size_t depth) {
   Frame &frame = frames[depth];
   if (Held *known = frame.find(v.path)) {
     if (known->variable.shape != v.shape) {
-      std::string text = "variable " + v.path + " is asked for with another shape than before";
+      std::string text = "variable " + v.path + " is " + shape_text(v.shape) + " here and was " +
+                         shape_text(known->variable.shape);
+      known->value.getLoc()->walk([&](Location l) {
+        auto file = dyn_cast<FileLineColLoc>(l);
+        if (!file) return WalkResult::advance();
+        text += "\n" + file.getFilename().str() + ":" + std::to_string(file.getLine()) + ": first made here";
+        return WalkResult::interrupt();
+      });
       fail(text);
     }
     return *known;

@@ -208,6 +208,10 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   step.setPrivate();
   symbols.insert(step, module.getBody()->end());
   Block *block = step.addEntryBlock();
+  // So that the memory plan says whose they are.
+  for (auto [i, p] : llvm::enumerate(parameters))
+    block->getArgument(sumTypes.size() + i)
+        .setLoc(NameLoc::get(b.getStringAttr("gradient of " + p.variable.path), loc));
   OpBuilder inner = OpBuilder::atBlockEnd(block);
   SmallVector<Type> resultTypes(callee.getResultTypes());
   llvm::append_range(resultTypes, gradTypes);

@@ -1,4 +1,5 @@
 #include "compiler/model_loader.h"
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +20,16 @@ std::string installedRoot() {
 std::string builtinModelFile(const std::string &name) {
   fs::path file = fs::path(installedRoot()) / "models" / name / (name + ".cc");
   return name.find('/') == std::string::npos && fs::exists(file) ? file.string() : "";
+}
+
+std::vector<std::string> builtinModels() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto &entry : fs::directory_iterator(fs::path(installedRoot()) / "models", error))
+    if (std::string name = entry.path().filename().string(); !builtinModelFile(name).empty())
+      names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 static std::string readAll(const fs::path &path) {

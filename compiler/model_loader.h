@@ -4,6 +4,7 @@
 #include "frontends/dsl/model_info.h"
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace weft {
 
@@ -18,6 +19,8 @@ std::string installedRoot();
 
 // Where the built-in model `name` is written, or "" when there is none.
 std::string builtinModelFile(const std::string &name);
+// The names of those there are, sorted.
+std::vector<std::string> builtinModels();
 
 // `name`: which of the file's models; "" when it has only one. The text of an error otherwise: the host
 // compiler's own messages are part of it.

@@ -200,6 +200,18 @@ int compile(const std::vector<std::string> &args) {
          bytesText(report.arenaBytes).c_str());
   for (auto &entry : report.artifact.stages[0]->entries)
     printf("  %-12s %s arena\n", entry->name.c_str(), bytesText(entry->arena_bytes).c_str());
+  const auto &artifact = report.artifact;
+  for (size_t i = 0; i < std::min<size_t>(artifact.peak.size(), 5); ++i) {
+    const auto &owner = *artifact.peak[i];
+    std::string where;
+    if (owner.line >= 0) {
+      const auto &line = *artifact.lines[owner.line];
+      where = "  " + std::filesystem::path(line.file).filename().string() + ":" + std::to_string(line.line) +
+              (line.module_path.empty() ? "" : " (" + line.module_path + ")");
+    }
+    printf("%s %8s  %s%s\n", i ? "           " : "at the peak", bytesText(owner.bytes).c_str(),
+           owner.what.c_str(), where.c_str());
+  }
   printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s\n", report.modelSeconds,
          report.traceSeconds, report.passSeconds, report.codeSeconds);
   return 0;

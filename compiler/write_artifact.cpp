@@ -253,6 +253,19 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
   }
   for (ModuleOp module : stages)
     artifact.stages.push_back(StageWriter(artifact, lines, kernels).write(module));
+  // Of the entry that needs the most memory.
+  program::EntryOp largest;
+  for (ModuleOp module : stages)
+    for (auto entry : module.getOps<program::EntryOp>())
+      if (!largest || entry.getArenaBytes() > largest.getArenaBytes()) largest = entry;
+  if (auto peak = largest ? largest->getAttrOfType<ArrayAttr>("weft.peak") : ArrayAttr())
+    for (auto owner : peak.getAsRange<DictionaryAttr>()) {
+      auto out = std::make_unique<fb::PeakOwnerT>();
+      out->what = owner.getAs<StringAttr>("what").str();
+      out->bytes = owner.getAs<IntegerAttr>("bytes").getInt();
+      out->line = lines.number(cast<LocationAttr>(owner.get("where")));
+      artifact.peak.push_back(std::move(out));
+    }
   for (const Remark &r : inputs.remarks) {
     auto out = std::make_unique<fb::RemarkT>();
     out->pass = r.pass;

@@ -62,8 +62,18 @@ Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init
   v.init = init.kind;
   v.init_scale = init.scale;
   v.decay = decay;
-  for (i64 dim : shape)
-    if (dim <= 0) fail(at.line, "parameter " + v.path + " has the shape " + shape_text(shape));
+  constexpr i64 most =
+      i64(1) << 40; // elements: no machine holds more, and sizes in bytes stay far from overflowing
+  i64 elements = 1;
+  for (i64 dim : shape) {
+    if (dim <= 0)
+      fail(at.line, "parameter " + v.path + " has the shape " + shape_text(shape) +
+                        " when each size should be 1 or more");
+    if (dim > most / elements)
+      fail(at.line,
+           "parameter " + v.path + " has the shape " + shape_text(shape) + ", more than 2^40 elements");
+    elements *= dim;
+  }
   return {builder().variable(v), blamed_line(at.line)};
 }
 

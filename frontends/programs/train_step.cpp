@@ -57,11 +57,13 @@ void build_train_step(const ModelInfo &model, const ProgramOptions &options) {
 
   std::vector<Gradient> gradients;
   Tensor loss = accumulate(model, options, micro, inverse_targets, gradients);
+  builder().set_path("optimizer");
   Tensor norm = global_norm(gradients), scale = clip_scale(norm, o.clip);
   if (o.name == "adamw")
     adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay});
   else
     sgd(gradients, lr, scale, {o.momentum, o.weight_decay});
+  builder().set_path("");
 
   declare_output("loss", loss);
   declare_output("grad_norm", norm);

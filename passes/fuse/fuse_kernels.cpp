@@ -79,11 +79,19 @@ private:
   }
   void replace(Value from, Value to) { replacements.push_back({from, to}); }
 
+  // A constant that folding left has no place of its own: that of what it is for.
+  static Location placeOf(Value v) {
+    if (isa<UnknownLoc>(v.getLoc()))
+      for (Operation *user : v.getUsers())
+        if (!isa<UnknownLoc>(user->getLoc())) return user->getLoc();
+    return v.getLoc();
+  }
+
   void emitCluster(const Cluster &c) {
     SmallVector<int64_t> domain(c.domain);
     for (int attempt = 0;; ++attempt) {
       if (domain.empty() || attempt) domain.push_back(1);
-      Location loc = c.roots.back().getLoc();
+      Location loc = placeOf(c.roots.back());
       LoopsBuilder builder(clusters, &c, loc, domain);
       SmallVector<Value> outputs;
       for (Value root : c.roots) {

@@ -78,7 +78,7 @@ private:
   LogicalResult lowerKernel(Scope &s, Operation *op);
   LogicalResult lowerRepeat(Scope &s, graph::RepeatOp op);
   int64_t lastUse(Scope &s, Value v);
-  Ref arenaBuffer(Type type);
+  Ref arenaBuffer(Value holds, Location loc, StringRef what);
   Ref place(Scope &s, Value result, Operation *op);
   void occupy(Scope &s, const Ref &memory, Value by);
   void writeVariables(Scope &s);
@@ -98,10 +98,19 @@ private:
   Value persistent;
 };
 
-Ref EntryLowering::arenaBuffer(Type type) {
-  Value buffer =
-      b.create<program::BufferOp>(b.getUnknownLoc(), program::BufferType::get(b.getContext()),
-                                  program::Space::arena, std::max<int64_t>(bytesOf(type), 1), -1, 0);
+// Memory of the value's own. `what` it is and where it was made tell a reader of the memory plan who needs
+// it.
+Ref EntryLowering::arenaBuffer(Value holds, Location loc, StringRef what) {
+  auto type = cast<RankedTensorType>(holds.getType());
+  auto buffer =
+      b.create<program::BufferOp>(loc, program::BufferType::get(b.getContext()), program::Space::arena,
+                                  std::max<int64_t>(bytesOf(type), 1), -1, 0);
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << what << " (";
+  llvm::interleaveComma(type.getShape(), out);
+  out << ") " << type.getElementType();
+  buffer->setAttr("weft.holds", b.getStringAttr(text));
   return {buffer, 0, {}, Own::temp};
 }
 
@@ -177,7 +186,14 @@ Ref EntryLowering::place(Scope &s, Value result, Operation *op) {
     for (Value other : op->getResults()) taken |= s.refs.count(other) && s.refs[other].sameMemory(it->second);
     if (!taken) return it->second;
   }
-  return arenaBuffer(result.getType());
+  if (auto repeat = dyn_cast<graph::RepeatOp>(op)) {
+    Block &body = symbols.lookup<func::FuncOp>(repeat.getBody()).getBody().front();
+    if (number < repeat.getCarry().size())
+      return arenaBuffer(result, body.getArgument(number).getLoc(), "carried by a loop");
+    Operation *source = wholeOf(body.getTerminator()->getOperand(number)).getDefiningOp();
+    return arenaBuffer(result, source ? source->getLoc() : op->getLoc(), "kept by every iteration");
+  }
+  return arenaBuffer(result, op->getLoc(), op->getName().stripDialect());
 }
 
 LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
@@ -331,7 +347,7 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
     bool inOtherSlot = llvm::any_of(llvm::seq<size_t>(0, numCarry),
                                     [&](size_t j) { return j != i && r.sameMemory(slots[j]); });
     if (inOtherSlot) {
-      Ref aside = arenaBuffer(returned[i].getType());
+      Ref aside = arenaBuffer(returned[i], loc, "copy");
       copy(r, aside, bytesOf(returned[i].getType()), loc);
       r = aside;
     }
@@ -431,7 +447,7 @@ void EntryLowering::writeVariables(Scope &s) {
     Ref to{persistent, variableOffsets[write.getVariable()], {}, Own::foreign};
     int64_t bytes = bytesOf(write.getValue().getType());
     if (r.buffer == persistent && !r.sameMemory(to)) {
-      Ref aside = arenaBuffer(write.getValue().getType());
+      Ref aside = arenaBuffer(write.getValue(), write.getLoc(), "copy");
       copy(r, aside, bytes, write.getLoc());
       r = aside;
     }

@@ -1,5 +1,6 @@
 // Arena offsets from lifetimes. See passes.td.
 #include "passes/passes.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 namespace weft {
@@ -51,7 +52,39 @@ public:
     return total;
   }
 
-  ArrayRef<Lifetime> all() const { return lifetimes; }
+  // Who holds the arena where most of it is in use: what, its place in the model, bytes; the largest first.
+  ArrayAttr peak(int64_t total) {
+    SmallVector<std::pair<int64_t, int64_t>> changes; // position, bytes
+    for (Lifetime &l : lifetimes) {
+      changes.push_back({l.begin, l.bytes});
+      changes.push_back({l.end + 1, -l.bytes});
+    }
+    llvm::sort(changes);
+    int64_t live = 0, most = 0, at = 0;
+    for (size_t i = 0; i < changes.size(); ++i) {
+      live += changes[i].second;
+      if ((i + 1 == changes.size() || changes[i + 1].first != changes[i].first) && live > most)
+        most = live, at = changes[i].first;
+    }
+    Builder b(entry.getContext());
+    auto text = [&](program::BufferOp buffer) {
+      auto holds = buffer->getAttrOfType<StringAttr>("weft.holds");
+      return holds ? holds : b.getStringAttr("buffer");
+    };
+    llvm::MapVector<std::pair<Attribute, Attribute>, int64_t> owners;
+    for (Lifetime &l : lifetimes)
+      if (l.begin <= at && at <= l.end) owners[{text(l.buffer), LocationAttr(l.buffer.getLoc())}] += l.bytes;
+    auto sorted = owners.takeVector();
+    llvm::stable_sort(sorted, [](auto &x, auto &y) { return x.second > y.second; });
+    if (total > most)
+      sorted.push_back({{b.getStringAttr("between buffers"), b.getUnknownLoc()}, total - most});
+    SmallVector<Attribute> out;
+    for (auto &[owner, bytes] : sorted)
+      out.push_back(
+          b.getDictionaryAttr({b.getNamedAttr("what", owner.first), b.getNamedAttr("where", owner.second),
+                               b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes))}));
+    return b.getArrayAttr(out);
+  }
 
 private:
   void number(Block &block) {
@@ -83,7 +116,11 @@ private:
 
 struct PlanMemoryPass : impl::PlanMemoryPassBase<PlanMemoryPass> {
   void runOnOperation() override {
-    for (auto entry : getOperation().getOps<program::EntryOp>()) entry.setArenaBytes(EntryPlan(entry).plan());
+    for (auto entry : getOperation().getOps<program::EntryOp>()) {
+      EntryPlan plan(entry);
+      entry.setArenaBytes(plan.plan());
+      if (entry.getArenaBytes() > 0) entry->setAttr("weft.peak", plan.peak(entry.getArenaBytes()));
+    }
   }
 };
 

@@ -36,7 +36,7 @@ refuse type.cc 'type.cc:10: cannot add f32 (16, 256, 64) and i32 (16, 256): cast
 model head.cc 'return x;'
 refuse head.cc 'model bad gives f32' 'when it should give logits' 'lm_head' 'head.cc:8: result made here'
 model twice.cc 'x = x + linear(s / "narrow", x, c.dim);'
-refuse twice.cc 'twice.cc:10' 'narrow.weight'
+refuse twice.cc 'twice.cc:10: variable narrow.weight is (64, 64) here and was (32, 64)' 'twice.cc:9: first made here'
 model syntax.cc 'x = x + narrow'
 refuse syntax.cc 'syntax.cc does not compile' 'syntax.cc:10:' "expected ‘;’"
 model none.cc 'x = x + x;'
@@ -46,18 +46,33 @@ echo >empty.cc
 refuse empty.cc 'empty.cc holds no model'
 refuse missing.cc 'missing.cc'
 
-# A model whose own code fails ends the compiler, and this is said.
+# A model whose own code fails.
 model throws.cc 'throw 1;'
-said=$(weft compile throws.cc -o out.weft 2>&1) && fail "a model that throws compiles"
+refuse throws.cc "throws.cc: the model's code ended with an exception"
+model range.cc 'std::vector<int>().at(3);'
+refuse range.cc "range.cc: the model's code ended with an exception: vector"
+model ends.cc 'abort();'
+said=$(weft compile ends.cc -o out.weft 2>&1) && fail "a model that aborts compiles"
 grep -q "error: weftc was ended by signal" <<<"$said" && grep -q "hint: a model's own code runs in the compiler" <<<"$said" ||
-  fail "nothing is said of a model that throws" "$said"
+  fail "nothing is said of a model that aborts" "$said"
 checks=$((checks + 1))
+
+# Sizes that cannot be.
+model negative.cc 'x = linear(s / "fc", x, -4);'
+refuse negative.cc 'negative.cc:10: parameter fc.weight has the shape (-4, 64) when each size should be 1 or more'
+model huge.cc 'x = linear(s / "fc", x, i64(1) << 40);'
+refuse huge.cc 'huge.cc:10: parameter fc.weight has the shape (1099511627776, 64), more than 2^40 elements'
+# Gradients of what has none, or with the wrong shape.
+model scalar.cc 'x = grad(x, [](Tensor x) { return x * x; });'
+refuse scalar.cc 'scalar.cc:10: the function of value_and_grad gives (16, 256, 64) when it should give a scalar'
+model given.cc 'x = custom_gradient({x}, [](auto x) { return x[0]; }, [&](auto, Tensor, Tensor) { return std::vector{narrow}; });'
+refuse given.cc 'given.cc:10: the backward of custom_gradient gives f32 (16, 256, 32) as gradient number 0 when it should be f32 (16, 256, 64)'
 
 # A field that the model's Config has not, and one of another type.
 model good.cc 'x = x + x;'
 expect_error 1 "unknown key 'dimm'" "did you mean 'dim'?" -- weft compile good.cc --set model.dimm=3 -o out.weft
 expect_error 1 "dim" -- weft compile good.cc --set 'model.dim="wide"' -o out.weft
-expect_error 1 "lama" -- weft compile lama -o out.weft
+expect_error 1 "no built-in model is named lama" "did you mean llama?" -- weft compile lama -o out.weft
 expect_error 1 "no config named tny" "tiny" -- weft compile llama --config tny -o out.weft
 [[ ! -e out.weft ]] || fail "an artifact was written all the same"
 done_testing

@@ -143,3 +143,31 @@ func.func @caller(%x: tensor<4xf32>, %s: tensor<4xf32>) -> tensor<4xf32> {
     : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+// Through two repeats at once, though the outer body stands before the inner one.
+// CHECK-LABEL: func.func @through_two
+// CHECK:         %[[E:.*]] = graph.exp
+// CHECK-NEXT:    graph.repeat @outer
+// CHECK-SAME:      invariant({{.*}}%[[E]])
+// CHECK-LABEL: func.func private @outer
+// CHECK-NOT:     graph.exp
+// CHECK-LABEL: func.func private @inner
+// CHECK-NOT:     graph.exp
+// CHECK:         return
+func.func @through_two(%x: tensor<4xf32>, %s: tensor<4xf32>) -> tensor<4xf32> {
+  %y = graph.repeat @outer carry(%x) stacked() invariant(%s) range(0, 3) {tied = array<i64>}
+    : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+func.func private @outer(%x: tensor<4xf32>, %s: tensor<4xf32>) -> tensor<4xf32> {
+  %y = graph.repeat @inner carry(%x) stacked() invariant(%s) range(0, 2) {tied = array<i64>}
+    : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+func.func private @inner(%x: tensor<4xf32>, %s: tensor<4xf32>) -> tensor<4xf32> {
+  %e = graph.exp %s : tensor<4xf32>
+  %y = graph.mul %x, %e : tensor<4xf32>
+  return %y : tensor<4xf32>
+}

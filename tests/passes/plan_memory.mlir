@@ -116,3 +116,23 @@ program.entry @second attributes {arguments = []} {
   program.zero %v
   program.zero %x
 }
+
+// -----
+
+// Who holds the arena at its peak, the largest first: buffers of one content and place together, and what lies
+// unused between them. %early is gone by then.
+// CHECK-DAG:   #[[KEPT:loc[0-9]*]] = loc("model.cc":3:1)
+// CHECK-DAG:   #[[MATMUL:loc[0-9]*]] = loc("model.cc":4:1)
+// CHECK-LABEL: program.entry @peak attributes
+// CHECK-SAME:    weft.peak = [{bytes = 256 : i64, what = "kept (2, 32)", where = #[[KEPT]]},
+// CHECK-SAME:                 {bytes = 128 : i64, what = "matmul (32)", where = #[[MATMUL]]}]
+program.entry @peak attributes {arguments = []} {
+  %early = program.buffer arena bytes 64 offset -1 {weft.holds = "loops (16)"} loc("model.cc":2:1)
+  %a = program.buffer arena bytes 128 offset -1 {weft.holds = "kept (2, 32)"} loc("model.cc":3:1)
+  %b = program.buffer arena bytes 128 offset -1 {weft.holds = "kept (2, 32)"} loc("model.cc":3:1)
+  %c = program.buffer arena bytes 128 offset -1 {weft.holds = "matmul (32)"} loc("model.cc":4:1)
+  program.zero %early
+  program.zero %a
+  program.zero %b
+  program.launch @k(%a, %b, %c) sizes [] items 1
+}

@@ -188,3 +188,66 @@ func.func @entry(%acc: tensor<4xf32>, %x: tensor<?x6x4xf32>) -> tensor<4xf32> {
     : (tensor<4xf32>, tensor<?x6x4xf32>) -> tensor<4xf32>
   return %r : tensor<4xf32>
 }
+
+// -----
+
+// A weight's gradient is a sum over the batch, and no batch itself: its own sum and its transpose stay whole.
+// CHECK-LABEL: func.func private @weight_layer
+// CHECK:         graph.add
+// CHECK:         %[[D:.*]] = graph.add
+// CHECK:         graph.transpose %[[D]]
+// CHECK:         graph.reduce sum %[[D]] axes = [0] : (tensor<4x4xf32>) -> tensor<4xf32>
+func.func private @weight_layer(%dy: tensor<6x4xf32>, %x: tensor<6x4xf32>)
+    -> (tensor<6x4xf32>, tensor<4xf32>, tensor<4x4xf32>) {
+  %d = graph.matmul %x, %dy {transpose_lhs} : (tensor<6x4xf32>, tensor<6x4xf32>) -> tensor<4x4xf32>
+  %u = graph.transpose %d permutation = [1, 0] : tensor<4x4xf32>
+  %t = graph.reduce sum %d axes = [0] : (tensor<4x4xf32>) -> tensor<4xf32>
+  return %dy, %t, %u : tensor<6x4xf32>, tensor<4xf32>, tensor<4x4xf32>
+}
+func.func private @weight_step(%g: tensor<2x4xf32>, %u: tensor<2x4x4xf32>, %dy: tensor<6x4xf32>, %x: tensor<2x6x4xf32>)
+    -> (tensor<2x4xf32>, tensor<2x4x4xf32>) {
+  %y, %ds, %us = graph.repeat @weight_layer carry(%dy) stacked(%x) invariant() range(0, 2) {tied = array<i64: -1, -1>}
+    : (tensor<6x4xf32>, tensor<2x6x4xf32>) -> (tensor<6x4xf32>, tensor<2x4xf32>, tensor<2x4x4xf32>)
+  %h = graph.add %ds, %g : tensor<2x4xf32>
+  %v = graph.add %us, %u : tensor<2x4x4xf32>
+  return %h, %v : tensor<2x4xf32>, tensor<2x4x4xf32>
+}
+func.func @weight_entry(%g: tensor<2x4xf32>, %u: tensor<2x4x4xf32>, %dy: tensor<?x6x4xf32>, %x: tensor<?x2x6x4xf32>)
+    -> (tensor<2x4xf32>, tensor<2x4x4xf32>) {
+  %r:2 = graph.repeat @weight_step carry(%g, %u) stacked(%dy, %x) invariant() range(0, 0) {tied = array<i64>, dynamic}
+    : (tensor<2x4xf32>, tensor<2x4x4xf32>, tensor<?x6x4xf32>, tensor<?x2x6x4xf32>) -> (tensor<2x4xf32>, tensor<2x4x4xf32>)
+  return %r#0, %r#1 : tensor<2x4xf32>, tensor<2x4x4xf32>
+}
+
+// -----
+
+// Learned positions: the indices are every batch's, the updates are this one's.
+// CHECK-LABEL: func.func private @positions_step
+// CHECK-COUNT-3: graph.scatter_add {{.*}} tensor<2x4xi32>, tensor<2x4x3xf32>
+func.func private @positions_step(%g: tensor<4x3xf32>, %dy: tensor<6x4x3xf32>) -> tensor<4x3xf32> {
+  %i = graph.iota tensor<6x4xi32> axis = 1
+  %d = graph.scatter_add %g, %i, %dy : (tensor<4x3xf32>, tensor<6x4xi32>, tensor<6x4x3xf32>) -> tensor<4x3xf32>
+  return %d : tensor<4x3xf32>
+}
+func.func @positions_entry(%g: tensor<4x3xf32>, %dy: tensor<?x6x4x3xf32>) -> tensor<4x3xf32> {
+  %r = graph.repeat @positions_step carry(%g) stacked(%dy) invariant() range(0, 0) {tied = array<i64>, dynamic}
+    : (tensor<4x3xf32>, tensor<?x6x4x3xf32>) -> tensor<4x3xf32>
+  return %r : tensor<4x3xf32>
+}
+
+// -----
+
+// A product whose right side alone is the batch's.
+// CHECK-LABEL: func.func private @right_step
+// CHECK:         graph.matmul {{.*}} {transpose_lhs} : (tensor<3x2x4xf32>, tensor<3x2x3xf32>) -> tensor<3x4x3xf32>
+func.func private @right_step(%g: tensor<4x3xf32>, %dy: tensor<6x3xf32>) -> tensor<4x3xf32> {
+  %i = graph.iota tensor<6x4xi32> axis = 0
+  %x = graph.cast %i to f32 : tensor<6x4xi32>
+  %d = graph.matmul %x, %dy acc %g {transpose_lhs} : (tensor<6x4xf32>, tensor<6x3xf32>, tensor<4x3xf32>) -> tensor<4x3xf32>
+  return %d : tensor<4x3xf32>
+}
+func.func @right_entry(%g: tensor<4x3xf32>, %dy: tensor<?x6x3xf32>) -> tensor<4x3xf32> {
+  %r = graph.repeat @right_step carry(%g) stacked(%dy) invariant() range(0, 0) {tied = array<i64>, dynamic}
+    : (tensor<4x3xf32>, tensor<?x6x3xf32>) -> tensor<4x3xf32>
+  return %r : tensor<4x3xf32>
+}
