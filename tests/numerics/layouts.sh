@@ -29,6 +29,10 @@ accumulation)
   layout own_whole train.micro_batch=8
   layout own_two train.micro_batch=4
   layout own_four train.micro_batch=2
+  # A shard of several micro-batches goes on where the one before ended.
+  layout one_whole train.micro_batch=8 train.shards=1
+  layout one_two train.micro_batch=4 train.shards=1
+  layout one_eight train.micro_batch=1 train.shards=1
   ;;
 data_parallel) # after accumulation
   layout own_dp2 train.micro_batch=4 run.plan=dp2
