@@ -168,6 +168,8 @@ Ref EntryLowering::place(Scope &s, Value result, Operation *op) {
     for (auto &[memory, holder] : s.occupants) {
       if (!memory.sameMemory(it->second)) continue;
       int64_t last = lastUse(s, holder);
+      // Another result of this op is written together with this one, even if nothing reads it.
+      free &= holder.getDefiningOp() != op;
       free &= last < here || (last == here && readsOnlyWhereItWrites(op, holder, number));
     }
     if (free) {
@@ -257,9 +259,9 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
   size_t numCarry = op.getCarry().size(), numStacked = op.getStacked().size();
   // Memory of the operand that a result updates: taken over if it dies here and may be overwritten, else
   // copied.
-  auto takeOver = [&](Value operand, Value result) {
+  auto takeOver = [&](Value operand, Value result, bool taken) {
     Ref old = s.refs.lookup(operand);
-    if (old.own != Own::foreign && lastUse(s, wholeOf(operand)) <= here &&
+    if (!taken && old.own != Own::foreign && lastUse(s, wholeOf(operand)) <= here &&
         countShowing(op.getOperands(), operand) == 1) {
       occupy(s, old, result);
       return old;
@@ -270,7 +272,7 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
   };
   SmallVector<Ref> slots;
   for (size_t i = 0; i < numCarry; ++i) {
-    Ref slot = takeOver(op.getCarry()[i], op.getResult(i));
+    Ref slot = takeOver(op.getCarry()[i], op.getResult(i), false);
     s.refs[op.getResult(i)] = slot;
     slot.own = Own::slot;
     slots.push_back(slot);
@@ -279,9 +281,11 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
   llvm::DenseMap<int64_t, Ref> tiedMemory;
   for (auto [j, tied] : llvm::enumerate(op.getTied())) {
     Value result = op.getResult(numCarry + j);
-    Ref memory = tied >= 0 ? takeOver(op.getStacked()[tied], result) : place(s, result, op);
+    // Of several results tied to one operand the first has its memory, which is where the body reads it.
+    Ref memory =
+        tied >= 0 ? takeOver(op.getStacked()[tied], result, tiedMemory.contains(tied)) : place(s, result, op);
     s.refs[result] = memory;
-    if (tied >= 0) tiedMemory[tied] = memory;
+    if (tied >= 0) tiedMemory.try_emplace(tied, memory);
     stacks.push_back(memory);
   }
 
@@ -332,31 +336,34 @@ LogicalResult EntryLowering::lowerRepeat(Scope &s, graph::RepeatOp op) {
     Value whole = wholeOf(v);
     if (whole.getDefiningOp() && !in.destination.count(whole)) in.destination[whole] = end;
   }
-  // What the iteration was given and returns as a slice is copied before anything may overwrite it.
+  // What the iteration was given and stacks anew is copied before anything may overwrite it.
+  llvm::SmallDenseSet<size_t> early;
   for (size_t i = numCarry; i < returned.size(); ++i)
-    if (isa<BlockArgument>(returned[i])) {
+    if (isa<BlockArgument>(returned[i]) && op.getTied()[i - numCarry] < 0) {
       copy(in.refs.lookup(returned[i]), ends[i], bytesOf(returned[i].getType()), loc);
-      if (llvm::none_of(llvm::seq<size_t>(0, numCarry), [&](size_t c) { return returned[c] == returned[i]; }))
-        in.copiedEarly.insert(returned[i]);
+      early.insert(i);
     }
+  for (size_t i : early)
+    if (llvm::all_of(llvm::seq<size_t>(0, returned.size()),
+                     [&](size_t j) { return returned[j] != returned[i] || early.contains(j); }))
+      in.copiedEarly.insert(returned[i]);
   if (failed(lowerBlock(in))) return failure();
-  // Carried values into their slots: what lives in another slot moves out of the way first.
+  // The other values into their slots and slices, all at once: what lives where another one is going to be
+  // moves out of the way first.
   SmallVector<Ref> from;
-  for (size_t i = 0; i < numCarry; ++i) {
-    Ref r = in.refs.lookup(returned[i]);
-    bool inOtherSlot = llvm::any_of(llvm::seq<size_t>(0, numCarry),
-                                    [&](size_t j) { return j != i && r.sameMemory(slots[j]); });
-    if (inOtherSlot) {
-      Ref aside = arenaBuffer(returned[i], loc, "copy");
-      copy(r, aside, bytesOf(returned[i].getType()), loc);
-      r = aside;
-    }
-    from.push_back(r);
+  for (Value v : returned) from.push_back(in.refs.lookup(v));
+  const SmallVector<Ref> lived = from;
+  for (auto [i, v] : llvm::enumerate(returned)) {
+    if (early.contains(i)) continue;
+    bool overwritten = llvm::any_of(llvm::seq<size_t>(0, returned.size()), [&](size_t j) {
+      return j != i && !early.contains(j) && lived[i].sameMemory(ends[j]) && !lived[j].sameMemory(ends[j]);
+    });
+    if (!overwritten || lived[i].sameMemory(ends[i])) continue;
+    from[i] = arenaBuffer(v, loc, "copy");
+    copy(lived[i], from[i], bytesOf(v.getType()), loc);
   }
-  for (size_t i = numCarry; i < returned.size(); ++i)
-    if (!isa<BlockArgument>(returned[i]))
-      copy(in.refs.lookup(returned[i]), ends[i], bytesOf(returned[i].getType()), loc);
-  for (size_t i = 0; i < numCarry; ++i) copy(from[i], slots[i], bytesOf(returned[i].getType()), loc);
+  for (auto [i, v] : llvm::enumerate(returned))
+    if (!early.contains(i)) copy(from[i], ends[i], bytesOf(v.getType()), loc);
   --depth;
   return success();
 }

@@ -1,0 +1,31 @@
+// Compiles whole programs and runs them as a user's are run: text of graph ops through every phase, kernels
+// for each CPU level, the artifact's bytes through the reader's checks, and the executor; held against the
+// reference interpreter on the same text. Compiles add up: a test compiles all its programs in one module.
+#pragma once
+#include "tests/compiler/op_programs.h"
+#include <map>
+#include <string>
+#include <vector>
+
+namespace weft::testing {
+
+// An entry function and what it runs on. Arguments and results without a weft.name are given one.
+struct EntryCase {
+  std::string what;  // for messages
+  std::string text;  // the entry, what it calls, and its variables
+  Tensors args;      // f32, i32, i64, i1
+  Tensors variables; // what they hold before, in the order of `text`
+  std::string entry = "f";
+};
+
+// Runs every case on all CPU levels this machine has, on one thread and on three, and expects:
+//   each result, and each variable afterwards, near the interpreter's in f64 (floats: to 1e-6 relative and
+//   a few times what rounding inputs and every op's result to f32 does to the interpreter; integers: equal);
+//   equal bytes on every level and number of threads, whatever the arena held before;
+//   inputs, and what lies around the outputs, as they were.
+void checkPrograms(const std::vector<EntryCase> &cases);
+
+// The same program in f32, which has code for every function; `text` and arguments.
+Program inF32(Program program);
+
+} // namespace weft::testing
