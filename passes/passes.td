@@ -18,6 +18,25 @@ def DifferentiatePass : WeftPass<"differentiate"> {
   }];
 }
 
+def SplitRepeatsPass : WeftPass<"split-repeats"> {
+  let summary = "cuts graph.repeat into two over parts of its range";
+  let description = [{
+    Every repeat whose range holds `at` inside. Before: `graph.repeat @layer … range (0, 6)`. After, with at=4: a repeat over (0, 4), then one over (4, 6) of the same
+    body, given what the first carried out; slices stacked anew are joined by `graph.concat`. The same bits. Stages of a pipeline and partial recomputation need it.
+  }];
+  let options = [Option<"at", "at", "int64_t", "1", "the index at which the second part begins">];
+}
+
+def PeelRepeatsPass : WeftPass<"peel-repeats"> {
+  let summary = "puts the first or last iterations of graph.repeat in its place";
+  let description = [{
+    Before: `%y = graph.repeat @layer carry(%x) stacked(%w) … range (0, 6)`. After, with first=1: the ops of @layer on slice 0 of %w, then a repeat over (1, 6). For what
+    the first layer does otherwise, and to start loading the next layer before this one ends.
+  }];
+  let options = [Option<"first", "first", "int64_t", "0", "iterations with the lowest indices">,
+                 Option<"last", "last", "int64_t", "0", "iterations with the highest indices">];
+}
+
 def HoistInvariantsPass : WeftPass<"hoist-invariants"> {
   let summary = "moves what does not depend on the iteration out of graph.repeat's bodies";
   let description = [{
@@ -38,7 +57,7 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
   let summary = "groups graph ops into structured kernels";
   let description = [{
     Elementwise code, row reductions, column reductions, gathers and scatters become `kernel.loops`; products `kernel.matmul`; attention `kernel.attention`. Views (reshape, transpose, slice,
-    broadcast) become accesses. Each kernel's location lists the model lines it covers; a remark says what was fused, and why the rest was not.
+    broadcast) become accesses. Each kernel's location lists the model lines it covers; a remark says what was fused.
   }];
 }
 

@@ -11,3 +11,14 @@ void weft::dist::DistDialect::initialize() {
 #include "dialects/dist/dist_ops.cpp.inc"
       >();
 }
+
+namespace weft::dist {
+
+static mlir::LogicalResult checkPeer(mlir::Operation *op, int64_t peer, int64_t tag) {
+  if (peer < 0 || tag < 0) return op->emitOpError() << "has peer " << peer << " and tag " << tag;
+  return mlir::success();
+}
+mlir::LogicalResult SendOp::verify() { return checkPeer(*this, getPeer(), getTag()); }
+mlir::LogicalResult ReceiveOp::verify() { return checkPeer(*this, getPeer(), getTag()); }
+
+} // namespace weft::dist

@@ -10,7 +10,7 @@ def Dist_Dialect : Dialect {
   let name = "dist";
   let cppNamespace = "::weft::dist";
   let summary = "collectives between ranks, as ops of the program";
-  let description = "Every rank of a stage runs the same program; these ops are where ranks meet, in program order.";
+  let description = "Every rank of a stage runs the same program; these ops are where ranks meet, in program order. Nothing is canonicalised: what one rank leaves out another waits for.";
 }
 def Dist_Axis : I64EnumAttr<"Axis", "mesh axis", [I64EnumAttrCase<"data", 0>, I64EnumAttrCase<"pipeline", 1>]> { let cppNamespace = "::weft::dist"; }
 def Dist_Tensor : RankedTensorOf<[F32, F64, I32, I64]>;
@@ -31,6 +31,7 @@ def SendOp : Dist_Op<"send"> {
   let description = "Example: `dist.send pipeline %x peer 1 tag 0 : tensor<4x8xf32>`";
   let arguments = (ins Dist_Axis:$axis, Dist_Tensor:$value, I64Attr:$peer, I64Attr:$tag);
   let assemblyFormat = "$axis $value `peer` $peer `tag` $tag attr-dict `:` type($value)";
+  let hasVerifier = 1;
 }
 def ReceiveOp : Dist_Op<"receive"> {
   let summary = "receives what the rank at position `peer` sent with this tag";
@@ -38,5 +39,6 @@ def ReceiveOp : Dist_Op<"receive"> {
   let arguments = (ins Dist_Axis:$axis, I64Attr:$peer, I64Attr:$tag);
   let results = (outs Dist_Tensor:$result);
   let assemblyFormat = "$axis `peer` $peer `tag` $tag attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 #endif

@@ -1,6 +1,7 @@
 // Repetition, differentiation and variables: verifiers. The interpreter runs them: interpret.cpp.
 #include "dialects/graph/graph.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 namespace weft::graph {
@@ -57,6 +58,29 @@ LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &table) {
     return failure();
   if (failed(checkTypes(*this, "body arguments", body.getArgumentTypes(), arguments))) return failure();
   return checkTypes(*this, "body results", body.getResultTypes(), results);
+}
+
+// A repeat that runs no iteration gives back what it was given.
+LogicalResult RepeatOp::canonicalize(RepeatOp op, PatternRewriter &rewriter) {
+  if (op.getDynamic() || op.tripCount() != 0 || llvm::any_of(op.getTied(), [](int64_t t) { return t < 0; }))
+    return failure();
+  SmallVector<Value> results(op.getCarry());
+  for (int64_t t : op.getTied()) results.push_back(op.getStacked()[t]);
+  rewriter.replaceOp(op, results);
+  return success();
+}
+
+LogicalResult VariableOp::verify() {
+  auto type = cast<RankedTensorType>(getType());
+  if (!type.hasStaticShape())
+    return emitOpError() << "has the type " << type << " when its shape should be known";
+  int64_t layers = getLayers();
+  if (layers < 0 || int64_t(getLayerBegin()) < 0)
+    return emitOpError() << "holds " << layers << " layers from " << getLayerBegin() << " on";
+  if (layers > 0 && (type.getRank() < 1 || type.getDimSize(0) != layers))
+    return emitOpError() << "of " << layers << " layers has the type " << type
+                         << ", whose first dimension should be the layers";
+  return success();
 }
 
 LogicalResult ValueAndGradOp::verifySymbolUses(SymbolTableCollection &table) {

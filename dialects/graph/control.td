@@ -27,6 +27,7 @@ def RepeatOp : Graph_Op<"repeat", [AttrSizedOperandSegments, DeclareOpInterfaceM
     $body `carry` `(` $carry `)` `stacked` `(` $stacked `)` `invariant` `(` $invariant `)` `range` `(` $begin `,` $end `)` attr-dict
     `:` functional-type(operands, results)
   }];
+  let hasCanonicalizeMethod = 1;
   let extraClassDeclaration = [{
     int64_t tripCount() { return getEnd() - getBegin(); }
     ::mlir::ResultRange carryResults() { return getResults().take_front(getCarry().size()); }
@@ -84,6 +85,7 @@ def VariableOp : Graph_Op<"variable", [Symbol]> {
       DefaultValuedAttr<F64Attr, "0.0">:$init_scale, DefaultValuedAttr<I64Attr, "0">:$layers, DefaultValuedAttr<I64Attr, "0">:$layer_begin,
       DefaultValuedAttr<StrAttr, "\"\"">:$file_name, UnitAttr:$decay);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let hasVerifier = 1;
 }
 
 def ReadOp : Graph_Op<"read", [MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {

@@ -19,15 +19,14 @@ namespace weft::graph {
     types.push_back(operands[0].getType());                                                                  \
     return success();                                                                                        \
   }
-WEFT_SAME_TYPE(NegOp)
-WEFT_SAME_TYPE(ExpOp)
-WEFT_SAME_TYPE(LogOp) WEFT_SAME_TYPE(SqrtOp) WEFT_SAME_TYPE(RsqrtOp) WEFT_SAME_TYPE(TanhOp)
-    WEFT_SAME_TYPE(SigmoidOp) WEFT_SAME_TYPE(SinOp) WEFT_SAME_TYPE(CosOp) WEFT_SAME_TYPE(AbsOp)
-        WEFT_BINARY_TYPE(AddOp) WEFT_BINARY_TYPE(SubOp) WEFT_BINARY_TYPE(MulOp) WEFT_BINARY_TYPE(DivOp)
-            WEFT_BINARY_TYPE(MaxOp) WEFT_BINARY_TYPE(MinOp) WEFT_BINARY_TYPE(PowOp) WEFT_BINARY_TYPE(AndOp)
-                WEFT_BINARY_TYPE(OrOp)
+// clang-format off
+WEFT_SAME_TYPE(NegOp) WEFT_SAME_TYPE(ExpOp) WEFT_SAME_TYPE(LogOp) WEFT_SAME_TYPE(SqrtOp) WEFT_SAME_TYPE(RsqrtOp)
+WEFT_SAME_TYPE(TanhOp) WEFT_SAME_TYPE(SigmoidOp) WEFT_SAME_TYPE(SinOp) WEFT_SAME_TYPE(CosOp) WEFT_SAME_TYPE(AbsOp)
+WEFT_BINARY_TYPE(AddOp) WEFT_BINARY_TYPE(SubOp) WEFT_BINARY_TYPE(MulOp) WEFT_BINARY_TYPE(DivOp)
+WEFT_BINARY_TYPE(MaxOp) WEFT_BINARY_TYPE(MinOp) WEFT_BINARY_TYPE(PowOp) WEFT_BINARY_TYPE(AndOp) WEFT_BINARY_TYPE(OrOp)
+    // clang-format on
 
-                    WEFT_INFER(CompareOp) {
+    WEFT_INFER(CompareOp) {
   types.push_back(cast<RankedTensorType>(operands[0].getType()).clone(IntegerType::get(ctx, 1)));
   return success();
 }

@@ -95,6 +95,7 @@ def LoopsOp : Kernel_Op<"loops", [Pure, AttrSizedOperandSegments, SingleBlockImp
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{ `domain` $domain `ins` `(` $inputs `)` `inits` `(` $inits `)` attr-dict `:` functional-type(operands, results) $body }];
+  let hasCanonicalizeMethod = 1;
   let hasVerifier = 1;
 }
 

@@ -1,5 +1,6 @@
 // Verifiers: accesses fit the iteration space, and static ones stay inside their tensors.
 #include "dialects/kernel/kernel.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 namespace weft::kernel {
@@ -40,10 +41,35 @@ static LogicalResult checkAccesses(Operation *op, StringRef what, ArrayAttr list
   return success();
 }
 
+// Inputs that nothing reads go, and what is read twice in the same way is read once.
+LogicalResult LoopsOp::canonicalize(LoopsOp op, PatternRewriter &rewriter) {
+  Block &body = op.getBody().front();
+  // Accesses through indices name inputs by number.
+  for (ArrayAttr list : {op.getInputAccess(), op.getOutputAccess()})
+    if (llvm::any_of(list.getAsRange<AccessAttr>(), [](AccessAttr a) { return a.getIndex() >= 0; }))
+      return failure();
+  SmallVector<Attribute> accesses(op.getInputAccess().begin(), op.getInputAccess().end());
+  for (size_t i = 0; i < accesses.size(); ++i) {
+    BlockArgument arg = body.getArgument(i);
+    for (size_t j = 0; j < i && !arg.use_empty(); ++j)
+      if (op.getInputs()[j] == op.getInputs()[i] && accesses[j] == accesses[i])
+        rewriter.replaceAllUsesWith(arg, body.getArgument(j));
+    if (!arg.use_empty()) continue;
+    accesses.erase(accesses.begin() + i);
+    rewriter.modifyOpInPlace(op, [&] {
+      body.eraseArgument(i);
+      op.getInputsMutable().erase(i);
+      op.setInputAccessAttr(rewriter.getArrayAttr(accesses));
+    });
+    return success();
+  }
+  return failure();
+}
+
 LogicalResult LoopsOp::verify() {
   auto domain = getDomain();
   if (domain.empty()) return emitOpError("has an empty domain; the last dimension is the column");
-  if (getReduceDims() < 0 || getReduceDims() >= int64_t(domain.size()))
+  if (int64_t(getReduceDims()) < 0 || getReduceDims() >= domain.size())
     return emitOpError() << "reduces " << getReduceDims() << " of " << domain.size()
                          << " dimensions; the column stays";
   SmallVector<Type> inputs(getInputs().getTypes());

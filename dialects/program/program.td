@@ -14,7 +14,8 @@ def Program_Dialect : Dialect {
   let summary = "the host program over planned memory";
   let description = [{
     `lower-to-program` creates it from functions of kernel ops: each value becomes a `program.buffer`, each `graph.repeat` a `program.loop`.
-    `plan-memory` gives buffers their offsets. The artifact writer removes it.
+    `plan-memory` gives buffers their offsets. The artifact writer removes it. Verified: no view leaves its buffer in any iteration of the loops around it, and
+    sizes agree; canonicalised: copies onto themselves and loops that do nothing go.
   }];
 }
 def Program_Space : I64EnumAttr<"Space", "where a buffer lives", [
@@ -30,6 +31,7 @@ def EntryOp : Program_Op<"entry", [Symbol, IsolatedFromAbove, NoTerminator, Sing
   let arguments = (ins SymbolNameAttr:$sym_name, ArrayAttr:$arguments, DefaultValuedAttr<I64Attr, "0">:$arena_bytes, DefaultValuedAttr<I64Attr, "0">:$stage);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let hasVerifier = 1;
 }
 def BufferOp : Program_Op<"buffer", [Pure]> {
   let summary = "a buffer: `bytes` at `offset` of a space";
@@ -37,6 +39,7 @@ def BufferOp : Program_Op<"buffer", [Pure]> {
   let arguments = (ins Program_Space:$space, I64Attr:$bytes, I64Attr:$offset, DefaultValuedAttr<I64Attr, "0">:$index);
   let results = (outs Program_Buffer:$result);
   let assemblyFormat = "$space `bytes` $bytes `offset` $offset attr-dict";
+  let hasVerifier = 1;
 }
 def ViewOp : Program_Op<"view", [Pure]> {
   let summary = "part of a buffer: `bytes` at offset + Σ strides[i] * iteration of the i-th enclosing loop (outermost first)";
@@ -44,6 +47,7 @@ def ViewOp : Program_Op<"view", [Pure]> {
   let arguments = (ins Program_Buffer:$source, I64Attr:$offset, I64Attr:$bytes, DenseI64ArrayAttr:$strides);
   let results = (outs Program_Buffer:$result);
   let assemblyFormat = "$source `offset` $offset `bytes` $bytes `strides` $strides attr-dict";
+  let hasVerifier = 1;
 }
 def LoopOp : Program_Op<"loop", [NoTerminator, SingleBlock]> {
   let summary = "runs its body for [begin, end), downwards with `reverse`; or for part `part` of `parts` of a count known when it runs";
@@ -52,6 +56,8 @@ def LoopOp : Program_Op<"loop", [NoTerminator, SingleBlock]> {
       DefaultValuedAttr<I64Attr, "0">:$part, DefaultValuedAttr<I64Attr, "1">:$parts);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$begin `to` $end attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 def LaunchOp : Program_Op<"launch"> {
   let summary = "one kernel over work items [0, items)";
@@ -59,12 +65,15 @@ def LaunchOp : Program_Op<"launch"> {
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Program_Buffer>:$buffers, DenseI64ArrayAttr:$sizes, I64Attr:$items,
       DefaultValuedAttr<I64Attr, "1">:$grain, DefaultValuedAttr<I64Attr, "0">:$flops, DefaultValuedAttr<I64Attr, "0">:$bytes);
   let assemblyFormat = "$kernel `(` $buffers `)` `sizes` $sizes `items` $items attr-dict";
+  let hasVerifier = 1;
 }
 def CopyOp : Program_Op<"copy"> {
   let summary = "copies a buffer into another of the same size";
   let description = "Example: `program.copy %a to %b`";
   let arguments = (ins Program_Buffer:$from, Program_Buffer:$to);
   let assemblyFormat = "$from `to` $to attr-dict";
+  let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 def ZeroOp : Program_Op<"zero"> {
   let summary = "fills a buffer with zero bytes";
@@ -77,18 +86,21 @@ def AllReduceOp : Program_Op<"all_reduce"> {
   let description = "Example: `program.all_reduce %a elements 64 dtype 0 axis 0`; dtype and axis as in the artifact's schema";
   let arguments = (ins Program_Buffer:$buffer, I64Attr:$elements, I64Attr:$dtype, I64Attr:$axis);
   let assemblyFormat = "$buffer `elements` $elements `dtype` $dtype `axis` $axis attr-dict";
+  let hasVerifier = 1;
 }
 def SendOp : Program_Op<"send"> {
   let summary = "dist.send";
   let description = "Example: `program.send %a axis 1 peer 1 tag 0`";
   let arguments = (ins Program_Buffer:$buffer, I64Attr:$axis, I64Attr:$peer, I64Attr:$tag);
   let assemblyFormat = "$buffer `axis` $axis `peer` $peer `tag` $tag attr-dict";
+  let hasVerifier = 1;
 }
 def ReceiveOp : Program_Op<"receive"> {
   let summary = "dist.receive";
   let description = "Example: `program.receive %a axis 1 peer 0 tag 0`";
   let arguments = (ins Program_Buffer:$buffer, I64Attr:$axis, I64Attr:$peer, I64Attr:$tag);
   let assemblyFormat = "$buffer `axis` $axis `peer` $peer `tag` $tag attr-dict";
+  let hasVerifier = 1;
 }
 def KernelOp : Program_Op<"kernel", [Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
   let summary = "an outlined kernel: one kernel op whose sizes and strides are arguments; of equal content there is one";
@@ -96,5 +108,6 @@ def KernelOp : Program_Op<"kernel", [Symbol, IsolatedFromAbove, NoTerminator, Si
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$num_sizes);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `num_sizes` $num_sizes attr-dict-with-keyword $body";
+  let hasVerifier = 1;
 }
 #endif

@@ -137,7 +137,8 @@ absl::StatusOr<EvalMetrics> Evaluate(Ranks &ranks, const EvalLoader &loader, int
       if (absl::Status status = call->Run(); !status.ok()) return status;
       // The stages of a pipeline all have the results.
       if (index >= count || (!by_token && !by_batch) || rank % ranks.pipeline() != 0) continue;
-      std::vector<double> &of_batch = sums[index]; // a sequence each: how sequences make batches does not show
+      std::vector<double> &of_batch =
+          sums[index]; // a sequence each: how sequences make batches does not show
       of_batch.assign(by_token ? batch->rows : 1, 0);
       for (size_t i = 0; by_token && i < logprobs.size(); ++i)
         if (batch->targets[i] >= 0) of_batch[i / batch->seq] -= static_cast<double>(logprobs[i]);

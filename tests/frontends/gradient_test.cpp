@@ -51,8 +51,8 @@ TEST_F(GradientTest, NamesTheLineThatAsks) {
 
 TEST_F(GradientTest, GivenByHandRecordsBothFunctions) {
   Tensor x = make({2, 3});
-  Tensor y = custom_gradient({x}, [](auto x) { return exp(x[0]); },
-                             [](auto x, Tensor y, Tensor dy) { return std::vector{dy * y}; });
+  Tensor y = custom_gradient(
+      {x}, [](auto x) { return exp(x[0]); }, [](auto x, Tensor y, Tensor dy) { return std::vector{dy * y}; });
   EXPECT_EQ(y.shape(), (Shape{2, 3}));
   EXPECT_EQ(recording.count("exp", "forward"), 1);
   EXPECT_EQ(recording.count("mul", "backward"), 1);
@@ -67,13 +67,15 @@ TEST_F(GradientTest, ErrorsSayWhatWasGivenAndExpected) {
   EXPECT_EQ(error([&] { grad(std::vector<Tensor>(), [](auto) { return Tensor(); }); }),
             "value_and_grad of no tensors");
   EXPECT_EQ(error([&] {
-              custom_gradient({x}, [](auto x) { return x[0]; },
-                              [](auto, Tensor, Tensor) { return std::vector<Tensor>(); });
+              custom_gradient(
+                  {x}, [](auto x) { return x[0]; },
+                  [](auto, Tensor, Tensor) { return std::vector<Tensor>(); });
             }),
             "the backward of custom_gradient gives 0 tensors when it should give 1");
   EXPECT_EQ(error([&] {
-              custom_gradient({x}, [](auto x) { return x[0]; },
-                              [](auto, Tensor, Tensor dy) { return std::vector{sum(dy)}; });
+              custom_gradient(
+                  {x}, [](auto x) { return x[0]; },
+                  [](auto, Tensor, Tensor dy) { return std::vector{sum(dy)}; });
             }),
             "the backward of custom_gradient gives f32 () as gradient number 0 when it should be f32 (2, 3)");
 }

@@ -103,14 +103,14 @@ program.entry @loop_body attributes {arguments = []} {
 // offsets.
 // CHECK-LABEL: program.entry @first attributes {arena_bytes = 64
 // CHECK:       program.buffer arena bytes 64 offset 0
-// CHECK-LABEL: program.entry @second attributes {arguments = []}
+// CHECK-LABEL: program.entry @second attributes {arguments = [{
 // CHECK:       program.buffer persistent bytes 192 offset 0
 // CHECK:       program.buffer argument bytes 128 offset 0 {index = 1 : i64}
 program.entry @first attributes {arguments = []} {
   %a = program.buffer arena bytes 64 offset -1
   program.zero %a
 }
-program.entry @second attributes {arguments = []} {
+program.entry @second attributes {arguments = [{dynamic = false, name = "x", output = false, type = tensor<32xf32>}, {dynamic = false, name = "y", output = false, type = tensor<32xf32>}]} {
   %v = program.buffer persistent bytes 192 offset 0
   %x = program.buffer argument bytes 128 offset 0 {index = 1 : i64}
   program.zero %v

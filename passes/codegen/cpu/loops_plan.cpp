@@ -26,7 +26,7 @@ void LoopsBody::classify() {
       level = std::max(level, levels[operand]);
       varies |= varying.contains(operand);
     }
-    if (auto index = dyn_cast<kernel::IndexOp>(inner)) varies = index.getDimension() == column;
+    if (auto index = dyn_cast<kernel::IndexOp>(inner)) varies = int64_t(index.getDimension()) == column;
     if (isa<kernel::ReduceOp>(inner)) {
       varies = false;
       reducePasses = std::max(reducePasses, ++level);

@@ -62,6 +62,50 @@ void check(const std::vector<Program> &programs) {
   for (const Program &p : programs) check(p);
 }
 
+// Taking repeats apart: @f alone, since what is left of a repeat with tied slices has no gradient.
+void checkApart(const Program &program, void (*addPasses)(mlir::PassManager &), const std::string &how) {
+  TextModule m(program.text);
+  ASSERT_EQ(m.errors, "") << program.what;
+  Tensors before = m.run("f", program.args);
+  mlir::PassManager pm(&m.context);
+  addPasses(pm);
+  ASSERT_TRUE(mlir::succeeded(pm.run(*m.module))) << how << " of " << program.what << ": " << m.errors;
+  Tensors after = m.run("f", program.args);
+  ASSERT_EQ(m.errors, "") << how << " of " << program.what;
+  for (size_t i = 0; i < before[0].values.size(); ++i)
+    EXPECT_EQ(before[0].values[i], after[0].values[i]) << how << " of " << program.what;
+}
+
+TEST(PhasesKeepValues, RepeatsInTwoParts) {
+  for (const Program &p : repeatPrograms())
+    for (auto [add, how] :
+         {std::pair<void (*)(mlir::PassManager &), const char *>(
+              [](mlir::PassManager &pm) { pm.addPass(createSplitRepeatsPass({1})); }, "split at 1"),
+          {[](mlir::PassManager &pm) {
+             pm.addPass(createSplitRepeatsPass({3}));
+             pm.addPass(createSplitRepeatsPass({2}));
+           },
+           "split at 3 and 2"}})
+      checkApart(p, add, how);
+}
+TEST(PhasesKeepValues, RepeatsPeeled) {
+  for (const Program &p : repeatPrograms())
+    for (auto [add, how] : {std::pair<void (*)(mlir::PassManager &), const char *>(
+                                [](mlir::PassManager &pm) {
+                                  pm.addPass(createPeelRepeatsPass({1, 0}));
+                                },
+                                "the first peeled"),
+                            {[](mlir::PassManager &pm) {
+                               pm.addPass(createPeelRepeatsPass({1, 2}));
+                             },
+                             "the first and two last peeled"},
+                            {[](mlir::PassManager &pm) {
+                               pm.addPass(createPeelRepeatsPass({9, 0}));
+                             },
+                             "all peeled"}})
+      checkApart(p, add, how);
+}
+
 TEST(PhasesKeepValues, Unary) { check(unaryPrograms()); }
 TEST(PhasesKeepValues, Binary) { check(binaryPrograms()); }
 TEST(PhasesKeepValues, OneValueUsedTwice) { check(repeatedOperandPrograms()); }

@@ -262,7 +262,9 @@ TEST(MatmulHeuristics, BlocksFitTheCachesAndGiveThreadsWork) {
         EXPECT_EQ(s.getBlockN() % s.getTileN(), 0);
         EXPECT_GT(s.getBlockM(), 0);
         int64_t items = (m + s.getBlockM() - 1) / s.getBlockM() * ((n + s.getBlockN() - 1) / s.getBlockN());
-        if (m * n > 100000) EXPECT_GE(items, 4);
+        if (m * n > 100000) {
+          EXPECT_GE(items, 4);
+        }
       }
 }
 
