@@ -21,6 +21,7 @@ public:
     SmallVector<Operation *> ops;
     for (Operation &op : block) ops.push_back(&op);
     for (Operation *op : ops) emitSingle(op);
+    for (Operation *op : ops) takeWholeBuffers(op);
     for (auto [from, to] : replacements) from.replaceAllUsesWith(to);
     // What the kernels computed is dead now; views that only named a buffer's parts too.
     for (bool changed = true; changed;) {
@@ -230,6 +231,20 @@ private:
     OpBuilder at(block.getParentOp()->getContext());
     at.setInsertionPointAfterValue(base);
     return graph::reshape(at, v.getLoc(), base, graph::shapeOf(v));
+  }
+
+  // What stays as it is takes buffers, of which it knows no view but a reshape. A transpose or broadcast may
+  // come to no more than that: one that only moves unit dimensions.
+  void takeWholeBuffers(Operation *op) {
+    if (!isa<func::ReturnOp, graph::WriteOp, graph::RepeatOp>(op) &&
+        op->getName().getDialectNamespace() != "dist")
+      return;
+    for (OpOperand &use : op->getOpOperands()) {
+      Value v = use.get();
+      auto reshape = v.getDefiningOp<graph::ReshapeOp>();
+      if (isBase(v) || (reshape && isBase(reshape.getX()))) continue;
+      use.set(contiguousValue(v));
+    }
   }
 
   void emitMatmul(graph::MatmulOp op) {

@@ -72,7 +72,7 @@ struct RunBytes {
 // Some cases, compiled into one artifact.
 class Batch {
 public:
-  explicit Batch(ArrayRef<EntryCase> cases) : cases(cases) {
+  Batch(ArrayRef<EntryCase> cases, double slack) : cases(cases), slack(slack) {
     DialectRegistry registry;
     registerDialects(registry);
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
@@ -244,8 +244,8 @@ private:
       compare("variable " + std::to_string(v), got.variables[v], want.variables[v], nearby.variables[v]);
   }
   // At most one failure a tensor.
-  static void compare(const std::string &what, const Bytes &bytes, const HostTensor &want,
-                      const HostTensor &nearby) {
+  void compare(const std::string &what, const Bytes &bytes, const HostTensor &want,
+               const HostTensor &nearby) {
     ASSERT_EQ(bytes.size(), want.values.size() * elementBytes(want.element)) << what;
     HostTensor got = decoded(bytes, want);
     double spread = 0, largest = 0;
@@ -257,8 +257,9 @@ private:
     ASSERT_LE(spread, 1e-3 * (1 + largest)) << what << ": too sensitive to rounding to be compared";
     for (size_t e = 0; e < got.values.size(); ++e) {
       double g = got.values[e], w = want.values[e];
-      bool near = g == w || (std::isnan(g) && std::isnan(w)) ||
-                  (want.isFloat() && std::fabs(g - w) <= 1e-6 * std::fabs(w) + 8 * spread + 1e-7 * largest);
+      bool near =
+          g == w || (std::isnan(g) && std::isnan(w)) ||
+          (want.isFloat() && std::fabs(g - w) <= 1e-6 * std::fabs(w) + slack * spread + 1e-7 * largest);
       ASSERT_TRUE(near) << what << ", " << graph::describe(want.shape, want.element) << ": element " << e
                         << " is " << g << " when it should be " << w << " (rounding explains " << spread
                         << ")";
@@ -266,6 +267,7 @@ private:
   }
 
   ArrayRef<EntryCase> cases;
+  double slack;
   std::unique_ptr<MLIRContext> context;
   OwningOpRef<ModuleOp> reference;
   std::vector<std::string> levels;
@@ -274,15 +276,15 @@ private:
 
 } // namespace
 
-void checkPrograms(const std::vector<EntryCase> &cases) {
+void checkPrograms(const std::vector<EntryCase> &cases, double slack) {
   ASSERT_NE(DetectCpuLevel(), CpuLevel::none) << "this machine runs no generated code: it has no AVX2";
-  Batch all(cases);
+  Batch all(cases, slack);
   if (all.compile()) return all.check();
   // Which one?
   std::string errors = all.errors;
   bool found = false;
   for (const EntryCase &c : cases) {
-    Batch one(c);
+    Batch one(c, slack);
     if (one.compile()) continue;
     ADD_FAILURE() << c.what << " does not compile: " << one.errors << c.text;
     found = true;

@@ -261,6 +261,34 @@ TEST(MemoryExecuted, ReshapesOfWhatIsUpdated) {
         {real({5, 5}, 1)}, {});
 }
 
+TEST(MemoryExecuted, ViewsThatOnlyMoveUnitDimensions) {
+  ProgramCases c;
+  c.add("returned", R"(
+    func.func @f(%x: tensor<7x1xf32>, %s: tensor<f32>) -> (tensor<1x7xf32>, tensor<1x7x1xf32>, tensor<1xf32>, tensor<7xf32>) {
+      %t = graph.transpose %x permutation = [1, 0] : tensor<7x1xf32>
+      %b = graph.broadcast %x dims = [1, 2] shape = [1, 7, 1] : tensor<7x1xf32>
+      %o = graph.broadcast %s dims = [] shape = [1] : tensor<f32>
+      %r = graph.reshape %t shape = [7] : tensor<1x7xf32>
+      return %t, %b, %o, %r : tensor<1x7xf32>, tensor<1x7x1xf32>, tensor<1xf32>, tensor<7xf32>
+    })",
+        {real({7, 1}, 1), real({}, 2)}, {});
+  c.add("written, carried, summed over the ranks", R"(
+    graph.variable @v : tensor<1x7xf32> {kind = 0 : i64, init = 0 : i64}
+    func.func private @body(%a: tensor<1x7xf32>) -> tensor<1x7xf32> {
+      %s = graph.sin %a : tensor<1x7xf32>
+      return %s : tensor<1x7xf32>
+    }
+    func.func @f(%x: tensor<7x1xf32>) -> (tensor<1x7xf32>, tensor<1x7xf32>) {
+      %e = graph.exp %x : tensor<7x1xf32>
+      %t = graph.transpose %e permutation = [1, 0] : tensor<7x1xf32>
+      %y = graph.repeat @body carry(%t) stacked() invariant() range(0, 2) {tied = array<i64>} : (tensor<1x7xf32>) -> tensor<1x7xf32>
+      %z = dist.all_reduce data %t : tensor<1x7xf32>
+      graph.write @v, %t : tensor<1x7xf32>
+      return %y, %z : tensor<1x7xf32>, tensor<1x7xf32>
+    })",
+        {real({7, 1}, 1)}, {real({1, 7}, 2)});
+}
+
 TEST(RepeatsExecuted, CarriesChangePlaces) {
   ProgramCases c;
   c.add("swapped each time", R"(
@@ -331,6 +359,16 @@ TEST(RepeatsExecuted, SlicesReadAndWritten) {
       return %y, %z : tensor<4x3xf32>, tensor<4x3xf32>
     })",
         {real({4, 3}, 1)}, {});
+  c.add("a slice carried on while another value takes its place", R"(
+    func.func private @body(%a: tensor<3xf32>, %w: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) {
+      %s = graph.sin %a : tensor<3xf32>
+      return %w, %s, %w : tensor<3xf32>, tensor<3xf32>, tensor<3xf32>
+    }
+    func.func @f(%x: tensor<3xf32>, %w: tensor<5x3xf32>) -> (tensor<3xf32>, tensor<5x3xf32>, tensor<3x3xf32>) {
+      %y, %z, %u = graph.repeat @body carry(%x) stacked(%w) invariant() range(1, 4) {tied = array<i64: 0, -1>} : (tensor<3xf32>, tensor<5x3xf32>) -> (tensor<3xf32>, tensor<5x3xf32>, tensor<3x3xf32>)
+      return %y, %z, %u : tensor<3xf32>, tensor<5x3xf32>, tensor<3x3xf32>
+    })",
+        {real({3}, 1), real({5, 3}, 2)}, {});
   c.add("slices tied crosswise", R"(
     func.func private @body(%v: tensor<3xf32>, %w: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>) {
       return %v, %w : tensor<3xf32>, tensor<3xf32>
