@@ -50,7 +50,10 @@ void Clusters::requireContiguous(Value v) {
                graph::tensorType(view->base).getNumElements() == graph::tensorType(v).getNumElements();
   for (auto [have, want, size] : llvm::zip(view->strides, rowMajorStridesOf(shape), shape))
     whole &= size == 1 || have == want;
-  if (!whole) roots.insert(v);
+  if (whole) return;
+  // What a reshape shows is made whole, and the reshape names it.
+  while (auto reshape = v.getDefiningOp<graph::ReshapeOp>()) v = reshape.getX();
+  roots.insert(v);
 }
 
 void Clusters::findRoots(Block &block) {

@@ -84,7 +84,7 @@ Value scalarCode(OpBuilder &b, Operation *op, ArrayRef<Value> x, Type type) {
     if (isa<graph::MaxOp>(op)) return b.create<arith::MaxSIOp>(loc, x[0], x[1]);
     if (isa<graph::MinOp>(op)) return b.create<arith::MinSIOp>(loc, x[0], x[1]);
   }
-  llvm_unreachable("every elementwise op of the dialect has scalar code");
+  llvm::report_fatal_error(Twine(op->getName().getStringRef()) + " has no scalar code");
 }
 
 } // namespace weft

@@ -54,8 +54,9 @@ std::string CheckpointName(int64_t step); // "step-000200"
 // Steps of the checkpoints in `folder`, rising; by name alone.
 std::vector<int64_t> ListCheckpoints(const std::string &folder);
 
-// Writes folder/step-…, then removes all but the newest `keep` (0 = none is removed). Returns the path.
-// Errors name the file and the system's reason; Internal when two stages hold different bytes of one weight.
+// Writes folder/step-…, then removes all but the newest `keep` (0 = none is removed) and step 0. Returns the
+// path. Errors name the file and the system's reason; Internal when two stages hold different bytes of one
+// weight.
 absl::StatusOr<std::string> WriteCheckpoint(const std::string &folder, const CheckpointContents &contents,
                                             int64_t keep);
 

@@ -151,6 +151,8 @@ absl::StatusOr<std::string> WriteCheckpoint(const std::string &folder, const Che
   // Later ones, left by a run that was resumed from an earlier step, belong to another future: they count as
   // oldest.
   std::stable_partition(steps.begin(), steps.end(), [&](int64_t step) { return step > contents.state.step; });
+  // The initial weights were asked for by name.
+  steps.erase(std::remove(steps.begin(), steps.end(), 0), steps.end());
   for (size_t i = 0; keep > 0 && i + keep < steps.size(); ++i)
     RemoveCheckpoint(folder, CheckpointName(steps[i]));
   return path;

@@ -307,3 +307,18 @@ func.func @table_first(%x: tensor<8x16xf32>, %i: tensor<8xi32>) -> (tensor<8x16x
   %y = graph.gather %t, %i : (tensor<8x16xf32>, tensor<8xi32>) -> tensor<8x16xf32>
   return %t, %y : tensor<8x16xf32>, tensor<8x16xf32>
 }
+
+// -----
+
+// A reshape of a part of a buffer has to lie in memory: the part is copied, and the reshape names the copy.
+// CHECK-LABEL: func.func @reshaped_part
+// CHECK:         %[[P:.*]] = kernel.loops domain [30] {{.*}} -> tensor<3x10xf32>
+// CHECK:         %[[R:.*]] = graph.reshape %[[P]] shape = [1, 30]
+// CHECK:         return %[[R]]
+func.func @reshaped_part(%x: tensor<5x10xf32>) -> tensor<1x30xf32> {
+  %e = graph.pad %x low = [0, 0] high = [1, 0] : tensor<5x10xf32>
+  // expected-remark @below {{fused into one kernel: 0 operations, 1 inputs, 1 results}}
+  %s = graph.slice %e offsets = [0, 0] sizes = [3, 10] : tensor<6x10xf32>
+  %r = graph.reshape %s shape = [1, 30] : tensor<3x10xf32>
+  return %r : tensor<1x30xf32>
+}

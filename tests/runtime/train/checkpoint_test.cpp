@@ -150,6 +150,11 @@ TEST_F(Checkpoint, StagesThatDisagreeAboutASharedWeightAreAnError) {
   EXPECT_TRUE(fs::is_empty(folder_.path())); // nothing is left of it
 }
 
+TEST_F(Checkpoint, KeepsTheInitialWeightsBesideTheNewest) {
+  for (int64_t step = 0; step <= 3; ++step) Write(step, 2);
+  EXPECT_EQ(ListCheckpoints(folder_.path()), (std::vector<int64_t>{0, 2, 3}));
+}
+
 TEST_F(Checkpoint, KeepsTheNewestAndRemovesTheRest) {
   for (int step : {1, 2, 3, 4}) Write(step, 2);
   EXPECT_EQ(ListCheckpoints(folder_.path()), (std::vector<int64_t>{3, 4}));
