@@ -16,6 +16,9 @@ namespace {
 
 // Larger than any machine's memory, small enough that sums of a few such numbers cannot overflow.
 constexpr int64_t kMaxBytes = int64_t{1} << 46;
+// Far more than any model has. Lists in a file may overlap, so that a small file could name one list many
+// times: what is walked for each of its owners is bounded.
+constexpr int64_t kMaxRank = 64, kMaxStrides = 64, kMaxLayers = int64_t{1} << 20, kMaxKernelLines = 8'000'000;
 
 // Where we are in the file, as a chain on the stack: only an error turns it into text.
 struct Where {
@@ -64,6 +67,8 @@ absl::Status CheckTyped(const Where &at, fb::DType dtype, const flatbuffers::Vec
                         int64_t bytes) {
   if (ByteSize(dtype) == 0)
     return at.Error("dtype is ", static_cast<int>(dtype), " when it should be 0 to 4");
+  if (Size(shape) > kMaxRank)
+    return at.Error("shape has ", Size(shape), " dimensions when ", kMaxRank, " is the most");
   int64_t expected = ShapeBytes(shape, dtype);
   if (expected < 0)
     return at.Error("shape ", ShapeText(shape), " has a negative dimension or too many elements");
@@ -112,6 +117,8 @@ struct EntryChecker {
       return at.Error("space is ", static_cast<int>(ref->space()), " when it should be 0 to 2");
     }
     if (ref->extent() < 0) return at.Error("extent is ", ref->extent(), " when it should not be negative");
+    if (Size(ref->strides()) > kMaxStrides)
+      return at.Error("has ", Size(ref->strides()), " strides when ", kMaxStrides, " is the most");
 
     // Worst case over the enclosing loops: each stride at the end of its range that goes furthest.
     int64_t low = ref->offset(), high = low;
@@ -321,7 +328,9 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
         variable.dtype() != fb::DType::f32 && variable.dtype() != fb::DType::f64)
       return here.Error("has a random initialiser when its type is ", fb::EnumNameDType(variable.dtype()));
     WEFT_CHECK_OK(CheckTyped(here, variable.dtype(), variable.shape(), variable.bytes()));
-    if (variable.layers() < 0 || variable.layer_begin() < 0 || variable.layer_begin() > kMaxBytes)
+    // A layer may have no bytes, so that the persistent space alone does not bound their number.
+    if (variable.layers() < 0 || variable.layers() > kMaxLayers || variable.layer_begin() < 0 ||
+        variable.layer_begin() > kMaxBytes)
       return here.Error("layers or layer_begin is out of range");
     if (variable.layers() > 0 &&
         (Size(variable.shape()) == 0 || variable.shape()->Get(0) != variable.layers()))
@@ -356,6 +365,7 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
 }
 
 absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
+  int64_t kernel_lines = 0;
   for (int64_t i = 0; i < Size(artifact.kernels()); ++i) {
     const fb::Kernel &kernel = *artifact.kernels()->Get(i);
     Where at{&root, "kernels", i};
@@ -364,6 +374,8 @@ absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
       return at.Error("num_buffers or num_sizes is negative");
     if (kernel.scratch_bytes() < 0 || kernel.scratch_bytes() > kMaxBytes)
       return at.Error("scratch_bytes is ", kernel.scratch_bytes(), " when it should be 0 to ", kMaxBytes);
+    if ((kernel_lines += Size(kernel.lines())) > kMaxKernelLines)
+      return at.Error("lines: the kernels name ", kMaxKernelLines, " lines and more");
     for (int64_t j = 0; j < Size(kernel.lines()); ++j)
       if (int32_t line = kernel.lines()->Get(j); line < -1 || line >= Size(artifact.lines()))
         return at.Error("lines[", j, "] is ", line, " when there are ", Size(artifact.lines()), " lines");

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -14,8 +15,9 @@
 namespace weft {
 namespace {
 
-// A table takes at least four bytes of its own, but a hostile file may reach one table along many ways.
-constexpr uint32_t kMaxTables = 8'000'000;
+// Every table that the writer makes takes four bytes of its own at least. A file may reach one table along
+// many ways, each of which is read again: those that ask for more work than their size explains are refused.
+constexpr uint32_t kMaxTables = 8'000'000, kBytesOfATable = 4;
 // Each loop nests two tables; the rest is a fixed handful.
 constexpr uint32_t kMaxTableDepth = 2 * kMaxLoopDepth + 16;
 
@@ -60,11 +62,12 @@ absl::StatusOr<std::shared_ptr<const LoadedArtifact>> Check(std::unique_ptr<uint
                               "%016x; copy or compile it again",
                               got, expected));
 
-  flatbuffers::Verifier verifier(data, size, kMaxTableDepth, kMaxTables);
+  uint32_t most_tables = static_cast<uint32_t>(std::min<size_t>(kMaxTables, size / kBytesOfATable));
+  flatbuffers::Verifier verifier(data, size, kMaxTableDepth, most_tables);
   if (!fb::VerifyArtifactBuffer(verifier))
     return Damaged(name,
                    absl::StrFormat("the tables are malformed, or nested deeper than %d, or more than %d",
-                                   kMaxTableDepth, kMaxTables));
+                                   kMaxTableDepth, most_tables));
   auto loaded = std::make_shared<LoadedArtifact>();
   loaded->path = name;
   loaded->bytes = std::move(bytes);

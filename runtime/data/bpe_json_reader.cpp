@@ -12,6 +12,7 @@
 #include "runtime/data/bpe.h"
 #include "runtime/data/byte_alphabet.h"
 #include "runtime/data/file_io.h"
+#include "runtime/data/json_depth.h"
 #include "runtime/data/str_cat.h"
 
 namespace weft {
@@ -212,6 +213,8 @@ absl::Status ReadMerges(const json &merges, TokenizerParts &parts) {
 absl::Status ReadTemplate(const json &post, TokenizerParts &parts) {
   const json &single = Member(post, "single");
   if (!single.is_array()) return Bad("post_processor has single ", Show(single), " when it should be a list");
+  absl::flat_hash_map<std::string_view, int32_t> ids;
+  for (const auto &s : parts.specials) ids.emplace(s.text, s.id);
   bool seen = false;
   for (const json &piece : single) {
     if (piece.is_object() && piece.contains("Sequence")) {
@@ -220,11 +223,9 @@ absl::Status ReadTemplate(const json &post, TokenizerParts &parts) {
     }
     const json &special = piece.is_object() ? Member(piece, "SpecialToken") : piece;
     const json &name = special.is_object() ? Member(special, "id") : special;
-    int32_t id = -1;
-    for (const auto &s : parts.specials)
-      if (name == s.text) id = s.id;
-    if (id < 0) return Bad("post_processor names ", Show(name), ", which is no added token");
-    (seen ? parts.suffix : parts.prefix).push_back(id);
+    const auto id = name.is_string() ? ids.find(name.get_ref<const std::string &>()) : ids.end();
+    if (id == ids.end()) return Bad("post_processor names ", Show(name), ", which is no added token");
+    (seen ? parts.suffix : parts.prefix).push_back(id->second);
   }
   return seen ? absl::OkStatus() : Bad("post_processor leaves the text out");
 }
@@ -271,6 +272,9 @@ absl::StatusOr<Tokenizer> FromTree(const json &root) {
 } // namespace
 
 absl::StatusOr<Tokenizer> Tokenizer::FromJson(std::string_view text) {
+  if (JsonNestsDeeper(text))
+    return Bad("arrays and objects nest deeper than ", kMaxJsonDepth,
+               " levels, which no tokenizer.json does");
   json root;
   try {
     root = json::parse(text);

@@ -1,6 +1,7 @@
 // Finding, checking and reading checkpoints.
 #include "runtime/train/checkpoint.h"
 #include "runtime/data/file_io.h"
+#include "runtime/data/json_depth.h"
 #include "runtime/train/checkpoint_files.h"
 #include "runtime/train/file_hash.h"
 #include "runtime/train/safetensors.h"
@@ -83,6 +84,8 @@ absl::StatusOr<CheckpointState> VerifyCheckpoint(const std::string &path) {
   absl::StatusOr<std::string> text = ReadFile(absl::StrCat(path, "/", kStateJson), kMaxStateBytes);
   if (absl::IsNotFound(text.status())) return Broken(path, absl::StrCat(kStateJson, " is missing"));
   if (!text.ok()) return Broken(path, std::string(text.status().message()));
+  if (JsonNestsDeeper(*text))
+    return Broken(path, absl::StrCat(kStateJson, " nests deeper than ", kMaxJsonDepth, " levels"));
   json root = json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded() || !root.is_object())
     return Broken(path, absl::StrCat(kStateJson, " is not JSON; it may be cut off"));
@@ -107,7 +110,7 @@ absl::StatusOr<CheckpointState> VerifyCheckpoint(const std::string &path) {
   for (const auto &[name, entry] : files->items()) {
     int64_t bytes = 0;
     if (!entry.is_object() || !Whole(entry, "bytes", &bytes) || !entry.contains("xxh3") ||
-        !entry["xxh3"].is_string() || name.find('/') != std::string::npos)
+        !entry["xxh3"].is_string() || name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
       return Broken(path, absl::StrCat(kStateJson, ": the entry of ", name, " is wrong"));
     std::error_code error;
     uint64_t size = fs::file_size(absl::StrCat(path, "/", name), error);

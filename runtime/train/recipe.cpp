@@ -1,15 +1,12 @@
 #include "runtime/train/recipe.h"
 #include "runtime/data/file_io.h"
 #include "runtime/train/nearest.h"
+#include "runtime/train/toml.h"
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,6 +16,7 @@ namespace weft {
 namespace {
 
 constexpr uint64_t kMaxRecipeBytes = 1 << 20;
+constexpr int kMaxKeyDots = 8; // a recipe's keys have one
 
 // Where a value came from: a line of the file, or the command line.
 struct Origin {
@@ -43,6 +41,37 @@ std::string Printed(const toml::node &node) {
     node.visit([&](const auto &value) { out << value; });
   std::string text = out.str();
   return text.size() > 60 ? absl::StrCat(text.substr(0, 60), "…") : text;
+}
+
+// The line of the first key with more than kMaxKeyDots dots, or 0: each dot is a table in a table, and the
+// library bounds the nesting of brackets but not of these. Strings and comments are passed over as the
+// library does; where the text is not TOML, it goes no further anyway.
+int64_t LineOfDeepKey(std::string_view text) {
+  int64_t line = 1;
+  int dots = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '#') {
+      i = std::min(text.find('\n', i), text.size()) - 1;
+    } else if (c == '"' || c == '\'') {
+      const bool lines = text.substr(i, 3) == std::string(3, c);
+      const std::string_view end = text.substr(i, lines ? 3 : 1);
+      for (i += end.size(); i < text.size() && text.substr(i, end.size()) != end; ++i) {
+        if (text[i] == '\n' && !lines) break;
+        if (text[i] == '\\' && c == '"') ++i;
+        if (i < text.size() && text[i] == '\n') ++line;
+      }
+      i += end.size() - 1;
+      for (int more = 0; more < 2 && lines && i + 1 < text.size() && text[i + 1] == c; ++more)
+        ++i; // """a"""""
+    } else if (c == '\n' || c == '=' || c == ',') {
+      line += c == '\n';
+      dots = 0;
+    } else if (c == '.' && ++dots > kMaxKeyDots) {
+      return line;
+    }
+  }
+  return 0;
 }
 
 // A key that does not exist: names the key meant, be it misspelt or put into another section.
@@ -162,6 +191,8 @@ absl::Status Override(Recipe &recipe, const std::string &text) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", text, "\" is not of the form KEY=VALUE\nhint: for example train.steps=100"));
   std::string name = text.substr(0, equal), value = text.substr(equal + 1);
+  if (LineOfDeepKey(value) > 0)
+    return Wrong(origin, absl::StrCat(name, " has a key with more than ", kMaxKeyDots, " dots"));
   toml::parse_result parsed = toml::parse(absl::StrCat("value = ", value));
   const toml::node *node = parsed ? parsed.table().get("value") : nullptr;
   toml::table plain; // text without quotes, as shells make it
@@ -188,6 +219,9 @@ int64_t Recipe::DecaySteps() const {
 
 absl::StatusOr<Recipe> ParseRecipe(absl::string_view text, const std::string &name,
                                    const std::vector<std::string> &overrides) {
+  if (int64_t line = LineOfDeepKey(std::string_view(text.data(), text.size())); line > 0)
+    return Wrong({absl::StrCat(name, ":", line, ": "), ""},
+                 absl::StrCat("the key has more than ", kMaxKeyDots, " dots"));
   toml::parse_result parsed = toml::parse(std::string_view(text.data(), text.size()), name);
   if (!parsed) {
     const toml::parse_error &error = parsed.error();

@@ -2,6 +2,7 @@
 #include "runtime/train/recipe.h"
 #include "runtime/train/schedule.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -89,6 +90,13 @@ std::string DoubleText(double value) {
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 
+// Whether TOML reads `name` as a key without quotes.
+bool IsBareKey(const std::string &name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+  });
+}
+
 } // namespace
 
 absl::Status ResolveRecipe(Recipe &recipe) {
@@ -160,7 +168,7 @@ std::string RecipeText(const Recipe &recipe) {
                 return absl::StrCat(v);
             },
             setting);
-        absl::StrAppend(&out, name, " = ", value, "\n");
+        absl::StrAppend(&out, IsBareKey(name) ? name : TomlQuoted(name), " = ", value, "\n");
       }
   }
   return out;

@@ -1,5 +1,6 @@
 #include "runtime/train/safetensors.h"
 #include "runtime/data/file_io.h"
+#include "runtime/data/json_depth.h"
 #include "runtime/train/nearest.h"
 
 #include "absl/strings/str_cat.h"
@@ -51,6 +52,8 @@ absl::Status ReadAll(int fd, uint64_t offset, char *out, uint64_t bytes, const s
 
 // Parses JSON in which no object names a key twice; what it found wrong otherwise.
 absl::StatusOr<json> ParseUnique(const std::string &text) {
+  if (JsonNestsDeeper(text))
+    return absl::DataLossError(absl::StrCat("the header nests deeper than ", kMaxJsonDepth, " levels"));
   std::vector<std::set<std::string>> keys;
   std::string twice;
   auto callback = [&](int, json::parse_event_t event, json &value) {
