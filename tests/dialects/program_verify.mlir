@@ -94,3 +94,65 @@ program.entry @part attributes {arguments = []} {
   program.loop 0 to 4 attributes {part = 2 : i64, parts = 2 : i64} {
   }
 }
+
+// -----
+
+program.entry @buffer_of_negative_size attributes {arguments = []} {
+  // expected-error @below {{has -4 bytes at offset 0}}
+  %a = program.buffer arena bytes -4 offset 0
+  program.zero %a
+}
+
+// -----
+
+program.entry @buffer_before_the_arena attributes {arguments = []} {
+  // expected-error @below {{has 64 bytes at offset -2}}
+  %a = program.buffer arena bytes 64 offset -2
+  program.zero %a
+}
+
+// -----
+
+program.entry @loop_ends_before_it_begins attributes {arguments = []} {
+  // expected-error @below {{runs from 4 to 2}}
+  program.loop 4 to 2 {
+  }
+}
+
+// -----
+
+program.entry @launch_of_negative_items attributes {arguments = []} {
+  // expected-error @below {{items in grains of 1}}
+  program.launch @k () sizes [] items -1
+}
+
+// -----
+
+program.entry @launch_without_a_grain attributes {arguments = []} {
+  // expected-error @below {{runs 8 items in grains of 0}}
+  program.launch @k () sizes [] items 8 {grain = 0 : i64}
+}
+
+// -----
+
+program.entry @reduce_of_an_unknown_type attributes {arguments = []} {
+  %a = program.buffer arena bytes 64 offset 0
+  // expected-error @below {{is of dtype 4}}
+  program.all_reduce %a elements 16 dtype 4 axis 0
+}
+
+// -----
+
+program.entry @send_to_before_the_first attributes {arguments = []} {
+  %a = program.buffer arena bytes 64 offset 0
+  // expected-error @below {{and tag 0}}
+  program.send %a axis 1 peer -1 tag 0
+}
+
+// -----
+
+program.entry @receive_with_a_negative_tag attributes {arguments = []} {
+  %a = program.buffer arena bytes 64 offset 0
+  // expected-error @below {{has peer 0 and tag}}
+  program.receive %a axis 1 peer 0 tag -1
+}
