@@ -29,12 +29,29 @@ class Graph_AttentionGradOp<string mnemonic> : Graph_Op<mnemonic, [Pure, Declare
 }
 def AttentionGradQueryOp : Graph_AttentionGradOp<"attention_grad_query"> {
   let summary = "the gradient of attention with respect to q: keys in ascending order";
-  let description = "p = exp(scale q·k - lse); ds = p (dout·v - delta); dq = scale Σ ds k. `differentiate` creates it.";
+  let description = [{
+    p = exp(scale q·k - lse); ds = p (dout·v - delta); dq = scale Σ ds k. `differentiate` creates it.
+    Example:
+    ```
+    %dq = graph.attention_grad_query %q, %k, %v range %b, %e saved %lse, %delta, %dout {scale = 0.125 : f64}
+        : (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>,
+          tensor<1x4x2xf32>, tensor<1x4x2xf32>, tensor<1x4x2x8xf32>) -> tensor<1x4x2x8xf32>
+    ```
+  }];
   let results = (outs Graph_FloatTensor:$dq);
 }
 def AttentionGradKeyValueOp : Graph_AttentionGradOp<"attention_grad_key_value"> {
   let summary = "the gradients of attention with respect to k and v: head of the group, then query, ascending";
-  let description = "dk = scale Σ ds q; dv = Σ p dout, summed over the query heads of a key head. `differentiate` creates it.";
+  let description = [{
+    dk = scale Σ ds q; dv = Σ p dout, summed over the query heads of a key head. `differentiate` creates it.
+    Example:
+    ```
+    %dk, %dv = graph.attention_grad_key_value %q, %k, %v range %b, %e saved %lse, %delta, %dout {scale = 0.125 : f64}
+        : (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>,
+          tensor<1x4x2xf32>, tensor<1x4x2xf32>, tensor<1x4x2x8xf32>)
+          -> (tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>)
+    ```
+  }];
   let results = (outs Graph_FloatTensor:$dk, Graph_FloatTensor:$dv);
 }
 #endif

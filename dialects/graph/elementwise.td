@@ -64,7 +64,7 @@ def SelectOp : Graph_PureOp<"select", [Elementwise, SameOperandsAndResultShape, 
 
 def CastOp : Graph_PureOp<"cast", [Elementwise, SameOperandsAndResultShape]> {
   let summary = "converts the element type; float to integer truncates towards zero";
-  let description = "Fusing never moves a cast. Example: `%y = graph.cast %x : tensor<4xi32> -> tensor<4xf32>`";
+  let description = "Fusing never moves a cast. Example: `%y = graph.cast %x to f32 : tensor<4xi32>`";
   let arguments = (ins Graph_Tensor:$x, TypeAttr:$element);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$x `to` $element attr-dict `:` type($x)";

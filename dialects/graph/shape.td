@@ -14,7 +14,7 @@ def ConstantOp : Graph_PureOp<"constant", [ConstantLike]> {
 
 def IotaOp : Graph_PureOp<"iota"> {
   let summary = "0, 1, 2, … along one axis";
-  let description = "Example: `%i = graph.iota {axis = 1 : i64, type = tensor<2x8xi32>}`";
+  let description = "Example: `%i = graph.iota tensor<2x8xi32> axis = 1`";
   let arguments = (ins TypeAttr:$type, I64Attr:$axis);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$type `axis` `=` $axis attr-dict";

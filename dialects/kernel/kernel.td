@@ -106,6 +106,17 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     value of result 0's buffer, which is `init`. The region gets acc and the elements of `extras` at (b, m, n), and yields result elements.
     `lhs_access` has strides for (b, m, k), `rhs_access` for (b, k, n), `extra_access` and `output_access` for (b, m, n).
     Buffers of the compiled kernel: lhs, rhs, extras, results (init shares result 0's).
+    Example (y = a bᵀ + bias, with b as (n, k)):
+    ```
+    %y = kernel.matmul %a, %b extras(%bias) sizes [1, 4, 16, 8] {
+        lhs_access = #kernel.access<offset = 0, strides = 0, 8, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 1, 8>,
+        extra_access = [#kernel.access<offset = 0, strides = 0, 0, 1>], output_access = [#kernel.access<offset = 0, strides = 0, 16, 1>]}
+        : (tensor<4x8xf32>, tensor<16x8xf32>, tensor<16xf32>) -> tensor<4x16xf32> {
+    ^bb0(%acc: f32, %e: f32):
+      %s = arith.addf %acc, %e : f32
+      kernel.yield %s : f32
+    }
+    ```
   }];
   let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras,
       DenseI64ArrayAttr:$sizes, Kernel_Access:$lhs_access, Kernel_Access:$rhs_access, Kernel_Accesses:$extra_access, Kernel_Accesses:$output_access,
@@ -130,6 +141,15 @@ def AttentionOp : Kernel_Op<"attention", [Pure]> {
     grad_query: inputs q, k, v, begin, end, lse, delta, dout; result dq: p = exp(s - lse), dp by an FMA chain along E, ds = p (dp - delta), dq = scale * Σ_s ds k, ascending chain.
     grad_key_value: the same inputs; results dk, dv: for each key, chains over (head of the group ascending, query ascending): dk = scale * Σ ds q, dv = Σ p dout.
     Buffers: inputs, then results.
+    Example (2 query heads, 1 key head):
+    ```
+    %out, %lse = kernel.attention forward %q, %k, %v, %b, %e sizes [1, 4, 6, 2, 1, 8, 8] {scale = 0.125 : f64,
+        input_access = [#kernel.access<offset = 0, strides = 64, 16, 8, 1>, #kernel.access<offset = 0, strides = 48, 8, 8, 1>,
+          #kernel.access<offset = 0, strides = 48, 8, 8, 1>, #kernel.access<offset = 0, strides = 4, 1>, #kernel.access<offset = 0, strides = 4, 1>],
+        output_access = [#kernel.access<offset = 0, strides = 64, 16, 8, 1>, #kernel.access<offset = 0, strides = 8, 2, 1>]}
+        : (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>)
+        -> (tensor<1x4x2x8xf32>, tensor<1x4x2xf32>)
+    ```
   }];
   let arguments = (ins Kernel_AttentionKind:$kind, Variadic<Kernel_Tensor>:$inputs, DenseI64ArrayAttr:$sizes, Kernel_Accesses:$input_access,
       Kernel_Accesses:$output_access, F64Attr:$scale, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
