@@ -43,6 +43,10 @@ struct Where {
 template <typename T> int64_t Size(const flatbuffers::Vector<T> *vector) {
   return vector ? vector->size() : 0;
 }
+// FlatBuffers' verifier aligns a vector's length, not its elements of eight bytes.
+template <typename T> bool IsAligned(const flatbuffers::Vector<T> *vector) {
+  return Size(vector) == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % 8 == 0;
+}
 absl::string_view Text(const flatbuffers::String *string) {
   return string ? absl::string_view(string->c_str(), string->size()) : absl::string_view();
 }
@@ -69,6 +73,7 @@ absl::Status CheckTyped(const Where &at, fb::DType dtype, const flatbuffers::Vec
     return at.Error("dtype is ", static_cast<int>(dtype), " when it should be 0 to 4");
   if (Size(shape) > kMaxRank)
     return at.Error("shape has ", Size(shape), " dimensions when ", kMaxRank, " is the most");
+  if (!IsAligned(shape)) return at.Error("shape does not lie at a multiple of 8 bytes");
   int64_t expected = ShapeBytes(shape, dtype);
   if (expected < 0)
     return at.Error("shape ", ShapeText(shape), " has a negative dimension or too many elements");
@@ -119,6 +124,7 @@ struct EntryChecker {
     if (ref->extent() < 0) return at.Error("extent is ", ref->extent(), " when it should not be negative");
     if (Size(ref->strides()) > kMaxStrides)
       return at.Error("has ", Size(ref->strides()), " strides when ", kMaxStrides, " is the most");
+    if (!IsAligned(ref->strides())) return at.Error("strides do not lie at a multiple of 8 bytes");
 
     // Worst case over the enclosing loops: each stride at the end of its range that goes furthest.
     int64_t low = ref->offset(), high = low;
@@ -169,6 +175,7 @@ struct EntryChecker {
       return at.Error("kernel is ", launch.kernel(), " when there are ", Size(artifact.kernels()),
                       " kernels");
     const fb::Kernel &kernel = *artifact.kernels()->Get(launch.kernel());
+    if (!IsAligned(launch.sizes())) return at.Error("sizes do not lie at a multiple of 8 bytes");
     if (Size(launch.buffers()) != kernel.num_buffers())
       return at.Error("has ", Size(launch.buffers()), " buffers when kernel '", Text(kernel.name()),
                       "' takes ", kernel.num_buffers());

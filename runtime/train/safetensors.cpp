@@ -52,8 +52,6 @@ absl::Status ReadAll(int fd, uint64_t offset, char *out, uint64_t bytes, const s
 
 // Parses JSON in which no object names a key twice; what it found wrong otherwise.
 absl::StatusOr<json> ParseUnique(const std::string &text) {
-  if (JsonNestsDeeper(text))
-    return absl::DataLossError(absl::StrCat("the header nests deeper than ", kMaxJsonDepth, " levels"));
   std::vector<std::set<std::string>> keys;
   std::string twice;
   auto callback = [&](int, json::parse_event_t event, json &value) {
@@ -67,6 +65,8 @@ absl::StatusOr<json> ParseUnique(const std::string &text) {
   json parsed = json::parse(text, callback, /*allow_exceptions=*/false);
   if (parsed.is_discarded() || !parsed.is_object())
     return absl::DataLossError("the header is not a JSON object");
+  if (JsonNestsDeeper(text))
+    return absl::DataLossError(absl::StrCat("the header nests deeper than ", kMaxJsonDepth, " levels"));
   if (!twice.empty()) return absl::DataLossError(absl::StrCat("the header names ", twice, " twice"));
   return parsed;
 }

@@ -138,6 +138,25 @@ TEST(Artifact, RanksAndStridesAreBounded) {
   EXPECT_THAT(Loaded(std::move(strides)), HasSubstr("body[0].to: has 65 strides when 64 is the most"));
 }
 
+// The verifier of FlatBuffers lets a vector of eight-byte elements lie at a multiple of four.
+TEST(Artifact, VectorsThatAreNotAlignedAreRefused) {
+  fb::ArtifactT artifact = testing::Sample();
+  std::vector<uint8_t> bytes = SerializeArtifact(artifact);
+  const auto *body = fb::GetArtifact(bytes.data())->stages()->Get(0)->entries()->Get(0)->body();
+  const fb::Ref *ref = body->Get(1)->op_as_Loop()->body()->Get(0)->op_as_Copy()->from();
+  ASSERT_EQ(ref->strides()->size(), 1u);
+  // Four bytes on, the depth's bytes are the length: 0.
+  const uint8_t *field = reinterpret_cast<const flatbuffers::Table *>(ref)->GetAddressOf(fb::Ref::VT_STRIDES);
+  uint8_t *place = bytes.data() + (field - bytes.data()),
+          *vector = place + flatbuffers::ReadScalar<uint32_t>(place);
+  ASSERT_EQ(vector[0], 1);
+  vector[4] = 1; // what would be the length
+  place[0] += 4;
+  ASSERT_TRUE(PatchChecksum(absl::MakeSpan(bytes)));
+  EXPECT_THAT(Message(LoadArtifactFromMemory(bytes, "a").status()),
+              HasSubstr("strides do not lie at a multiple of 8"));
+}
+
 // A list that many tables share is walked for each of them.
 TEST(Artifact, KernelsThatShareALongListAreRefused) {
   flatbuffers::FlatBufferBuilder builder;
