@@ -46,11 +46,13 @@ std::variant<ConfigMap, std::string> readConfig(const std::string &modelFile, co
       else
         return file.string() + ": " + name + " should be a number, true, false or text";
     }
-  } else if (builtin) {
+  } else if (!recipe.model.config.empty()) {
     std::string have;
-    for (auto &entry : fs::directory_iterator(file.parent_path()))
+    std::error_code error;
+    for (auto &entry : fs::directory_iterator(file.parent_path(), error))
       have += (have.empty() ? "" : ", ") + entry.path().stem().string();
-    return recipe.model.name + " has no config named " + recipe.model.config + "; it has " + have;
+    return (builtin ? recipe.model.name : modelFile) + " has no config named " + recipe.model.config +
+           (have.empty() ? ": there is no " + file.string() : "; it has " + have);
   }
   for (auto &[key, value] : recipe.model.keys)
     std::visit(

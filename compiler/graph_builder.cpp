@@ -21,6 +21,23 @@ void GraphBuilder::fail(const std::string &what) const {
   throw ModelError(text + what);
 }
 
+// "FILE:LINE: " of the first place in a location that has one.
+static std::string lineText(Location at) {
+  std::string text;
+  at->walk([&](Location l) {
+    auto file = dyn_cast<FileLineColLoc>(l);
+    if (!file) return WalkResult::advance();
+    text = file.getFilename().str() + ":" + std::to_string(file.getLine()) + ": ";
+    return WalkResult::interrupt();
+  });
+  return text;
+}
+void GraphBuilder::fail(const std::string &what, Location where) const {
+  std::string line = lineText(where);
+  if (line.empty()) fail(what);
+  throw ModelError(line + what);
+}
+
 // The outermost line on the stack: the model's own. The module path goes with it.
 Location GraphBuilder::location() const {
   if (lines.empty()) return UnknownLoc::get(context());
@@ -195,12 +212,8 @@ GraphBuilder::Held &GraphBuilder::held(const Variable &v, size_t depth) {
     if (known->variable.shape != v.shape) {
       std::string text = "variable " + v.path + " is " + shape_text(v.shape) + " here and was " +
                          shape_text(known->variable.shape);
-      known->value.getLoc()->walk([&](Location l) {
-        auto file = dyn_cast<FileLineColLoc>(l);
-        if (!file) return WalkResult::advance();
-        text += "\n" + file.getFilename().str() + ":" + std::to_string(file.getLine()) + ": first made here";
-        return WalkResult::interrupt();
-      });
+      if (std::string line = lineText(known->value.getLoc()); !line.empty())
+        text += "\n" + line + "first made here";
       fail(text);
     }
     return *known;
@@ -216,6 +229,10 @@ GraphBuilder::Held &GraphBuilder::held(const Variable &v, size_t depth) {
     for (size_t i = 0; i < depth; ++i)
       if (Held *known = frames[i].find(v.path)) outside |= !known->perLayer && known->variable.layers == 0;
     h.perLayer = frame.range && !outside;
+    if (h.perLayer && !v.file_name.empty() && v.file_name.find("{}") == std::string::npos)
+      fail("parameter " + v.path +
+           " is first made inside the layers under a name from outside them; make it before " +
+           "repeat to share it, or under the scope that the body is given");
     h.value = frame.function.getBody().front().addArgument(type, location());
   }
   frame.variables.push_back({v.path, h});
@@ -269,7 +286,8 @@ int GraphBuilder::end_function(const std::vector<Value> &results) {
     Held &h = pair.second;
     if (h.assigned && !h.perLayer)
       fail("variable " + pair.first +
-           " is assigned inside a function; only an entry and a repeat's body may");
+           " is assigned inside a function; only an entry and a repeat's body may (attention keeps a cache, "
+           "so that it cannot stand in a function of grad or custom_gradient)");
     if (h.assigned) returned.push_back(h.value);
     (h.perLayer ? perLayer : whole).push_back(argument);
     (h.perLayer ? done.perLayer : done.whole).push_back(h);

@@ -97,10 +97,12 @@ private:
   mlir::Value read(size_t depth, const Variable &v) { return held(v, depth).value; }
   llvm::SmallVector<mlir::Value> treeSum(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> terms);
   llvm::SmallVector<mlir::Value> operandsOf(const Finished &f, const std::vector<Value> &args);
-  mlir::func::FuncOp cutForStage(mlir::func::FuncOp whole, bool differentiated);
-  std::vector<StageVariable> stageVariables(const Finished &f, mlir::func::FuncOp callee);
+  void checkStages(Finished &f);
+  mlir::func::FuncOp cutForStage(Finished &f, bool differentiated);
+  std::vector<StageVariable> stageVariables(Finished &f, mlir::func::FuncOp callee);
   void splitTiedParameters(Finished &f);
   [[noreturn]] void fail(const std::string &what) const;
+  [[noreturn]] void fail(const std::string &what, mlir::Location where) const; // blames a line made before
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;

@@ -56,24 +56,60 @@ std::vector<Value> GraphBuilder::custom_gradient(int forward, int backward, cons
   return out;
 }
 
-func::FuncOp GraphBuilder::cutForStage(func::FuncOp whole, bool differentiated) {
-  if (stage.count == 1) return whole;
+// Which of a function's arguments are parameters' stacks over the layers that a pipeline cuts.
+static bool isStackOfLayers(const Variable &v, BlockArgument argument, graph::RepeatOp layers) {
+  return v.layers > 0 && layers && llvm::is_contained(layers.getStacked(), argument);
+}
+
+// A parameter has to be one stage's, or be used directly before the layers and after them: gradients of all
+// else would have to be gathered from several stages.
+void GraphBuilder::checkStages(Finished &f) {
+  graph::RepeatOp layers = layersOf(f.function);
+  if (!layers) return;
+  llvm::DenseSet<Operation *> later = readByLaterStages(f.function, layers);
+  for (auto [i, h] : llvm::enumerate(f.whole)) {
+    BlockArgument argument = f.function.getArgument(f.numExplicit + i);
+    if (h.variable.kind != VariableKind::parameter || isStackOfLayers(h.variable, argument, layers)) continue;
+    for (Operation *user : argument.getUsers()) {
+      if (user != layers && !later.contains(user)) continue;
+      std::string what = user == layers
+                             ? " is shared by the layers"
+                             : " is read by the layers or behind them through a value from before them";
+      fail("parameter " + h.variable.path + what +
+               ", so that several pipeline stages hold it; run with one stage",
+           user->getLoc());
+    }
+  }
+}
+
+func::FuncOp GraphBuilder::cutForStage(Finished &f, bool differentiated) {
+  if (stage.count == 1) return f.function;
+  checkStages(f);
+  graph::RepeatOp layers = layersOf(f.function);
+  llvm::BitVector local(f.function.getNumArguments());
+  for (auto [i, h] : llvm::enumerate(f.whole)) {
+    BlockArgument argument = f.function.getArgument(f.numExplicit + i);
+    if (isStackOfLayers(h.variable, argument, layers)) local.set(argument.getArgNumber());
+  }
   std::string message;
+  Location where = f.function.getLoc();
   ScopedDiagnosticHandler handler(context(), [&](Diagnostic &d) {
     message += d.str();
+    where = d.getLocation();
     return success();
   });
-  func::FuncOp cut = cutFunction(whole, stage, differentiated);
-  if (!cut) fail(message);
+  func::FuncOp cut = cutFunction(f.function, stage, local, differentiated);
+  if (!cut) fail(message, where);
   symbols.insert(cut, module.getBody()->end());
   return cut;
 }
 
 // A function's variables, as this stage has them: those it has no use for are dropped from `callee`.
-std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(const Finished &f,
+std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(Finished &f,
                                                                       func::FuncOp callee) {
   std::vector<StageVariable> out;
   llvm::BitVector dropped(callee.getNumArguments());
+  graph::RepeatOp layers = layersOf(f.function);
   for (auto [i, h] : llvm::enumerate(f.whole)) {
     BlockArgument argument = callee.getArgument(f.numExplicit + i);
     Variable v = h.variable;
@@ -81,7 +117,7 @@ std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(const Fini
       dropped.set(argument.getArgNumber());
       continue;
     }
-    if (stage.count > 1 && v.layers > 0) {
+    if (stage.count > 1 && isStackOfLayers(v, f.function.getArgument(f.numExplicit + i), layers)) {
       v.layer_begin += stage.begin(v.layers);
       v.layers = v.shape[0] = stage.end(h.variable.layers) - stage.begin(h.variable.layers);
     }
@@ -95,7 +131,7 @@ std::vector<Value> GraphBuilder::call(int function, const std::vector<Value> &ar
   Finished f = finished[function];
   OpBuilder &b = builderHere();
   Location loc = location();
-  func::FuncOp callee = cutForStage(f.function, false);
+  func::FuncOp callee = cutForStage(f, false);
   SmallVector<mlir::Value> operands;
   for (const Value &v : args) operands.push_back(unwrap(v));
   for (const StageVariable &v : stageVariables(f, callee))
@@ -125,11 +161,6 @@ struct Uses {
   bool before = false, inside = false, after = false;
 };
 } // namespace
-static graph::RepeatOp layersOf(func::FuncOp f) {
-  graph::RepeatOp repeat;
-  for (auto op : f.getBody().front().getOps<graph::RepeatOp>()) repeat = op;
-  return repeat;
-}
 static Uses usesOf(BlockArgument argument, graph::RepeatOp repeat) {
   Uses uses;
   for (Operation *user : argument.getUsers())
@@ -149,13 +180,7 @@ void GraphBuilder::splitTiedParameters(Finished &f) {
     if (h.variable.kind != VariableKind::parameter) continue;
     Uses uses = usesOf(argument, repeat);
     if (uses.inside + uses.before + uses.after < 2) continue;
-    if (uses.inside) {
-      if (stage.count > 1)
-        fail("parameter " + h.variable.path +
-             " is used in all layers and outside them, which pipeline stages cannot share; run with one "
-             "stage");
-      continue;
-    }
+    if (uses.inside) continue;
     size_t at = f.numExplicit + f.whole.size();
     f.function.insertArgument(at, argument.getType(), DictionaryAttr(), argument.getLoc());
     argument.replaceUsesWithIf(f.function.getArgument(at),
@@ -173,7 +198,8 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   input("micro_batches", DType::i64, {}, -1, false);
   size_t numVariables = f.whole.size();
   splitTiedParameters(f);
-  func::FuncOp callee = cutForStage(f.function, true);
+  finished[function] = f;
+  func::FuncOp callee = cutForStage(f, true);
 
   // Operands: slices of the micro-batch, variables, captured values.
   auto isParameter = [](const Variable &v) {

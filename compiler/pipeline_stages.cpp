@@ -7,7 +7,28 @@
 using namespace mlir;
 namespace weft {
 
-func::FuncOp cutFunction(func::FuncOp whole, Stage stage, bool differentiated) {
+graph::RepeatOp layersOf(func::FuncOp f) {
+  graph::RepeatOp repeat;
+  for (auto op : f.getBody().front().getOps<graph::RepeatOp>()) repeat = op;
+  return repeat;
+}
+
+llvm::DenseSet<Operation *> readByLaterStages(func::FuncOp f, graph::RepeatOp layers) {
+  llvm::DenseSet<Operation *> found;
+  SmallVector<Value> work;
+  llvm::append_range(work, layers.getStacked());
+  llvm::append_range(work, layers.getInvariant());
+  for (Operation *op = layers->getNextNode(); op; op = op->getNextNode())
+    llvm::append_range(work, op->getOperands());
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val().getDefiningOp();
+    if (op && op != layers && op->isBeforeInBlock(layers) && found.insert(op).second)
+      llvm::append_range(work, op->getOperands());
+  }
+  return found;
+}
+
+func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector &local, bool differentiated) {
   Block &from = whole.getBody().front();
   graph::RepeatOp repeat;
   for (auto op : from.getOps<graph::RepeatOp>()) {
@@ -35,8 +56,7 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, bool differentiated) {
   IRMapping map;
   for (BlockArgument arg : from.getArguments()) {
     auto type = graph::tensorType(arg);
-    if (llvm::is_contained(repeat.getStacked(), arg)) {
-      // A stack of parameters: this stage's layers of it. Nothing but the repeat may read it.
+    if (local.test(arg.getArgNumber())) {
       if (!arg.hasOneUse())
         return repeat.emitError("a stacked parameter is used outside its layers"), func::FuncOp();
       SmallVector<int64_t> shape(type.getShape());
@@ -53,9 +73,17 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, bool differentiated) {
       if (stage.last() || op.isBeforeInBlock(repeat)) b.clone(op, map);
       continue;
     }
-    if (x) map.map(repeat.getCarry()[0], x);
-    SmallVector<Value> carry{map.lookup(repeat.getCarry()[0])}, stacked, invariant;
-    for (Value v : repeat.getStacked()) stacked.push_back(map.lookup(v));
+    SmallVector<Value> carry{x ? x : map.lookup(repeat.getCarry()[0])}, stacked, invariant;
+    for (Value v : repeat.getStacked()) {
+      auto arg = dyn_cast<BlockArgument>(v);
+      stacked.push_back(map.lookup(v));
+      if (arg && local.test(arg.getArgNumber())) continue;
+      // A constant a layer: this stage's.
+      SmallVector<int64_t> sizes(graph::shapeOf(v)), offsets(sizes.size(), 0);
+      offsets[0] = begin;
+      sizes[0] = end - begin;
+      stacked.back() = b.create<graph::SliceOp>(op.getLoc(), stacked.back(), offsets, sizes);
+    }
     for (Value v : repeat.getInvariant()) invariant.push_back(map.lookup(v));
     auto local = b.create<graph::RepeatOp>(op.getLoc(), repeat.getResultTypes(), repeat.getBody(), carry,
                                            stacked, invariant, 0, end - begin, ArrayRef<int64_t>{},

@@ -139,6 +139,12 @@ int compile(const std::vector<std::string> &args) {
     else
       return usage("one thing to compile, not " + input + " and " + a);
   }
+  std::regex wanted;
+  try {
+    if (remarks) wanted = std::regex(*remarks);
+  } catch (const std::regex_error &e) {
+    return usage("--remarks=" + *remarks + " is no regular expression: " + e.what());
+  }
   if (input.empty()) return usage("nothing to compile: name a model, a .cc file or a recipe");
   if (output.empty() && !request.stopAfter) return usage("-o names the artifact to write");
 
@@ -169,7 +175,6 @@ int compile(const std::vector<std::string> &args) {
   CompileReport &report = std::get<CompileReport>(result);
 
   if (remarks) {
-    std::regex wanted(*remarks);
     for (const Remark &r : report.remarks) {
       Place p = placeOf(r.location);
       std::string text = p.file + ":" + std::to_string(p.line) + ": " + r.pass + ": " + r.message +

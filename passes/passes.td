@@ -22,7 +22,7 @@ def SplitRepeatsPass : WeftPass<"split-repeats"> {
   let summary = "cuts graph.repeat into two over parts of its range";
   let description = [{
     Every repeat whose range holds `at` inside. Before: `graph.repeat @layer … range (0, 6)`. After, with at=4: a repeat over (0, 4), then one over (4, 6) of the same
-    body, given what the first carried out; slices stacked anew are joined by `graph.concat`. The same bits. Stages of a pipeline and partial recomputation need it.
+    body, given what the first carried out; slices stacked anew are joined by `graph.concat`. The same bits. Repeats with two results tied to one stack stay.
   }];
   let options = [Option<"at", "at", "int64_t", "1", "the index at which the second part begins">];
 }
@@ -31,7 +31,7 @@ def PeelRepeatsPass : WeftPass<"peel-repeats"> {
   let summary = "puts the first or last iterations of graph.repeat in its place";
   let description = [{
     Before: `%y = graph.repeat @layer carry(%x) stacked(%w) … range (0, 6)`. After, with first=1: the ops of @layer on slice 0 of %w, then a repeat over (1, 6). For what
-    the first layer does otherwise, and to start loading the next layer before this one ends.
+    the first layer does otherwise.
   }];
   let options = [Option<"first", "first", "int64_t", "0", "iterations with the lowest indices">,
                  Option<"last", "last", "int64_t", "0", "iterations with the highest indices">];

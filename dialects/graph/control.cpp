@@ -26,7 +26,10 @@ static LogicalResult checkTypes(Operation *op, StringRef what, TypeRange got, Ar
 LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &table) {
   auto body = findFunction(*this, getBodyAttr(), table);
   if (!body) return failure();
-  if (getEnd() < getBegin()) return emitOpError() << "covers [" << getBegin() << ", " << getEnd() << ")";
+  int64_t first = getBegin(), end = getEnd();
+  if (first < 0 || end < first) return emitOpError() << "covers [" << first << ", " << end << ")";
+  if (getNumResults() < getCarry().size())
+    return emitOpError() << "has " << getNumResults() << " results when it carries " << getCarry().size();
   if (getParts() < 1 || getPart() >= getParts())
     return emitOpError() << "is part " << getPart() << " of " << getParts();
   SmallVector<Type> arguments(getCarry().getTypes()), results(getCarry().getTypes());
@@ -43,6 +46,7 @@ LogicalResult RepeatOp::verifySymbolUses(SymbolTableCollection &table) {
       return emitOpError() << "ties a slice result to stacked operand " << tied << " of "
                            << getStacked().size();
     auto t = tensorType(result);
+    if (t.getRank() < 1) return emitOpError("has a slice result of rank 0");
     if (tied >= 0 && t != getStacked()[tied].getType())
       return emitOpError() << "ties a result of " << t << " to a stacked operand of "
                            << getStacked()[tied].getType();

@@ -35,7 +35,7 @@ def RepeatOp : Graph_Op<"repeat", [AttrSizedOperandSegments, DeclareOpInterfaceM
   }];
 }
 
-def ValueAndGradOp : Graph_Op<"value_and_grad", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def ValueAndGradOp : Graph_Op<"value_and_grad", [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a scalar function's value and its gradient";
   let description = [{
     Calls @function(args…), whose first result is a scalar; gives all its results, then for each index in `wrt` the gradient with respect to

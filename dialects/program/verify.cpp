@@ -6,9 +6,11 @@
 using namespace mlir;
 namespace weft::program {
 
+// -1 for a value that is neither a buffer nor a view.
 static int64_t bytesOf(Value v) {
   if (auto view = v.getDefiningOp<ViewOp>()) return view.getBytes();
-  return v.getDefiningOp<BufferOp>().getBytes();
+  auto buffer = v.getDefiningOp<BufferOp>();
+  return buffer ? int64_t(buffer.getBytes()) : -1;
 }
 
 LogicalResult EntryOp::verify() {
@@ -74,7 +76,7 @@ LogicalResult LoopOp::canonicalize(LoopOp op, PatternRewriter &rewriter) {
 
 LogicalResult LaunchOp::verify() {
   if (int64_t(getItems()) < 0 || int64_t(getGrain()) < 1)
-    return emitOpError() << "runs " << getItems() << " items in grains of " << getGrain();
+    return emitOpError() << "runs " << int64_t(getItems()) << " items in grains of " << int64_t(getGrain());
   return success();
 }
 
@@ -104,12 +106,12 @@ LogicalResult AllReduceOp::verify() {
 }
 LogicalResult SendOp::verify() {
   if (int64_t(getPeer()) < 0 || int64_t(getTag()) < 0)
-    return emitOpError() << "has peer " << getPeer() << " and tag " << getTag();
+    return emitOpError() << "has peer " << int64_t(getPeer()) << " and tag " << int64_t(getTag());
   return checkAxis(*this, getAxis());
 }
 LogicalResult ReceiveOp::verify() {
   if (int64_t(getPeer()) < 0 || int64_t(getTag()) < 0)
-    return emitOpError() << "has peer " << getPeer() << " and tag " << getTag();
+    return emitOpError() << "has peer " << int64_t(getPeer()) << " and tag " << int64_t(getTag());
   return checkAxis(*this, getAxis());
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 namespace weft {
 namespace {
@@ -18,7 +19,27 @@ bool IsIdentifier(const std::string &name) {
   if (name.empty() || absl::ascii_isdigit(name[0])) return false;
   for (char c : name)
     if (!absl::ascii_isalnum(c) && c != '_') return false;
-  return name != "block" && name != "main";
+  static const std::set<std::string> taken = {
+      "alignas",   "alignof",       "and",          "and_eq",   "asm",
+      "auto",      "bitand",        "bitor",        "block",    "bool",
+      "break",     "case",          "catch",        "char",     "char8_t",
+      "char16_t",  "char32_t",      "class",        "co_await", "co_return",
+      "co_yield",  "compl",         "concept",      "const",    "const_cast",
+      "consteval", "constexpr",     "constinit",    "continue", "decltype",
+      "default",   "delete",        "do",           "double",   "dynamic_cast",
+      "else",      "enum",          "explicit",     "export",   "extern",
+      "false",     "float",         "for",          "friend",   "goto",
+      "if",        "inline",        "int",          "long",     "main",
+      "mutable",   "namespace",     "new",          "noexcept", "not",
+      "not_eq",    "nullptr",       "operator",     "or",       "or_eq",
+      "private",   "protected",     "public",       "register", "reinterpret_cast",
+      "requires",  "return",        "short",        "signed",   "sizeof",
+      "static",    "static_assert", "static_cast",  "struct",   "switch",
+      "template",  "this",          "thread_local", "throw",    "true",
+      "try",       "typedef",       "typeid",       "typename", "union",
+      "unsigned",  "using",         "virtual",      "void",     "volatile",
+      "wchar_t",   "while",         "xor",          "xor_eq"};
+  return taken.count(name) == 0;
 }
 
 } // namespace
@@ -32,9 +53,9 @@ int NewCommand(const Arguments &arguments) {
   std::filesystem::path folder = args.positional[0];
   std::string name = folder.filename().string();
   if (!IsIdentifier(name)) {
-    PrintError(absl::StrCat(
-        "\"", name,
-        "\" cannot name a model: letters, digits and _ only, the first no digit\nhint: weft new my_model"));
+    PrintError(absl::StrCat("\"", name,
+                            "\" cannot name a model: letters, digits and _ only, the first no digit, and no "
+                            "word of C++\nhint: weft new my_model"));
     return 2;
   }
   std::error_code error;

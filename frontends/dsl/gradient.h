@@ -7,7 +7,9 @@
 //   Tensor y = custom_gradient({x}, [](auto x) { return round(x[0]); },            // straight through
 //                              [](auto x, Tensor y, Tensor dy) { return std::vector{dy}; });
 //
-// A function may use tensors and parameters from outside; only what is named in `xs` is differentiated.
+// A function may use tensors and parameters from outside: they are trained through what `grad` gives, like
+// any other; of custom_gradient only what is named in `xs` gets a gradient. A function here cannot hold
+// attention, which keeps a cache.
 #pragma once
 #include "frontends/dsl/tensor.h"
 

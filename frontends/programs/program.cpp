@@ -40,7 +40,14 @@ Tensor call_model(const ModelInfo &model, const ProgramOptions &options, const S
   Tensor logits = model.build(Scope(trace), seq, options.config);
   i64 batch = seq.tokens.dim(0), length = head_rows.empty() ? seq.tokens.dim(1) : 1;
   bool good = !logits.empty() && logits.rank() == 3 && is_float(logits.dtype());
-  if (good && logits.shape()[0] == batch && logits.shape()[1] == length) return logits;
+  if (good && logits.shape()[0] == batch && logits.shape()[1] == length) {
+    i64 vocab = config_integer(model, options.config, "vocab");
+    if (vocab >= 0 && logits.shape()[2] != vocab)
+      fail(logits.line(), std::string("model ") + model.name + " gives logits of " +
+                              shape_text(logits.shape()) + " when Config's vocab is " +
+                              std::to_string(vocab) + (head_rows.empty() ? "; end it with lm_head" : ""));
+    return logits;
+  }
   std::string got = logits.empty() ? "nothing" : dtype_name(logits.dtype()),
               want = shape_text({batch, length});
   if (!logits.empty()) got.append(" ").append(shape_text(logits.shape()));

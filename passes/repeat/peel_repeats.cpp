@@ -65,7 +65,7 @@ struct PeelRepeatsPass : impl::PeelRepeatsPassBase<PeelRepeatsPass> {
     SymbolTable symbols(getOperation());
     SmallVector<RepeatOp> ops;
     getOperation().walk([&](RepeatOp op) {
-      if (!op.getDynamic()) ops.push_back(op);
+      if (canSplit(op)) ops.push_back(op);
     });
     for (RepeatOp op : ops) peel(op, symbols);
   }

@@ -9,6 +9,12 @@ namespace weft {
 
 using graph::RepeatOp;
 
+bool canSplit(RepeatOp op) {
+  llvm::SmallDenseSet<int64_t> seen;
+  return !op.getDynamic() &&
+         llvm::all_of(op.getTied(), [&](int64_t t) { return t < 0 || seen.insert(t).second; });
+}
+
 std::pair<RepeatOp, RepeatOp> splitRepeat(RepeatOp op, int64_t at) {
   OpBuilder b(op);
   size_t numCarry = op.getCarry().size();
@@ -55,7 +61,7 @@ struct SplitRepeatsPass : impl::SplitRepeatsPassBase<SplitRepeatsPass> {
   void runOnOperation() override {
     SmallVector<RepeatOp> ops;
     getOperation().walk([&](RepeatOp op) {
-      if (!op.getDynamic() && int64_t(op.getBegin()) < at && at < int64_t(op.getEnd())) ops.push_back(op);
+      if (canSplit(op) && int64_t(op.getBegin()) < at && at < int64_t(op.getEnd())) ops.push_back(op);
     });
     for (RepeatOp op : ops) splitRepeat(op, at);
   }

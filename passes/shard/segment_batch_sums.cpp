@@ -116,24 +116,57 @@ private:
     shape.insert(shape.begin(), shards);
     return graph::reshape(b, op->getLoc(), x, shape);
   }
-  // Slices [0, n) of the first dimension, added in a balanced tree.
-  Value tree(OpBuilder &b, Location loc, Value x, int64_t begin, int64_t end) {
-    if (end - begin == 1) {
-      auto shape = graph::shapeOf(x);
-      SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
-      offsets[0] = begin;
-      sizes[0] = 1;
-      return graph::reshape(b, loc, b.create<graph::SliceOp>(loc, x, offsets, sizes), shape.drop_front());
+  // The sums of each shard, as a list or along a first dimension, whichever was asked for.
+  struct Sums {
+    SmallVector<Value> each;
+    Value stacked;
+    Value before; // what the shards' total is added onto; null for zero
+  };
+  Value stackOf(OpBuilder &b, Location loc, Sums &sums) {
+    if (sums.stacked) return sums.stacked;
+    SmallVector<Value> rows;
+    for (Value v : sums.each) {
+      SmallVector<int64_t> shape{1};
+      llvm::append_range(shape, graph::shapeOf(v));
+      rows.push_back(graph::reshape(b, loc, v, shape));
     }
-    int64_t middle = begin + int64_t(llvm::PowerOf2Ceil(end - begin) / 2);
-    Value left = tree(b, loc, x, begin, middle);
-    return b.create<graph::AddOp>(loc, left, tree(b, loc, x, middle, end));
+    return sums.stacked = b.create<graph::ConcatOp>(loc, rows, 0);
   }
-  void replace(OpBuilder &b, Operation *op, Value stacked, Value acc) {
-    Value sum = tree(b, op->getLoc(), stacked, 0, shards);
-    if (acc) sum = b.create<graph::AddOp>(op->getLoc(), acc, sum);
-    op->getResult(0).replaceAllUsesWith(sum);
+  SmallVector<Value> &eachOf(OpBuilder &b, Location loc, Sums &sums) {
+    for (int64_t i = 0; sums.each.size() < size_t(shards); ++i)
+      sums.each.push_back(row(b, loc, sums.stacked, i));
+    return sums.each;
+  }
+  // Row i of the first dimension, which disappears.
+  Value row(OpBuilder &b, Location loc, Value x, int64_t i) {
+    auto shape = graph::shapeOf(x);
+    SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
+    offsets[0] = i;
+    sizes[0] = 1;
+    return graph::reshape(b, loc, b.create<graph::SliceOp>(loc, x, offsets, sizes), shape.drop_front());
+  }
+  Value tree(OpBuilder &b, Location loc, ArrayRef<Value> terms) {
+    if (terms.size() == 1) return terms[0];
+    size_t middle = llvm::PowerOf2Ceil(terms.size()) / 2;
+    Value left = tree(b, loc, terms.take_front(middle));
+    return b.create<graph::AddOp>(loc, left, tree(b, loc, terms.drop_front(middle)));
+  }
+
+  // Where a sum that starts at `acc` has to start in each shard: at zero, with the tree added onto acc; or,
+  // where acc is itself a sum over the shards that nothing else reads (a parameter used twice), at that one's
+  // shards.
+  Sums *continued(Value acc) {
+    auto it = acc ? cuts.find(acc) : cuts.end();
+    return it != cuts.end() && acc.hasOneUse() ? &it->second : nullptr;
+  }
+  void replace(OpBuilder &b, Operation *op, Sums sums, Value acc) {
+    Sums *before = continued(acc);
+    sums.before = before ? before->before : acc;
+    Value total = tree(b, op->getLoc(), eachOf(b, op->getLoc(), sums));
+    if (sums.before) total = b.create<graph::AddOp>(op->getLoc(), sums.before, total);
+    op->getResult(0).replaceAllUsesWith(total);
     op->erase();
+    cuts[total] = std::move(sums);
   }
 
   LogicalResult cut(graph::ReduceOp op) {
@@ -142,8 +175,9 @@ private:
     if (failed(x)) return failure();
     SmallVector<int64_t> axes;
     for (int64_t a : op.getAxes()) axes.push_back(a + 1);
-    Value sums = graph::sum(b, op.getLoc(), *x, axes);
-    replace(b, op, sums, op.getAcc());
+    Sums *before = continued(op.getAcc());
+    Value start = before ? stackOf(b, op.getLoc(), *before) : Value();
+    replace(b, op, {{}, graph::sum(b, op.getLoc(), *x, axes, start), {}}, op.getAcc());
     return success();
   }
   LogicalResult cut(graph::MatmulOp op) {
@@ -154,8 +188,10 @@ private:
     if (op.getTransposeRhs()) rhs = b.create<graph::TransposeOp>(op.getLoc(), rhs, ArrayRef<int64_t>{1, 0});
     auto parts = split(b, op, rhs);
     if (failed(parts)) return failure();
-    Value products = b.create<graph::MatmulOp>(op.getLoc(), *lhs, *parts, Value(), true, false);
-    replace(b, op, products, op.getAcc());
+    Sums *before = continued(op.getAcc());
+    Value start = before ? stackOf(b, op.getLoc(), *before) : Value();
+    Value products = b.create<graph::MatmulOp>(op.getLoc(), *lhs, *parts, start, true, false);
+    replace(b, op, {{}, products, {}}, op.getAcc());
     return success();
   }
   LogicalResult cut(graph::ScatterAddOp op) {
@@ -164,34 +200,23 @@ private:
     auto updates = split(b, op, op.getUpdates());
     if (failed(indices) || failed(updates)) return failure();
     // A table a shard.
-    SmallVector<Value> tables;
-    Value zeros = graph::splat(b, op.getLoc(), graph::tensorType(op.getAcc()), 0);
-    auto take = [&](Value x, int64_t i) {
-      auto shape = graph::shapeOf(x);
-      SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
-      offsets[0] = i;
-      sizes[0] = 1;
-      return graph::reshape(b, op.getLoc(), b.create<graph::SliceOp>(op.getLoc(), x, offsets, sizes),
-                            shape.drop_front());
-    };
-    for (int64_t i = 0; i < shards; ++i)
-      tables.push_back(
-          b.create<graph::ScatterAddOp>(op.getLoc(), zeros, take(*indices, i), take(*updates, i)));
-    std::function<Value(int64_t, int64_t)> add = [&](int64_t begin, int64_t end) -> Value {
-      if (end - begin == 1) return tables[begin];
-      int64_t middle = begin + int64_t(llvm::PowerOf2Ceil(end - begin) / 2);
-      Value left = add(begin, middle);
-      return b.create<graph::AddOp>(op.getLoc(), left, add(middle, end));
-    };
-    Value sum = b.create<graph::AddOp>(op.getLoc(), op.getAcc(), add(0, shards));
-    op.getResult().replaceAllUsesWith(sum);
-    op.erase();
+    Sums *before = continued(op.getAcc());
+    Sums sums;
+    Value zeros = before ? Value() : graph::splat(b, op.getLoc(), graph::tensorType(op.getAcc()), 0);
+    for (int64_t i = 0; i < shards; ++i) {
+      Value start = before ? eachOf(b, op.getLoc(), *before)[i] : zeros;
+      Value from = row(b, op.getLoc(), *indices, i);
+      sums.each.push_back(
+          b.create<graph::ScatterAddOp>(op.getLoc(), start, from, row(b, op.getLoc(), *updates, i)));
+    }
+    replace(b, op, std::move(sums), op.getAcc());
     return success();
   }
 
   SymbolTable &symbols;
   int64_t shards;
   std::map<Operation *, Leading> known; // by function: references stay good while it grows
+  llvm::DenseMap<Value, Sums> cuts;     // by what stands for the sum over the shards
   bool grown = false;
 };
 

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <unistd.h>
 
 namespace weft {
@@ -25,7 +26,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+namespace fs = std::filesystem;
+
 constexpr uint64_t kTokenFileHeaderBytes = 72;
+constexpr int64_t kMostThreadsAProcessor = 64;
+constexpr char kResuming[] = ".resuming";
+constexpr const char *kCompiled[] = {"recipe.toml", "model.weft", "model.weft.key"};
 
 // A resumed run keeps its bits only where these are as they were.
 std::vector<std::string> Differences(const CheckpointState &then, const CheckpointState &now) {
@@ -64,6 +70,7 @@ private:
   absl::Status PrepareRun();
   absl::Status PrepareText();
   absl::Status Start();
+  absl::Status TakeOver();
   absl::Status Resume();
   absl::Status Save(int64_t step);
   absl::Status Evaluation(int64_t step);
@@ -129,7 +136,7 @@ absl::Status Run::PrepareText() {
   absl::StatusOr<FileHash> hash = HashFile(data_->train.path(), kTokenFileHeaderBytes);
   if (!hash.ok()) return hash.status();
   data_hash_ = HashName(hash->hash);
-  return data_->tokenizer.Save(Path("tokenizer.json"));
+  return found_ ? absl::OkStatus() : data_->tokenizer.Save(Path("tokenizer.json"));
 }
 
 absl::Status Run::PrepareRun() {
@@ -163,13 +170,34 @@ absl::Status Run::PrepareRun() {
                                                    data_->tokenizer.vocab_size(),
                                                    " tokens\nhint: leave model.vocab out"));
   }
-  if (absl::Status status = WriteFileAtomically(Path("recipe.toml"), RecipeText(recipe_)); !status.ok())
-    return status;
+  // A run that is resumed stays as it is until its checkpoint is known to fit: what is new waits in a folder.
+  std::string folder = recipe_.run.dir;
+  if (found_) {
+    folder = Path(kResuming);
+    std::error_code error;
+    fs::remove_all(folder, error);
+    fs::create_directories(folder, error);
+    for (const char *name : kCompiled)
+      if (fs::exists(Path(name))) fs::copy_file(Path(name), absl::StrCat(folder, "/", name), error);
+    if (error) return absl::UnavailableError(absl::StrCat("cannot write to ", folder, ": ", error.message()));
+  }
+  std::string recipe = absl::StrCat(folder, "/recipe.toml");
+  if (absl::Status status = WriteFileAtomically(recipe, RecipeText(recipe_)); !status.ok()) return status;
   absl::StatusOr<std::shared_ptr<const LoadedArtifact>> artifact =
-      EnsureArtifact(recipe_, Path("recipe.toml"), Path("model.weft"), say);
+      EnsureArtifact(recipe_, recipe, absl::StrCat(folder, "/model.weft"), say);
   if (!artifact.ok()) return artifact.status();
   artifact_ = *std::move(artifact);
   return absl::OkStatus();
+}
+
+// The checkpoint fits: what was compiled for it, its recipe and its tokenizer become the run's.
+absl::Status Run::TakeOver() {
+  for (const char *name : kCompiled)
+    if (rename(Path(absl::StrCat(kResuming, "/", name)).c_str(), Path(name).c_str()) != 0)
+      return FileError("rename", Path(absl::StrCat(kResuming, "/", name)), errno);
+  std::error_code error;
+  fs::remove_all(Path(kResuming), error);
+  return data_->tokenizer.Save(Path("tokenizer.json"));
 }
 
 absl::Status Run::Start() {
@@ -180,10 +208,16 @@ absl::Status Run::Start() {
   ranks_options.data_parallel = static_cast<int>(recipe_.data_parallel);
   ranks_options.pipeline = static_cast<int>(recipe_.pipeline);
   ranks_options.threads = static_cast<int>(recipe_.run.threads);
+  int64_t machine = ThreadPool::HardwareThreads(), ranks_wanted = recipe_.run.ranks;
+  int64_t total = ranks_wanted * std::max<int64_t>(recipe_.run.threads, 1);
+  if (total > kMostThreadsAProcessor * machine)
+    return absl::InvalidArgumentError(
+        absl::StrCat(total, " threads on ", machine, " processors are more than make sense (",
+                     kMostThreadsAProcessor * machine, ")\nhint: run.threads=0 takes one a processor"));
   absl::StatusOr<std::unique_ptr<Ranks>> ranks = Ranks::Create(ranks_options);
   if (!ranks.ok()) return ranks.status();
   ranks_ = *std::move(ranks);
-  int total = ranks_->size() * ranks_->threads(), machine = ThreadPool::HardwareThreads();
+  total = ranks_->size() * ranks_->threads();
   Say(absl::StrCat(ranks_->size(), ranks_->size() == 1 ? " rank" : " ranks", " of ", ranks_->threads(),
                    ranks_->threads() == 1 ? " thread, " : " threads, ", ranks_->session(0).cpu_level()));
   if (total > machine)
@@ -265,8 +299,17 @@ absl::StatusOr<TrainEnd> Run::Go() {
   absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::Open(recipe_.run.dir);
   if (!folder.ok()) return folder.status();
   folder_ = *std::move(folder);
+  struct Staging { // what a refused resumption leaves
+    std::string path;
+    ~Staging() {
+      std::error_code error;
+      fs::remove_all(path, error);
+    }
+  } staging{Path(kResuming)};
   if (absl::Status status = PrepareRun(); !status.ok()) return status;
   if (absl::Status status = Start(); !status.ok()) return status;
+  if (found_)
+    if (absl::Status status = TakeOver(); !status.ok()) return status;
   const int64_t steps = recipe_.train.steps;
   absl::StatusOr<Schedule> schedule =
       MakeSchedule(recipe_.optimizer.schedule, steps, recipe_.WarmupSteps(), recipe_.DecaySteps(),

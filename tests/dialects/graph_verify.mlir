@@ -552,3 +552,27 @@ func.func @attention_range_of_too_few_queries(%q: tensor<1x4x2x8xf32>, %i: tenso
     -> (tensor<1x4x2x8xf32>, tensor<1x4x2xf32>)
   return
 }
+
+// -----
+
+func.func private @body(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<f32>) {
+  %s = graph.reduce sum %x axes = [0] : (tensor<4xf32>) -> tensor<f32>
+  return %x, %s : tensor<4xf32>, tensor<f32>
+}
+func.func @slice_of_rank_0(%x: tensor<4xf32>) -> tensor<f32> {
+  // expected-error @below {{has a slice result of rank 0}}
+  %y:2 = graph.repeat @body carry(%x) stacked() invariant() range(0, 2) {tied = array<i64: -1>}
+    : (tensor<4xf32>) -> (tensor<4xf32>, tensor<f32>)
+  return %y#1 : tensor<f32>
+}
+
+// -----
+
+func.func private @body(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+func.func @no_result(%x: tensor<4xf32>) {
+  // expected-error @below {{has 0 results when it carries 1}}
+  graph.repeat @body carry(%x) stacked() invariant() range(0, 2) {tied = array<i64>} : (tensor<4xf32>) -> ()
+  return
+}

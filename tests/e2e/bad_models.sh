@@ -34,7 +34,9 @@ refuse shape.cc 'shape.cc:10: cannot add (16, 256, 64) and (16, 256, 32)' 'shape
 model type.cc 'x = x + seq.tokens;'
 refuse type.cc 'type.cc:10: cannot add f32 (16, 256, 64) and i32 (16, 256): cast one of them' 'type.cc:8: left operand made here'
 model head.cc 'return x;'
-refuse head.cc 'model bad gives f32' 'when it should give logits' 'lm_head' 'head.cc:8: result made here'
+refuse head.cc "head.cc:8: model bad gives logits of (16, 256, 64) when Config's vocab is 256; end it with lm_head"
+model flat.cc 'return sum(x);'
+refuse flat.cc 'model bad gives f32 () when it should give logits (16, 256, vocab)' 'flat.cc:10: result made here'
 model twice.cc 'x = x + linear(s / "narrow", x, c.dim);'
 refuse twice.cc 'twice.cc:10: variable narrow.weight is (64, 64) here and was (32, 64)' 'twice.cc:9: first made here'
 model syntax.cc 'x = x + narrow'
@@ -56,6 +58,14 @@ said=$(weft compile ends.cc -o out.weft 2>&1) && fail "a model that aborts compi
 grep -q "error: weftc was ended by signal" <<<"$said" && grep -q "hint: a model's own code runs in the compiler" <<<"$said" ||
   fail "nothing is said of a model that aborts" "$said"
 checks=$((checks + 1))
+
+# Logits of another width than the vocabulary, and options that name nothing.
+model wide.cc 'return lm_head(s / "head", x, 300);'
+refuse wide.cc 'wide.cc:10: model bad gives logits of' "when Config's vocab is 256"
+model good.cc 'x = x + x;'
+expect_error 1 'good.cc has no config named big: there is no' -- weft compile good.cc --config big -o out.weft
+expect_error 2 '--remarks=[ is no regular expression' -- weft compile good.cc -o out.weft '--remarks=['
+expect_error 2 '"class" cannot name a model' 'no word of C++' -- weft new class
 
 # Sizes that cannot be.
 model negative.cc 'x = linear(s / "fc", x, -4);'
