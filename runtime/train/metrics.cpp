@@ -94,7 +94,8 @@ std::string CountText(double count) {
   int unit = 0;
   while (count >= 999.5 && unit < 4) count /= 1000, ++unit;
   if (unit == 0) return absl::StrFormat("%.0f", count);
-  return absl::StrFormat(count < 9.995 ? "%.2f%s" : count < 99.95 ? "%.1f%s" : "%.0f%s", count, units[unit]);
+  int decimals = count < 9.995 ? 2 : count < 99.95 ? 1 : 0;
+  return absl::StrFormat("%.*f%s", decimals, count, units[unit]);
 }
 
 Progress::Progress(FILE *out, bool terminal, FILE *log, int64_t first_step, int64_t steps, int64_t log_every)

@@ -29,6 +29,7 @@ extern "C" int LLVMFuzzerInitialize(int *argc, char ***argv) {
       }
       words << "\"\n";
     }
+    words.close(); // exit() does not
     std::exit(words ? 0 : 1);
   }
   return 0;
