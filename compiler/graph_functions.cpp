@@ -105,8 +105,7 @@ func::FuncOp GraphBuilder::cutForStage(Finished &f, bool differentiated) {
 }
 
 // A function's variables, as this stage has them: those it has no use for are dropped from `callee`.
-std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(Finished &f,
-                                                                      func::FuncOp callee) {
+std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(Finished &f, func::FuncOp callee) {
   std::vector<StageVariable> out;
   llvm::BitVector dropped(callee.getNumArguments());
   graph::RepeatOp layers = layersOf(f.function);

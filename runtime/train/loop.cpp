@@ -192,9 +192,12 @@ absl::Status Run::PrepareRun() {
 
 // The checkpoint fits: what was compiled for it, its recipe and its tokenizer become the run's.
 absl::Status Run::TakeOver() {
-  for (const char *name : kCompiled)
-    if (rename(Path(absl::StrCat(kResuming, "/", name)).c_str(), Path(name).c_str()) != 0)
-      return FileError("rename", Path(absl::StrCat(kResuming, "/", name)), errno);
+  for (const char *name : kCompiled) {
+    std::string from = Path(absl::StrCat(kResuming, "/", name));
+    // An artifact that was put here by hand has no key.
+    if (rename(from.c_str(), Path(name).c_str()) != 0 && errno != ENOENT)
+      return FileError("rename", from, errno);
+  }
   std::error_code error;
   fs::remove_all(Path(kResuming), error);
   return data_->tokenizer.Save(Path("tokenizer.json"));

@@ -58,7 +58,7 @@ TEST_F(Usage, BadUsageIsStatusTwoWithAHint) {
          "error: weft eval needs either --data FILE or --ids FILE\nhint: weft eval --help\n");
   expect({"tokenizer"}, "error: weft tokenizer needs train, encode or decode\nhint: weft tokenizer --help\n");
   expect({"new", "a-b"}, "error: \"a-b\" cannot name a model: letters, digits and _ only, the first no "
-                         "digit\nhint: weft new my_model\n");
+                         "digit, and no word of C++\nhint: weft new my_model\n");
 }
 
 TEST_F(Usage, ErrorsAreStatusOneAndNameTheThing) {
