@@ -9,12 +9,11 @@
 #include "mlir/IR/Verifier.h"
 #include "runtime/device/cpu.h"
 #include "runtime/train/nearest.h"
+#include "runtime/train/toml.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <filesystem>
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 using namespace mlir;
 namespace weft {
