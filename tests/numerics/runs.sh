@@ -9,6 +9,12 @@ for threads in 2 3; do
   train threads$threads run.threads=$threads
   expect_equal_bits "$work/reference" "$work/threads$threads" 8 "$threads threads"
 done
+# Compiling again gives the same file, byte for byte.
+for name in first second; do
+  weft compile llama --config tiny --seq 32 --batch 4 --micro-batch 2 -o "$work/$name.weft" >/dev/null || fail "compile $name"
+done
+cmp "$work/first.weft" "$work/second.weft" || fail "two compilations differ"
+checks=$((checks + 1))
 # The comparison sees a difference where there is one.
 rm -rf "$work/other"
 train other train.seed=2
