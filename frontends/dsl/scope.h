@@ -21,6 +21,9 @@ struct Trace {
   // (batch) i32: the head computes only this row of each sequence, and gives (batch, 1, vocab). Empty: all
   // rows.
   Tensor head_rows;
+  // The sequence's tokens, which lie in [0, vocab): their embedding needs a row for each. -1: not known.
+  Tensor tokens;
+  i64 vocab = -1;
 };
 
 // Hugging Face's naming of decoders: everything is under "model." but the head:

@@ -36,12 +36,12 @@ std::vector<InputSpec> sequence_inputs(const ModelInfo &model, const ProgramOpti
 
 Tensor call_model(const ModelInfo &model, const ProgramOptions &options, const Sequence &seq,
                   Tensor head_rows) {
-  Trace trace{model.file_name, head_rows};
+  i64 vocab = config_integer(model, options.config, "vocab");
+  Trace trace{model.file_name, head_rows, seq.tokens, vocab};
   Tensor logits = model.build(Scope(trace), seq, options.config);
   i64 batch = seq.tokens.dim(0), length = head_rows.empty() ? seq.tokens.dim(1) : 1;
   bool good = !logits.empty() && logits.rank() == 3 && is_float(logits.dtype());
   if (good && logits.shape()[0] == batch && logits.shape()[1] == length) {
-    i64 vocab = config_integer(model, options.config, "vocab");
     if (vocab >= 0 && logits.shape()[2] != vocab)
       fail(logits.line(), std::string("model ") + model.name + " gives logits of " +
                               shape_text(logits.shape()) + " when Config's vocab is " +

@@ -62,6 +62,8 @@ checks=$((checks + 1))
 # Logits of another width than the vocabulary, and options that name nothing.
 model wide.cc 'return lm_head(s / "head", x, 300);'
 refuse wide.cc 'wide.cc:10: model bad gives logits of' "when Config's vocab is 256"
+model rows.cc 'x = embedding(s / "second", seq.tokens, 200, c.dim);'
+refuse rows.cc "rows.cc:10: embedding of 200 rows for tokens when Config's vocab is 256"
 model good.cc 'x = x + x;'
 expect_error 1 'good.cc has no config named big: there is no' -- weft compile good.cc --config big -o out.weft
 expect_error 2 '--remarks=[ is no regular expression' -- weft compile good.cc -o out.weft '--remarks=['
