@@ -95,7 +95,6 @@ private:
   Held &held(const Variable &v, size_t depth);
   graph::VariableOp declare(const Variable &v);
   mlir::Value read(size_t depth, const Variable &v) { return held(v, depth).value; }
-  llvm::SmallVector<mlir::Value> treeSum(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> terms);
   llvm::SmallVector<mlir::Value> operandsOf(const Finished &f, const std::vector<Value> &args);
   void checkStages(Finished &f);
   mlir::func::FuncOp cutForStage(Finished &f, bool differentiated);

@@ -11,16 +11,6 @@
 using namespace mlir;
 namespace weft {
 
-// A balanced binary tree over the terms, split at the largest power of two below their number.
-SmallVector<mlir::Value> GraphBuilder::treeSum(ArrayRef<SmallVector<mlir::Value>> terms) {
-  if (terms.size() == 1) return terms[0];
-  size_t left = llvm::PowerOf2Ceil(terms.size()) / 2;
-  auto a = treeSum(terms.take_front(left)), b = treeSum(terms.drop_front(left));
-  SmallVector<mlir::Value> out;
-  for (auto [x, y] : llvm::zip(a, b)) out.push_back(builderHere().create<graph::AddOp>(location(), x, y));
-  return out;
-}
-
 // What a function takes behind its explicit arguments, as this frame sees it.
 SmallVector<mlir::Value> GraphBuilder::operandsOf(const Finished &f, const std::vector<Value> &args) {
   SmallVector<mlir::Value> operands;
@@ -268,15 +258,16 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   llvm::append_range(next, vag.getResults().slice(numValues, gradTypes.size()));
   inner.create<func::ReturnOp>(loc, next);
 
-  SmallVector<SmallVector<mlir::Value>> parts;
+  SmallVector<SmallVector<mlir::Value>> parts(carryTypes.size()); // of each sum
   for (int64_t part = 0; part < layout.parts; ++part) {
     SmallVector<mlir::Value> zeros;
     for (Type t : carryTypes) zeros.push_back(graph::splat(b, loc, cast<RankedTensorType>(t), 0));
     auto repeat = b.create<graph::RepeatOp>(loc, carryTypes, step.getSymName(), zeros, stackedIn, invariantIn,
                                             0, 0, ArrayRef<int64_t>{}, false, true, part, layout.parts);
-    parts.push_back(SmallVector<mlir::Value>(repeat.getResults()));
+    for (auto [sum, v] : llvm::zip(parts, repeat.getResults())) sum.push_back(v);
   }
-  SmallVector<mlir::Value> sums = treeSum(parts);
+  SmallVector<mlir::Value> sums;
+  for (ArrayRef<mlir::Value> sum : parts) sums.push_back(graph::treeSum(b, loc, sum));
   if (layout.dataParallel > 1)
     for (mlir::Value &v : sums) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::data, v);
   std::vector<Value> out;

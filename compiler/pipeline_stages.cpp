@@ -79,10 +79,7 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
       stacked.push_back(map.lookup(v));
       if (arg && local.test(arg.getArgNumber())) continue;
       // A constant a layer: this stage's.
-      SmallVector<int64_t> sizes(graph::shapeOf(v)), offsets(sizes.size(), 0);
-      offsets[0] = begin;
-      sizes[0] = end - begin;
-      stacked.back() = b.create<graph::SliceOp>(op.getLoc(), stacked.back(), offsets, sizes);
+      stacked.back() = graph::rows(b, op.getLoc(), stacked.back(), begin, end);
     }
     for (Value v : repeat.getInvariant()) invariant.push_back(map.lookup(v));
     auto local = b.create<graph::RepeatOp>(op.getLoc(), repeat.getResultTypes(), repeat.getBody(), carry,

@@ -59,7 +59,8 @@ def ScatterAddOp : Graph_PureOp<"scatter_add"> {
 def WriteRowsOp : Graph_PureOp<"write_rows"> {
   let summary = "writes rows at given slots of each sequence: the KV cache";
   let description = [{
-    dest (B, S, D…), slots (B, T) clamped to [0, S), updates (B, T, D…): result[b, slots[b, t]] = updates[b, t]. The slots of one sequence are distinct.
+    dest (B, S, D…), slots (B, T) clamped to [0, S), updates (B, T, D…): result[b, slots[b, t]] = updates[b, t]. The slots of one sequence are distinct, or get
+    the same row (a prefill repeats its last token to fill up): threads write them in any order.
     Example: `%c = graph.write_rows %cache, %slots, %k : (tensor<1x64x2x8xf32>, tensor<1x4xi32>, tensor<1x4x2x8xf32>) -> tensor<1x64x2x8xf32>`
   }];
   let arguments = (ins Graph_Tensor:$dest, Graph_IntTensor:$slots, Graph_Tensor:$updates);

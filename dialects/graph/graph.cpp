@@ -1,6 +1,7 @@
 #include "dialects/graph/graph.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 #include "dialects/graph/graph_dialect.cpp.inc"
 #include "dialects/graph/graph_enums.cpp.inc"
@@ -60,6 +61,20 @@ Value sum(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes, Value acc
 Value reshape(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
   if (shapeOf(x) == shape) return x;
   return b.create<ReshapeOp>(loc, x, shape);
+}
+
+Value rows(OpBuilder &b, Location loc, Value x, int64_t begin, int64_t end) {
+  SmallVector<int64_t> sizes(shapeOf(x)), offsets(sizes.size(), 0);
+  offsets[0] = begin;
+  sizes[0] = end - begin;
+  return b.create<SliceOp>(loc, x, offsets, sizes);
+}
+
+Value treeSum(OpBuilder &b, Location loc, ArrayRef<Value> terms) {
+  if (terms.size() == 1) return terms[0];
+  size_t left = llvm::PowerOf2Ceil(terms.size()) / 2;
+  Value low = treeSum(b, loc, terms.take_front(left)); // first: the order of ops is the text's
+  return b.create<AddOp>(loc, low, treeSum(b, loc, terms.drop_front(left)));
 }
 
 } // namespace weft::graph

@@ -35,5 +35,10 @@ mlir::Value broadcastAlong(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x
 mlir::Value sum(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> axes,
                 mlir::Value acc = {});
 mlir::Value reshape(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> shape);
+// [begin, end) of the first dimension.
+mlir::Value rows(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, int64_t begin, int64_t end);
+// The sum of the terms (one or more) in a balanced binary tree, split at the largest power of two below their
+// number: the order in which virtual shards are added (docs/numerics.md).
+mlir::Value treeSum(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<mlir::Value> terms);
 
 } // namespace weft::graph

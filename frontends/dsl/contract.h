@@ -32,7 +32,7 @@ Tensor matmul(Arg a, Arg b, MatmulOptions options = {});
 Tensor gather(Arg table, Arg indices);
 
 // result[b, slots[b, t]] = updates[b, t] in dest (B, S, D…), with slots (B, T) clamped to [0, S) and updates
-// (B, T, D…); later t win.
+// (B, T, D…); the slots of a sequence are distinct, or get the same row.
 Tensor write_rows(Arg dest, Arg slots, Arg updates);
 
 struct AttentionResult {

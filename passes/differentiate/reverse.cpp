@@ -50,11 +50,9 @@ void sliceStackedOperands(SmallVectorImpl<Operation *> &forward) {
       OpBuilder b(op);
       for (OpOperand &stack :
            op->getOpOperands().slice(repeat.getCarry().size(), repeat.getStacked().size())) {
-        SmallVector<int64_t> sizes(graph::shapeOf(stack.get())), offsets(sizes.size(), 0);
-        if (sizes[0] == repeat.tripCount()) continue;
-        offsets[0] = repeat.getBegin();
-        sizes[0] = repeat.tripCount();
-        all.push_back(b.create<graph::SliceOp>(op->getLoc(), stack.get(), offsets, sizes));
+        if (graph::shapeOf(stack.get())[0] == repeat.tripCount()) continue;
+        all.push_back(
+            graph::rows(b, op->getLoc(), stack.get(), repeat.getBegin(), repeat.getEnd()).getDefiningOp());
         stack.set(all.back()->getResult(0));
       }
       int64_t count = repeat.tripCount();

@@ -173,16 +173,16 @@ void Clusters::form(Block &block) {
 // Whether `root`, computed by the cluster, would wait for something outside that waits for the cluster.
 bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
   llvm::DenseSet<Value> seen;
-  SmallVector<std::pair<Value, bool>> work; // a value needed, and whether it is computed outside
+  SmallVector<Value> work; // needed outside
   auto visitInside = [&](Value v) {
     llvm::SmallSetVector<Value, 8> leaves;
     pull(v, leaves);
     for (Value leaf : leaves)
-      if (!cluster.roots.contains(leaf)) work.push_back({leaf, true});
+      if (!cluster.roots.contains(leaf)) work.push_back(leaf);
   };
   visitInside(root);
   while (!work.empty()) {
-    Value v = work.pop_back_val().first;
+    Value v = work.pop_back_val();
     if (!seen.insert(v).second) continue;
     if (cluster.roots.contains(v)) return true;
     Operation *op = v.getDefiningOp();
@@ -191,17 +191,17 @@ bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
       for (Value sibling : clusters[other].roots) {
         llvm::SmallSetVector<Value, 8> leaves;
         pull(sibling, leaves);
-        for (Value leaf : leaves) work.push_back({leaf, true});
+        for (Value leaf : leaves) work.push_back(leaf);
       }
       continue;
     }
-    for (Value operand : op->getOperands()) work.push_back({operand, true});
+    for (Value operand : op->getOperands()) work.push_back(operand);
     // What has effects waits for what had effects before it: a receive for the sends.
     if (!isPure(op))
       for (Operation &before : *op->getBlock()) {
         if (&before == op) break;
         if (!isPure(&before))
-          for (Value operand : before.getOperands()) work.push_back({operand, true});
+          for (Value operand : before.getOperands()) work.push_back(operand);
       }
   }
   return false;

@@ -11,14 +11,6 @@ namespace weft {
 
 using graph::RepeatOp;
 
-// Rows [begin, end) of the first dimension.
-static Value rows(OpBuilder &b, Location loc, Value x, int64_t begin, int64_t end) {
-  SmallVector<int64_t> sizes(graph::shapeOf(x)), offsets(sizes.size(), 0);
-  offsets[0] = begin;
-  sizes[0] = end - begin;
-  return b.create<graph::SliceOp>(loc, x, offsets, sizes);
-}
-
 void inlineOnlyIteration(RepeatOp op, SymbolTable &symbols) {
   OpBuilder b(op);
   Location loc = op.getLoc();
@@ -27,7 +19,7 @@ void inlineOnlyIteration(RepeatOp op, SymbolTable &symbols) {
   Block &body = symbols.lookup<func::FuncOp>(op.getBody()).getBody().front();
   SmallVector<Value> args(op.getCarry());
   for (Value v : op.getStacked())
-    args.push_back(graph::reshape(b, loc, rows(b, loc, v, i, i + 1), graph::shapeOf(v).drop_front()));
+    args.push_back(graph::reshape(b, loc, graph::rows(b, loc, v, i, i + 1), graph::shapeOf(v).drop_front()));
   llvm::append_range(args, op.getInvariant());
   IRMapping map;
   map.map(body.getArguments(), args);
@@ -44,9 +36,9 @@ void inlineOnlyIteration(RepeatOp op, SymbolTable &symbols) {
         Value stack = op.getStacked()[t];
         int64_t count = graph::shapeOf(stack)[0];
         SmallVector<Value> pieces;
-        if (i > 0) pieces.push_back(rows(b, loc, stack, 0, i));
+        if (i > 0) pieces.push_back(graph::rows(b, loc, stack, 0, i));
         pieces.push_back(result);
-        if (i + 1 < count) pieces.push_back(rows(b, loc, stack, i + 1, count));
+        if (i + 1 < count) pieces.push_back(graph::rows(b, loc, stack, i + 1, count));
         if (pieces.size() > 1) result = b.create<graph::ConcatOp>(loc, pieces, 0);
       }
     }

@@ -5,7 +5,6 @@
 // follows from the micro-batch's slices, which are, through the ops; a sum over the first dimension of a
 // batch-leading value is what must be cut.
 #include "passes/passes.h"
-#include "llvm/Support/MathExtras.h"
 #include <map>
 
 using namespace mlir;
@@ -139,17 +138,7 @@ private:
   }
   // Row i of the first dimension, which disappears.
   Value row(OpBuilder &b, Location loc, Value x, int64_t i) {
-    auto shape = graph::shapeOf(x);
-    SmallVector<int64_t> offsets(shape.size(), 0), sizes(shape);
-    offsets[0] = i;
-    sizes[0] = 1;
-    return graph::reshape(b, loc, b.create<graph::SliceOp>(loc, x, offsets, sizes), shape.drop_front());
-  }
-  Value tree(OpBuilder &b, Location loc, ArrayRef<Value> terms) {
-    if (terms.size() == 1) return terms[0];
-    size_t middle = llvm::PowerOf2Ceil(terms.size()) / 2;
-    Value left = tree(b, loc, terms.take_front(middle));
-    return b.create<graph::AddOp>(loc, left, tree(b, loc, terms.drop_front(middle)));
+    return graph::reshape(b, loc, graph::rows(b, loc, x, i, i + 1), graph::shapeOf(x).drop_front());
   }
 
   // Where a sum that starts at `acc` has to start in each shard: at zero, with the tree added onto acc; or,
@@ -162,7 +151,7 @@ private:
   void replace(OpBuilder &b, Operation *op, Sums sums, Value acc) {
     Sums *before = continued(acc);
     sums.before = before ? before->before : acc;
-    Value total = tree(b, op->getLoc(), eachOf(b, op->getLoc(), sums));
+    Value total = graph::treeSum(b, op->getLoc(), eachOf(b, op->getLoc(), sums));
     if (sums.before) total = b.create<graph::AddOp>(op->getLoc(), sums.before, total);
     op->getResult(0).replaceAllUsesWith(total);
     op->erase();

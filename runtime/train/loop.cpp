@@ -10,6 +10,7 @@
 #include "runtime/train/schedule.h"
 #include "runtime/train/trainer.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -29,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
 constexpr uint64_t kTokenFileHeaderBytes = 72;
+// More is a slip of the hand: ranks tried out on a small machine stay far below.
 constexpr int64_t kMostThreadsAProcessor = 64;
 constexpr char kResuming[] = ".resuming";
 constexpr const char *kCompiled[] = {"recipe.toml", "model.weft", "model.weft.key"};
@@ -67,6 +69,7 @@ public:
   absl::StatusOr<TrainEnd> Go();
 
 private:
+  absl::Status CheckThreads() const;
   absl::Status PrepareRun();
   absl::Status PrepareText();
   absl::Status Start();
@@ -139,6 +142,15 @@ absl::Status Run::PrepareText() {
   return found_ ? absl::OkStatus() : data_->tokenizer.Save(Path("tokenizer.json"));
 }
 
+absl::Status Run::CheckThreads() const {
+  int64_t machine = ThreadPool::HardwareThreads(),
+          total = recipe_.run.ranks * std::max<int64_t>(recipe_.run.threads, 1);
+  if (total <= kMostThreadsAProcessor * machine) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(total, " threads on ", machine, " processors are more than make sense (",
+                   kMostThreadsAProcessor * machine, ")\nhint: run.threads=0 takes one a processor"));
+}
+
 absl::Status Run::PrepareRun() {
   auto say = [this](const std::string &text) { Say(text); };
   std::string checkpoints = Path("checkpoints");
@@ -178,7 +190,7 @@ absl::Status Run::PrepareRun() {
     fs::remove_all(folder, error);
     fs::create_directories(folder, error);
     for (const char *name : kCompiled)
-      if (fs::exists(Path(name))) fs::copy_file(Path(name), absl::StrCat(folder, "/", name), error);
+      if (!error && fs::exists(Path(name))) fs::copy_file(Path(name), absl::StrCat(folder, "/", name), error);
     if (error) return absl::UnavailableError(absl::StrCat("cannot write to ", folder, ": ", error.message()));
   }
   std::string recipe = absl::StrCat(folder, "/recipe.toml");
@@ -195,8 +207,8 @@ absl::Status Run::TakeOver() {
   for (const char *name : kCompiled) {
     std::string from = Path(absl::StrCat(kResuming, "/", name));
     // An artifact that was put here by hand has no key.
-    if (rename(from.c_str(), Path(name).c_str()) != 0 && errno != ENOENT)
-      return FileError("rename", from, errno);
+    if (absl::EndsWith(name, ".key") && !fs::exists(from)) continue;
+    if (rename(from.c_str(), Path(name).c_str()) != 0) return FileError("rename", from, errno);
   }
   std::error_code error;
   fs::remove_all(Path(kResuming), error);
@@ -211,16 +223,10 @@ absl::Status Run::Start() {
   ranks_options.data_parallel = static_cast<int>(recipe_.data_parallel);
   ranks_options.pipeline = static_cast<int>(recipe_.pipeline);
   ranks_options.threads = static_cast<int>(recipe_.run.threads);
-  int64_t machine = ThreadPool::HardwareThreads(), ranks_wanted = recipe_.run.ranks;
-  int64_t total = ranks_wanted * std::max<int64_t>(recipe_.run.threads, 1);
-  if (total > kMostThreadsAProcessor * machine)
-    return absl::InvalidArgumentError(
-        absl::StrCat(total, " threads on ", machine, " processors are more than make sense (",
-                     kMostThreadsAProcessor * machine, ")\nhint: run.threads=0 takes one a processor"));
   absl::StatusOr<std::unique_ptr<Ranks>> ranks = Ranks::Create(ranks_options);
   if (!ranks.ok()) return ranks.status();
   ranks_ = *std::move(ranks);
-  total = ranks_->size() * ranks_->threads();
+  int64_t total = int64_t{ranks_->size()} * ranks_->threads(), machine = ThreadPool::HardwareThreads();
   Say(absl::StrCat(ranks_->size(), ranks_->size() == 1 ? " rank" : " ranks", " of ", ranks_->threads(),
                    ranks_->threads() == 1 ? " thread, " : " threads, ", ranks_->session(0).cpu_level()));
   if (total > machine)
@@ -299,6 +305,7 @@ absl::Status Run::CheckFinite(int64_t step, const StepResult &result) {
 }
 
 absl::StatusOr<TrainEnd> Run::Go() {
+  if (absl::Status status = CheckThreads(); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::Open(recipe_.run.dir);
   if (!folder.ok()) return folder.status();
   folder_ = *std::move(folder);

@@ -238,7 +238,7 @@ std::vector<Program> rowPrograms() {
         {real({2, 5, 2}), ints({2, 2}, {4, 0, 2, 3}), real({2, 2, 2}, 2)},
         {{2, 5, 2}}},
        {"graph.write_rows %0, %1, %2 : ($0, $1, $2) -> $r",
-        {real({1, 3, 2}), ints({1, 3}, {1, 9, 1}), real({1, 3, 2}, 2)},
+        {real({1, 3, 2}), ints({1, 3}, {1, 9, 0}), real({1, 3, 2}, 2)},
         {{1, 3, 2}}}});
   return all;
 }

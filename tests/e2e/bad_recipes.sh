@@ -37,6 +37,7 @@ refuse data.validation=0.9 'data.validation is 0.9 when it should be between 0 a
 refuse optimizer.name=adam 'optimizer.name is "adam" when it should be one of adamw, sgd' 'did you mean adamw?'
 refuse train.precision=f64 'train.precision is "f64" when it should be one of f32'
 refuse run.threads=-1 'run.threads is -1'
+refuse run.threads=100000000 'run.threads'
 refuse_recipe $'[run]\nsave_initial = "yes"' 'bad.toml:2: run.save_initial is "yes" when it should be true or false'
 refuse_recipe $'[data]\ntrain = [1, 2]' 'bad.toml:2: data.train' 'a list of texts in quotes'
 
