@@ -7,6 +7,7 @@
 #include "frontends/programs/program.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
+#include "passes/codegen/cpu/level.h"
 #include "runtime/device/cpu.h"
 #include "runtime/train/nearest.h"
 #include "runtime/train/toml.h"
@@ -65,16 +66,41 @@ std::variant<ConfigMap, std::string> readConfig(const std::string &modelFile, co
   return map;
 }
 
-std::variant<std::vector<std::string>, std::string> levelsOf(const std::string &target) {
-  if (target == "cpu") return std::vector<std::string>{"avx2", "avx512"};
-  if (target == "cpu:avx2" || target == "cpu:avx512") return std::vector<std::string>{target.substr(4)};
+// What a recipe is compiled for: the dot unit of bf16 products ("" in f32), and the CPU levels.
+struct Target {
+  std::string bf16Unit;
+  std::vector<std::string> levels;
+};
+
+std::variant<Target, std::string> targetOf(const Recipe &recipe) {
+  Target out;
+  std::string target = recipe.run.target, level = target.size() > 4 ? target.substr(4) : "";
   if (target == "cpu:native") {
-    CpuLevel level = DetectCpuLevel();
-    if (level == CpuLevel::none)
+    level = CpuLevelName(DetectCpuLevel());
+    if (level == "none")
       return std::string("this machine has no AVX2; compile for another with --target cpu");
-    return std::vector<std::string>{CpuLevelName(level)};
+  } else if (target != "cpu" && (target.substr(0, 4) != "cpu:" || !cpu::findCpuLevel(level))) {
+    std::string names;
+    for (const cpu::CpuLevel *l : cpu::cpuLevels()) names += ", cpu:" + l->name.str();
+    return "unknown target " + target + "; there are cpu, cpu:native" + names;
   }
-  return "unknown target " + target + "; there are cpu, cpu:native, cpu:avx2 and cpu:avx512";
+  bool bf16 = recipe.train.precision == "bf16";
+  // The order of AMX is everyone's but where the machine has another and not that one.
+  if (bf16)
+    out.bf16Unit = recipe.train.dot_unit != "auto" ? recipe.train.dot_unit
+                   : level == "avx512bf16"         ? "vdpbf16"
+                                                   : "amx";
+  // A level that has nothing for this program over the one below it is not compiled.
+  auto useful = [&](const cpu::CpuLevel &l) {
+    return l.amx ? out.bf16Unit == "amx" : l.bf16 ? out.bf16Unit == "vdpbf16" : true;
+  };
+  std::string last;
+  for (const cpu::CpuLevel *l : cpu::cpuLevels()) {
+    if (useful(*l)) last = l->name.str();
+    if (useful(*l) && level.empty()) out.levels.push_back(last);
+    if (l->name == level) out.levels.push_back(last);
+  }
+  return out;
 }
 
 LogicalResult writeFile(const fs::path &path, ModuleOp module) {
@@ -92,10 +118,9 @@ LogicalResult writeFile(const fs::path &path, ModuleOp module) {
 std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, const CompileRequest &request) {
   const Recipe &recipe = request.recipe;
   CompileReport report;
-  auto levels = levelsOf(recipe.run.target);
-  if (auto *problem = std::get_if<std::string>(&levels)) return *problem;
-  if (recipe.train.precision != "f32")
-    return "precision " + recipe.train.precision + " is not there yet: f32 is";
+  auto wanted = targetOf(recipe);
+  if (auto *problem = std::get_if<std::string>(&wanted)) return *problem;
+  const Target &target = std::get<Target>(wanted);
 
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
@@ -195,6 +220,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     start = now();
     PipelineOptions pipeline;
     pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
+    pipeline.bf16Unit = target.bf16Unit;
     pipeline.stopAfter = request.stopAfter.value_or(Phase::plan);
     PhaseChecker checker;
     pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
@@ -227,7 +253,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   ArtifactInputs inputs;
   inputs.model = model.info->name;
   inputs.configJson = report.artifact.config_json;
-  inputs.levels = std::get<std::vector<std::string>>(levels);
+  inputs.levels = target.levels;
   inputs.remarks = report.remarks;
   auto option = [&](const char *key, auto value) {
     if constexpr (std::is_integral_v<decltype(value)>)
@@ -244,7 +270,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   option("precision", recipe.train.precision);
   option("context", options.context ? options.context : options.seq);
   option("target", recipe.run.target);
-  option("dot_unit", std::string("fma"));
+  option("dot_unit", target.bf16Unit.empty() ? std::string("fma") : target.bf16Unit);
   option("config", recipe.model.config);
   auto artifact = makeArtifact(modules, inputs);
   if (failed(artifact)) return errors.empty() ? std::string("code generation failed") : errors;

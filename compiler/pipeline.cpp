@@ -10,11 +10,12 @@ namespace weft {
 static constexpr PhaseInfo kPhases[] = {
     {Phase::trace, "trace", "the model's code, called once an entry, as graph ops and functions"},
     {Phase::simplify, "simplify", "folds constants, merges equal expressions, drops what nothing reads"},
+    {Phase::precision, "precision", "rounds the factors of products to bf16, where the recipe says so"},
     {Phase::hoist, "hoist", "moves what no layer changes out of the layers' body"},
     {Phase::differentiate, "differentiate",
      "writes the backward of each function that a gradient is asked of, and chooses what forward saves"},
     {Phase::segment, "segment", "cuts sums over the batch into one chain a virtual shard"},
-    {Phase::tidy, "tidy", "simplifies what differentiation left"},
+    {Phase::tidy, "tidy", "simplifies what differentiation left; weights are rounded once a step"},
     {Phase::fuse, "fuse", "groups ops into structured kernels"},
     {Phase::schedule, "schedule", "gives each kernel its reduction and schedule"},
     {Phase::lower, "lower", "values become buffers, kernels are outlined by content, repeats become loops"},
@@ -32,11 +33,16 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
   switch (phase) {
   case Phase::trace:
     break;
-  case Phase::simplify:
   case Phase::tidy:
+    pm.addPass(createHoistInvariantsPass());
+    [[fallthrough]];
+  case Phase::simplify:
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
     pm.addPass(createSymbolDCEPass());
+    break;
+  case Phase::precision:
+    if (!options.bf16Unit.empty()) pm.addPass(createRoundFactorsPass());
     break;
   case Phase::hoist:
     pm.addPass(createHoistInvariantsPass());
@@ -51,7 +57,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     pm.addPass(createFuseKernelsPass());
     break;
   case Phase::schedule:
-    pm.addPass(createScheduleKernelsPass({options.threads}));
+    pm.addPass(createScheduleKernelsPass({options.threads, options.bf16Unit}));
     break;
   case Phase::lower:
     pm.addPass(createLowerToProgramPass());

@@ -8,7 +8,19 @@
 
 namespace weft {
 
-enum class Phase { trace, simplify, hoist, differentiate, segment, tidy, fuse, schedule, lower, plan };
+enum class Phase {
+  trace,
+  simplify,
+  precision,
+  hoist,
+  differentiate,
+  segment,
+  tidy,
+  fuse,
+  schedule,
+  lower,
+  plan
+};
 
 struct PhaseInfo {
   Phase phase;
@@ -22,6 +34,7 @@ const PhaseInfo *findPhase(llvm::StringRef name);
 struct PipelineOptions {
   int64_t shardsPerMicro = 1; // virtual shards inside a micro-batch
   int64_t threads = 2;        // to find work for
+  std::string bf16Unit;       // the dot unit of bf16 products; "": everything is f32
   Phase stopAfter = Phase::plan;
   // Called with the module after each phase, in order; a failure ends the pipeline.
   std::function<mlir::LogicalResult(const PhaseInfo &, mlir::ModuleOp)> afterPhase;

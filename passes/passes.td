@@ -37,10 +37,20 @@ def PeelRepeatsPass : WeftPass<"peel-repeats"> {
                  Option<"last", "last", "int64_t", "0", "iterations with the highest indices">];
 }
 
+def RoundFactorsPass : WeftPass<"round-factors"> {
+  let summary = "bf16: rounds the factors of products and attention, and the results that are kept or multiplied again";
+  let description = [{
+    Before: `%y = graph.matmul %x, %w : (f32, f32) -> f32`. After: `graph.cast` of %x and %w to bf16, the product of those with f32 sums and result; where %y is a factor
+    again, or goes into a function or a product whose backward keeps it, `graph.cast` of it to bf16 and back. Sums, norms, softmax, losses, master weights and gradients stay f32; a
+    remark says so for each.
+  }];
+}
+
 def HoistInvariantsPass : WeftPass<"hoist-invariants"> {
-  let summary = "moves what does not depend on the iteration out of graph.repeat's bodies";
+  let summary = "moves what does not depend on the iteration out of graph.repeat's bodies, and casts of slices to bf16";
   let description = [{
     Before: the body computes cos(positions * frequency) in each layer. After: the caller computes it once and passes it as an invariant. Only what costs arithmetic moves.
+    A slice of a stack that the body rounds to bf16 becomes a slice of the rounded stack, so that weights are rounded once a step.
   }];
 }
 
@@ -63,8 +73,9 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
 
 def ScheduleKernelsPass : WeftPass<"schedule-kernels"> {
   let summary = "gives each kernel its reduction and its schedule, from shape and cache";
-  let description = "Nothing here changes bits but `reduction`, which is the same for every kernel of a type.";
-  let options = [Option<"threads", "threads", "int64_t", "2", "threads to find work for; more or fewer may run it">];
+  let description = "Nothing here changes bits but `reduction`, which is the same for every kernel of a type (docs/numerics.md).";
+  let options = [Option<"threads", "threads", "int64_t", "2", "threads to find work for; more or fewer may run it">,
+                 Option<"bf16Unit", "bf16-unit", "std::string", "\"amx\"", "the dot unit of bf16 products: amx or vdpbf16">];
 }
 
 def LowerToProgramPass : WeftPass<"lower-to-program"> {

@@ -30,17 +30,17 @@ WEFT_INFER(AttentionOp) {
   if (failed(checkOperands(loc, operands))) return failure();
   auto q = typeOf(operands[0]), v = typeOf(operands[2]);
   types.push_back(q.clone({q.getDimSize(0), q.getDimSize(1), q.getDimSize(2), v.getDimSize(3)}));
-  types.push_back(q.clone(q.getShape().take_front(3)));
+  types.push_back(adjointType(operands[0]).clone(q.getShape().take_front(3)));
   return success();
 }
 WEFT_INFER(AttentionGradQueryOp) {
   if (failed(checkOperands(loc, operands))) return failure();
-  types.push_back(operands[0].getType());
+  types.push_back(adjointType(operands[0]));
   return success();
 }
 WEFT_INFER(AttentionGradKeyValueOp) {
   if (failed(checkOperands(loc, operands))) return failure();
-  types.append({operands[1].getType(), operands[2].getType()});
+  types.append({adjointType(operands[1]), adjointType(operands[2])});
   return success();
 }
 
@@ -53,12 +53,16 @@ WEFT_GRADIENT(AttentionOp) {
   OpBuilder &b = g.b;
   Value delta;
   if (dout)
-    delta = sum(b, loc, b.create<MulOp>(loc, dout, g.needed(getOut())), {3});
+    delta =
+        sum(b, loc,
+            b.create<MulOp>(loc, dout, castTo(b, loc, g.needed(getOut()), tensorType(dout).getElementType())),
+            {3});
   else {
-    dout = splat(b, loc, tensorType(getOut()), 0);
+    dout = splat(b, loc, adjointType(getOut()), 0);
     delta = splat(b, loc, tensorType(getLse()), 0);
   }
   if (dlse) delta = b.create<SubOp>(loc, delta, dlse);
+  dout = castTo(b, loc, dout, tensorType(getQ()).getElementType());
   Value q = g.needed(getQ()), k = g.needed(getK()), v = g.needed(getV()), begin = g.needed(getBegin()),
         end = g.needed(getEnd());
   Value lse = g.needed(getLse());

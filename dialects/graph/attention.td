@@ -9,21 +9,22 @@ def AttentionOp : Graph_PureOp<"attention"> {
     q (B, T, H, D), k (B, S, G, D), v (B, S, G, E) with H a multiple of G (query head h reads key head h / (H / G));
     begin, end (B, T): the keys a query sees, clamped to [0, S]; an empty range gives zeros.
     Causal, document, cache and full attention are all ranges, so none is a special case.
-    Results: out (B, T, H, E) and lse (B, T, H), the log of the softmax's denominator (natural, scaled scores).
+    Results: out (B, T, H, E) and lse (B, T, H), the log of the softmax's denominator (natural, scaled scores). With bf16 operands out is
+    bf16, lse f32, and so are the gradients of q, k and v; scores, softmax and sums are f32, p and ds are rounded to bf16 where they are multiplied.
     Key blocks of `key_block` keys are counted from `begin`, so a token's bits do not depend on where its document lies.
     Example: `%o, %l = graph.attention %q, %k, %v range %b, %e {scale = 0.125 : f64} : (…) -> (…)`
   }];
-  let arguments = (ins Graph_FloatTensor:$q, Graph_FloatTensor:$k, Graph_FloatTensor:$v, Graph_IntTensor:$begin, Graph_IntTensor:$end,
+  let arguments = (ins Graph_Factor:$q, Graph_Factor:$k, Graph_Factor:$v, Graph_IntTensor:$begin, Graph_IntTensor:$end,
                        F64Attr:$scale, DefaultValuedAttr<I64Attr, "64">:$key_block);
-  let results = (outs Graph_FloatTensor:$out, Graph_FloatTensor:$lse);
+  let results = (outs Graph_Factor:$out, Graph_FloatTensor:$lse);
   let assemblyFormat = "$q `,` $k `,` $v `range` $begin `,` $end attr-dict `:` functional-type(operands, results)";
 }
 
 class Graph_AttentionGradOp<string mnemonic> : Graph_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>,
         DeclareOpInterfaceMethods<EvaluateInterface>]> {
   // delta (B, T, H) = sum over E of dout * out
-  let arguments = (ins Graph_FloatTensor:$q, Graph_FloatTensor:$k, Graph_FloatTensor:$v, Graph_IntTensor:$begin, Graph_IntTensor:$end,
-                       Graph_FloatTensor:$lse, Graph_FloatTensor:$delta, Graph_FloatTensor:$dout,
+  let arguments = (ins Graph_Factor:$q, Graph_Factor:$k, Graph_Factor:$v, Graph_IntTensor:$begin, Graph_IntTensor:$end,
+                       Graph_FloatTensor:$lse, Graph_FloatTensor:$delta, Graph_Factor:$dout,
                        F64Attr:$scale, DefaultValuedAttr<I64Attr, "64">:$key_block);
   let assemblyFormat = "$q `,` $k `,` $v `range` $begin `,` $end `saved` $lse `,` $delta `,` $dout attr-dict `:` functional-type(operands, results)";
 }

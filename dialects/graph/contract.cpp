@@ -63,7 +63,9 @@ WEFT_INFER(MatmulOp) {
                              rhs, a.getTransposeRhs() ? " transposed" : "",
                              " when K and the batch should be equal: K is ", k, " and ", kr);
   shape.append({m, n});
-  types.push_back(RankedTensorType::get(shape, lhs.getElementType()));
+  // Products of bf16 are summed in f32.
+  Type element = lhs.getElementType().isBF16() ? Float32Type::get(ctx) : lhs.getElementType();
+  types.push_back(RankedTensorType::get(shape, element));
   if (a.getAcc() && a.getAcc().getType() != types[0])
     return emitOptionalError(loc, "graph.matmul's acc is ", a.getAcc().getType(), " when the result is ",
                              types[0]);
@@ -127,12 +129,13 @@ static Value matmul(GradientBuilder &g, Value lhs, Value rhs, bool transposeLhs,
                     Value acc = {}) {
   return g.b.create<MatmulOp>(g.loc(), lhs, rhs, acc, transposeLhs, transposeRhs);
 }
-// dA = dY Bᵀ and dB = Aᵀ dY, in the operands' own layouts. The product that sums over rows continues the
-// chain of the adjoint collected so far.
+// dA = dY Bᵀ and dB = Aᵀ dY, in the operands' own layouts; with bf16 factors dY is rounded too, and dA and dB
+// are f32. The product that sums over rows continues the chain of the adjoint collected so far.
 WEFT_GRADIENT(MatmulOp) {
   Value dy = g.adjoint(getResult());
   if (!dy) return success();
   if (getAcc() && g.wants(getAcc())) g.add(getAcc(), dy);
+  dy = castTo(g.b, g.loc(), dy, tensorType(getLhs()).getElementType());
   bool ta = getTransposeLhs(), tb = getTransposeRhs();
   auto lhsShape = shapeOf(getLhs());
   bool rows = shapeOf(getRhs()).size() == 2 && lhsShape.size() > 2;
@@ -156,7 +159,7 @@ WEFT_GRADIENT(GatherOp) {
   Value dy = g.adjoint(getResult());
   if (!dy || !g.wants(getTable())) return success();
   Value acc = g.adjoint(getTable());
-  if (!acc) acc = splat(g.b, g.loc(), tensorType(getTable()), 0);
+  if (!acc) acc = splat(g.b, g.loc(), adjointType(getTable()), 0);
   g.set(getTable(), g.b.create<ScatterAddOp>(g.loc(), acc, g.needed(getIndices()), dy));
   return success();
 }
@@ -174,7 +177,7 @@ WEFT_GRADIENT(WriteRowsOp) {
   Location loc = g.loc();
   Value slots = g.needed(getSlots());
   if (g.wants(getDest())) {
-    Value zeros = splat(g.b, loc, tensorType(getUpdates()), 0);
+    Value zeros = splat(g.b, loc, adjointType(getUpdates()), 0);
     g.add(getDest(), g.b.create<WriteRowsOp>(loc, dy, slots, zeros));
   }
   if (g.wants(getUpdates())) {

@@ -14,8 +14,8 @@ def ReduceOp : Graph_PureOp<"reduce"> {
     starts there instead of at zero: not the same bits as adding afterwards (docs/numerics.md).
     Example: `%s = graph.reduce sum %x axes = [1] : (tensor<4x8xf32>) -> tensor<4xf32>`
   }];
-  let arguments = (ins Graph_ReduceKind:$kind, Graph_Tensor:$x, Optional<Graph_Tensor>:$acc, DenseI64ArrayAttr:$axes);
-  let results = (outs Graph_Tensor:$result);
+  let arguments = (ins Graph_ReduceKind:$kind, Graph_Number:$x, Optional<Graph_Number>:$acc, DenseI64ArrayAttr:$axes);
+  let results = (outs Graph_Number:$result);
   let assemblyFormat = "$kind $x (`acc` $acc^)? `axes` `=` $axes attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -25,10 +25,11 @@ def MatmulOp : Graph_PureOp<"matmul"> {
   let description = [{
     lhs (…, M, K) or with transpose_lhs (…, K, M); rhs (…, K, N) or with transpose_rhs (…, N, K); leading dimensions are equal
     batch dimensions. A rhs of rank 2 with a lhs of higher rank multiplies all rows of lhs (no transpose_lhs then).
+    Products of bf16 are summed in f32, the type of the result, in the order of the kernel's dot unit.
     `acc` (the result's type) starts the chains.
     Example: `%y = graph.matmul %x, %w {transpose_rhs} : (tensor<2x4x8xf32>, tensor<16x8xf32>) -> tensor<2x4x16xf32>`
   }];
-  let arguments = (ins Graph_FloatTensor:$lhs, Graph_FloatTensor:$rhs, Optional<Graph_FloatTensor>:$acc,
+  let arguments = (ins Graph_Factor:$lhs, Graph_Factor:$rhs, Optional<Graph_FloatTensor>:$acc,
                        UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs);
   let results = (outs Graph_FloatTensor:$result);
   let assemblyFormat = "$lhs `,` $rhs (`acc` $acc^)? attr-dict `:` functional-type(operands, results)";

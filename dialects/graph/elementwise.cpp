@@ -57,7 +57,14 @@ OpFoldResult MulOp::fold(FoldAdaptor a) {
   return isSplat(a.getRhs(), 1) ? getLhs() : isSplat(a.getLhs(), 1) ? getRhs() : Value();
 }
 OpFoldResult AddOp::fold(FoldAdaptor a) { return {}; }
-OpFoldResult CastOp::fold(FoldAdaptor) { return getX().getType() == getType() ? getX() : Value(); }
+OpFoldResult CastOp::fold(FoldAdaptor) {
+  if (getX().getType() == getType()) return getX();
+  // bf16 as f32 and back: exact.
+  auto wider = getX().getDefiningOp<CastOp>();
+  if (getElement().isBF16() && wider && wider.getElement().isF32() && wider.getX().getType() == getType())
+    return wider.getX();
+  return {};
+}
 
 // Shorthands for the rules below: dy and the builder.
 #define WEFT_RULE(Op)                                                                                        \
@@ -148,6 +155,7 @@ if (g.wants(getOnTrue())) g.add(getOnTrue(), b.create<SelectOp>(loc, condition, 
 if (g.wants(getOnFalse())) g.add(getOnFalse(), b.create<SelectOp>(loc, condition, zero, dy));
 WEFT_END
 WEFT_RULE(CastOp)
+if (isRounding(*this)) return success(); // both sides have one adjoint: GradientBuilder::origin
 if (g.wants(getX())) g.add(getX(), b.create<CastOp>(loc, dy, tensorType(getX()).getElementType()));
 WEFT_END
 // No gradient: comparisons and logic give booleans, stop_gradient says so.

@@ -26,8 +26,8 @@ class Graph_BinaryOp<string mnemonic, string what, list<Trait> traits = []>
     : Graph_PureOp<mnemonic, !listconcat([Elementwise, SameOperandsAndResultShape, SameTypeOperands], traits)> {
   let summary = what # ", elementwise";
   let description = "Both operands have the same type. Example: `%y = graph." # mnemonic # " %a, %b : tensor<4x8xf32>`";
-  let arguments = (ins Graph_Tensor:$lhs, Graph_Tensor:$rhs);
-  let results = (outs Graph_Tensor:$result);
+  let arguments = (ins Graph_Number:$lhs, Graph_Number:$rhs);
+  let results = (outs Graph_Number:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
 }
 def AddOp : Graph_BinaryOp<"add", "a + b", [Commutative]> { let hasFolder = 1; }
@@ -49,7 +49,7 @@ def Graph_Predicate : I64EnumAttr<"Predicate", "comparison", [
 def CompareOp : Graph_PureOp<"compare", [Elementwise, SameOperandsAndResultShape, SameTypeOperands]> {
   let summary = "compares two tensors of one type; ordered for floats (NaN compares false, and `ne` true)";
   let description = "Example: `%m = graph.compare lt %a, %b : tensor<4xi32>`";
-  let arguments = (ins Graph_Predicate:$predicate, Graph_Tensor:$lhs, Graph_Tensor:$rhs);
+  let arguments = (ins Graph_Predicate:$predicate, Graph_Number:$lhs, Graph_Number:$rhs);
   let results = (outs Graph_BoolTensor:$result);
   let assemblyFormat = "$predicate $lhs `,` $rhs attr-dict `:` type($lhs)";
 }
@@ -57,14 +57,14 @@ def CompareOp : Graph_PureOp<"compare", [Elementwise, SameOperandsAndResultShape
 def SelectOp : Graph_PureOp<"select", [Elementwise, SameOperandsAndResultShape, AllTypesMatch<["on_true", "on_false"]>]> {
   let summary = "on_true where the condition holds, else on_false";
   let description = "Example: `%y = graph.select %m, %a, %b : tensor<4xi1>, tensor<4xf32>`";
-  let arguments = (ins Graph_BoolTensor:$condition, Graph_Tensor:$on_true, Graph_Tensor:$on_false);
-  let results = (outs Graph_Tensor:$result);
+  let arguments = (ins Graph_BoolTensor:$condition, Graph_Number:$on_true, Graph_Number:$on_false);
+  let results = (outs Graph_Number:$result);
   let assemblyFormat = "$condition `,` $on_true `,` $on_false attr-dict `:` type($condition) `,` type($on_true)";
 }
 
 def CastOp : Graph_PureOp<"cast", [Elementwise, SameOperandsAndResultShape]> {
   let summary = "converts the element type; float to integer truncates towards zero";
-  let description = "Fusing never moves a cast. Example: `%y = graph.cast %x to f32 : tensor<4xi32>`";
+  let description = "To bf16 it rounds to nearest even. Fusing never moves a cast. Its gradient is the identity: the adjoint of a bf16 value is f32. Example: `%y = graph.cast %x to f32 : tensor<4xi32>`";
   let arguments = (ins Graph_Tensor:$x, TypeAttr:$element);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$x `to` $element attr-dict `:` type($x)";

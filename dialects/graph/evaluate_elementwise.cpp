@@ -139,12 +139,13 @@ LogicalResult SelectOp::evaluate(Operands x, Results y) {
   return success();
 }
 
-// Between float types nothing is rounded: the reference is exact. To i1: whether it is not zero. NaN to an
-// integer: 0; out of range: the nearest.
+// Between f32 and f64 nothing is rounded: the reference is exact there; bf16 is meant to round. To i1:
+// whether it is not zero. NaN to an integer: 0; out of range: the nearest.
 LogicalResult CastOp::evaluate(Operands x, Results y) {
   Element to = y[0].element;
   return unary(x, y, [&](double v) -> double {
     if (to == Element::f32 || to == Element::f64) return v;
+    if (to == Element::bf16) return roundToBf16(v);
     if (to == Element::i1) return v != 0;
     if (!x[0]->isFloat()) return wrap(int64_t(v), to);
     double limit = std::ldexp(1.0, to == Element::i32 ? 31 : 63);

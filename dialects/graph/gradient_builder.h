@@ -1,9 +1,13 @@
 // What an op's reverse-mode rule sees: adjoints, needed forward values, and where to build.
 #pragma once
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Value.h"
 
 namespace weft::graph {
+
+// The type of a value's adjoint: its own, but f32 for bf16.
+mlir::RankedTensorType adjointType(mlir::Value forward);
 
 class GradientBuilder {
 public:
@@ -15,12 +19,16 @@ public:
   // Whether a gradient with respect to this forward value is wanted at all.
   virtual bool wants(mlir::Value forward) = 0;
 
-  // The adjoint collected so far; null for zero.
-  mlir::Value adjoint(mlir::Value forward) { return adjoints.lookup(forward); }
-  // Adds a contribution of the value's type.
+  // The adjoint collected so far, of the value's adjointType; null for zero.
+  mlir::Value adjoint(mlir::Value forward) { return adjoints.lookup(origin(forward)); }
+  // Adds a contribution.
   void add(mlir::Value forward, mlir::Value contribution);
   // Replaces the adjoint: by an op that took the old one as the start of its chain.
-  void set(mlir::Value forward, mlir::Value adjoint) { adjoints[forward] = adjoint; }
+  void set(mlir::Value forward, mlir::Value adjoint) { adjoints[origin(forward)] = adjoint; }
+
+  // The value whose adjoint stands for this one's: what a cast between f32 and bf16 came from. Gradients of a
+  // parameter and of its rounded copy are one chain then, in f32.
+  static mlir::Value origin(mlir::Value forward);
 
   mlir::OpBuilder &b;
   mlir::Location loc() const { return location; }

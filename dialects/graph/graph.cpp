@@ -24,8 +24,27 @@ Operation *GraphDialect::materializeConstant(OpBuilder &b, Attribute value, Type
   return nullptr;
 }
 
+bool isRounding(CastOp op) {
+  auto between = [](Type x, Type y) { return x.isF32() && y.isBF16(); };
+  Type from = tensorType(op.getX()).getElementType(), to = op.getElement();
+  return between(from, to) || between(to, from);
+}
+
+RankedTensorType adjointType(Value forward) {
+  RankedTensorType type = tensorType(forward);
+  return type.getElementType().isBF16() ? type.clone(Float32Type::get(type.getContext())) : type;
+}
+
+Value GradientBuilder::origin(Value forward) {
+  while (auto cast = forward.getDefiningOp<CastOp>()) {
+    if (!isRounding(cast)) break;
+    forward = cast.getX();
+  }
+  return forward;
+}
+
 void GradientBuilder::add(Value forward, Value contribution) {
-  Value &slot = adjoints[forward];
+  Value &slot = adjoints[origin(forward)];
   slot = slot ? b.create<AddOp>(location, slot, contribution).getResult() : contribution;
 }
 
@@ -46,6 +65,11 @@ Value broadcastAlong(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes
   for (int64_t i = 0; i < int64_t(shape.size()); ++i)
     if (!llvm::is_contained(axes, i)) dims.push_back(i);
   return broadcastTo(b, loc, x, dims, shape);
+}
+
+Value castTo(OpBuilder &b, Location loc, Value x, Type element) {
+  if (tensorType(x).getElementType() == element) return x;
+  return b.create<CastOp>(loc, x, element);
 }
 
 Value sum(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> axes, Value acc) {

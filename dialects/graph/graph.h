@@ -25,6 +25,9 @@ inline mlir::RankedTensorType tensorType(mlir::Value v) {
 inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value v) { return tensorType(v).getShape(); }
 inline bool isFloat(mlir::Value v) { return mlir::isa<mlir::FloatType>(tensorType(v).getElementType()); }
 
+// A cast between f32 and bf16: one value, rounded or not.
+bool isRounding(CastOp op);
+
 // Small makers, with inferred types, for rules that build graph code.
 mlir::Value splat(mlir::OpBuilder &b, mlir::Location loc, mlir::RankedTensorType type, double value);
 mlir::Value broadcastTo(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> dims,
@@ -35,6 +38,8 @@ mlir::Value broadcastAlong(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x
 mlir::Value sum(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> axes,
                 mlir::Value acc = {});
 mlir::Value reshape(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> shape);
+// x itself where it has that element type.
+mlir::Value castTo(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Type element);
 // [begin, end) of the first dimension.
 mlir::Value rows(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, int64_t begin, int64_t end);
 // The sum of the terms (one or more) in a balanced binary tree, split at the largest power of two below their

@@ -14,7 +14,8 @@ def Graph_Dialect : Dialect {
   let hasConstantMaterializer = 1;
   let summary = "tensors and their operators, as the model's author wrote them";
   let description = [{
-    Value semantics on ranked tensors of f32, f64, i32, i64 and i1. Operators do not broadcast silently: `graph.broadcast` says it.
+    Value semantics on ranked tensors of f32, f64, bf16, i32, i64 and i1. Operators do not broadcast silently: `graph.broadcast` says it.
+    bf16 is a type to keep values in and to multiply: casts, views, products and attention take it, arithmetic does not.
     Functions are `func.func`; equal layers are one function that `graph.repeat` applies over stacked parameters.
     The frontend creates this dialect; `differentiate` removes `graph.value_and_grad`; `fuse-kernels` turns what computes
     into kernel ops, and leaves `reshape`, `repeat`, `read` and `write` for the lowering to the host program.
@@ -22,8 +23,10 @@ def Graph_Dialect : Dialect {
 }
 
 def Graph_Float : TypeOrContainer<AnyTypeOf<[F32, F64]>, "f32 or f64 tensor">;
-def Graph_Element : AnyTypeOf<[F32, F64, I1, I32, I64]>;
-def Graph_Tensor : RankedTensorOf<[F32, F64, I1, I32, I64]>;
+def Graph_Element : AnyTypeOf<[F32, F64, BF16, I1, I32, I64]>;
+def Graph_Tensor : RankedTensorOf<[F32, F64, BF16, I1, I32, I64]>;
+def Graph_Number : RankedTensorOf<[F32, F64, I1, I32, I64]>; // what arithmetic takes
+def Graph_Factor : RankedTensorOf<[F32, F64, BF16]>; // what dot units take
 def Graph_FloatTensor : RankedTensorOf<[F32, F64]>;
 def Graph_IntTensor : RankedTensorOf<[I32, I64]>;
 def Graph_BoolTensor : RankedTensorOf<[I1]>;

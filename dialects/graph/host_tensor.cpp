@@ -22,6 +22,8 @@ StringRef name(Element element) {
     return "f32";
   case Element::f64:
     return "f64";
+  case Element::bf16:
+    return "bf16";
   case Element::i1:
     return "i1";
   case Element::i32:
@@ -51,9 +53,18 @@ double wrap(int64_t value, Element element) {
 
 SmallVector<int64_t> HostTensor::strides() const { return rowMajorStrides(shape); }
 
+double roundToBf16(double value) {
+  APFloat x(value);
+  bool inexact;
+  x.convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven, &inexact);
+  return x.convertToDouble();
+}
+
 void HostTensor::roundToElement() {
   if (element == Element::f32)
     for (double &v : values) v = float(v);
+  if (element == Element::bf16)
+    for (double &v : values) v = roundToBf16(v);
 }
 
 HostTensor HostTensor::zeros(ArrayRef<int64_t> shape, Element element) {
@@ -77,6 +88,7 @@ FailureOr<HostTensor> HostTensor::from(ElementsAttr value) {
 Element HostTensor::elementOf(Type type) {
   if (type.isF32()) return Element::f32;
   if (type.isF64()) return Element::f64;
+  if (type.isBF16()) return Element::bf16;
   if (type.isInteger(1)) return Element::i1;
   if (type.isInteger(32)) return Element::i32;
   assert(type.isInteger(64) && "not an element type of the graph dialect");

@@ -8,7 +8,7 @@
 
 namespace weft::graph {
 
-enum class Element : uint8_t { f32, f64, i1, i32, i64 };
+enum class Element : uint8_t { f32, f64, bf16, i1, i32, i64 };
 
 struct HostTensor {
   llvm::SmallVector<int64_t> shape;
@@ -18,9 +18,9 @@ struct HostTensor {
   int64_t rank() const { return shape.size(); }
   int64_t numElements() const { return values.size(); }
   llvm::SmallVector<int64_t> strides() const; // in elements, row-major
-  bool isFloat() const { return element == Element::f32 || element == Element::f64; }
+  bool isFloat() const { return element <= Element::bf16; }
 
-  // Rounds every value to what the element type holds: f32 to nearest even.
+  // Rounds every value to what the element type holds: floats to nearest even.
   void roundToElement();
   // The values of `type`'s elements are zeros; sizes `?` must be given by `shape`.
   static HostTensor zeros(llvm::ArrayRef<int64_t> shape, Element element);
@@ -30,7 +30,7 @@ struct HostTensor {
   // Fails for what is not dense.
   static mlir::FailureOr<HostTensor> from(mlir::ElementsAttr value);
 
-  // The element type must be f32, f64, i1, i32 or i64.
+  // The element type must be f32, f64, bf16, i1, i32 or i64.
   static Element elementOf(mlir::Type type);
   // Whether element type and shape are the type's, whose `?` fits every size.
   bool fits(mlir::RankedTensorType type) const;
@@ -41,6 +41,9 @@ llvm::SmallVector<int64_t> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
 llvm::StringRef name(Element element);
 // "4x8xf32"
 std::string describe(llvm::ArrayRef<int64_t> shape, Element element);
+
+// To nearest even; the range is f32's.
+double roundToBf16(double value);
 
 // An integer as its type holds it, wrapped around in two's complement; i1 keeps the low bit.
 double wrap(int64_t value, Element element);

@@ -104,101 +104,135 @@ LogicalResult RegionInterpreter::compile(Operation &op, Step &step) {
            }),                                                                                               \
            success();                                                                                        \
   })
-      WEFT_REAL(arith::AddFOp, a + b) WEFT_REAL(arith::SubFOp, a - b) WEFT_REAL(arith::MulFOp, a * b)
-          WEFT_REAL(arith::DivFOp, a / b) WEFT_REAL(arith::NegFOp, -a)
-              WEFT_REAL(arith::MaximumFOp, std::isnan(a) || a > b ? a : b)
-                  WEFT_REAL(arith::MinimumFOp, std::isnan(a) || a < b ? a : b)
-                      WEFT_REAL(arith::MaxNumFOp, std::fmax(a, b))
-                          WEFT_REAL(arith::MinNumFOp, std::fmin(a, b))
-                              WEFT_REAL(arith::SelectOp, a != 0 ? b : c) WEFT_REAL(arith::ExtFOp, a)
-                                  WEFT_REAL(arith::TruncFOp, a) // exact: the reference does not round
-      WEFT_REAL(arith::UIToFPOp, a) WEFT_REAL(arith::SIToFPOp, a) WEFT_REAL(math::ExpOp, std::exp(a))
-          WEFT_REAL(math::Exp2Op, std::exp2(a)) WEFT_REAL(math::ExpM1Op, std::expm1(a)) WEFT_REAL(
-              math::LogOp, std::log(a)) WEFT_REAL(math::Log2Op, std::log2(a))
-              WEFT_REAL(math::Log1pOp, std::log1p(a)) WEFT_REAL(math::SqrtOp, std::sqrt(a)) WEFT_REAL(
-                  math::RsqrtOp, 1 / std::sqrt(a)) WEFT_REAL(math::TanhOp, std::tanh(a))
-                  WEFT_REAL(math::SinOp, std::sin(a)) WEFT_REAL(math::CosOp, std::cos(a)) WEFT_REAL(
-                      math::ErfOp, std::erf(a)) WEFT_REAL(math::AbsFOp, std::fabs(a))
-                      WEFT_REAL(math::FloorOp, std::floor(a)) WEFT_REAL(math::CeilOp, std::ceil(a)) WEFT_REAL(
-                          math::PowFOp,
-                          std::pow(a, b)) WEFT_REAL(math::FmaOp, std::fma(a, b, c))
-                          WEFT_INTEGER(arith::AddIOp, int64_t(uint64_t(a) + uint64_t(b))) WEFT_INTEGER(
-                              arith::SubIOp, int64_t(uint64_t(a) - uint64_t(b)))
-                              WEFT_INTEGER(arith::MulIOp, int64_t(uint64_t(a) * uint64_t(b))) WEFT_INTEGER(
-                                  arith::DivSIOp,
-                                  b == 0 ? 0
-                                  : b == -1
-                                      ? int64_t(-uint64_t(a))
-                                      : a / b) WEFT_INTEGER(arith::RemSIOp, b == 0 || b == -1 ? 0 : a % b)
-                                  WEFT_INTEGER(arith::MaxSIOp, std::max(a, b)) WEFT_INTEGER(
-                                      arith::MinSIOp,
-                                      std::min(a, b)) WEFT_INTEGER(arith::AndIOp, a & b)
-                                      WEFT_INTEGER(arith::OrIOp, a | b) WEFT_INTEGER(
-                                          arith::XOrIOp, a ^ b) WEFT_INTEGER(arith::ExtSIOp,
-                                                                             a) WEFT_INTEGER(arith::ExtUIOp,
-                                                                                             a)
-                                          WEFT_INTEGER(arith::TruncIOp, a) WEFT_INTEGER(arith::IndexCastOp, a)
-                                              WEFT_INTEGER(math::AbsIOp, std::abs(a))
+      WEFT_REAL(arith::AddFOp, a + b) WEFT_REAL(arith::SubFOp, a - b) WEFT_REAL(
+             arith::MulFOp, a * b) WEFT_REAL(arith::DivFOp, a / b) WEFT_REAL(arith::NegFOp, -a)
+          WEFT_REAL(arith::MaximumFOp, std::isnan(a) || a > b ? a : b) WEFT_REAL(
+              arith::MinimumFOp, std::isnan(a) || a < b ? a : b) WEFT_REAL(arith::MaxNumFOp, std::fmax(a, b))
+              WEFT_REAL(arith::MinNumFOp, std::fmin(a, b)) WEFT_REAL(
+                  arith::SelectOp, a != 0 ? b : c) WEFT_REAL(arith::ExtFOp, a) WEFT_REAL(arith::UIToFPOp, a)
+                  WEFT_REAL(arith::SIToFPOp, a) WEFT_REAL(math::ExpOp, std::exp(a)) WEFT_REAL(
+                      math::Exp2Op, std::exp2(a)) WEFT_REAL(math::ExpM1Op, std::expm1(a))
+                      WEFT_REAL(math::LogOp, std::log(a)) WEFT_REAL(math::Log2Op, std::log2(a)) WEFT_REAL(
+                          math::Log1pOp,
+                          std::log1p(a)) WEFT_REAL(math::SqrtOp,
+                                                   std::sqrt(a)) WEFT_REAL(math::RsqrtOp, 1 / std::sqrt(a))
+                          WEFT_REAL(math::TanhOp, std::tanh(a)) WEFT_REAL(math::SinOp, std::sin(a)) WEFT_REAL(
+                              math::CosOp, std::cos(a)) WEFT_REAL(math::ErfOp, std::erf(a))
+                              WEFT_REAL(math::AbsFOp, std::fabs(a)) WEFT_REAL(
+                                  math::FloorOp,
+                                  std::floor(a)) WEFT_REAL(math::CeilOp,
+                                                           std::ceil(a)) WEFT_REAL(math::PowFOp,
+                                                                                   std::pow(a, b))
+                                  WEFT_REAL(math::FmaOp, std::fma(a, b, c)) WEFT_INTEGER(
+                                      arith::AddIOp,
+                                      int64_t(
+                                          uint64_t(a) +
+                                          uint64_t(
+                                              b))) WEFT_INTEGER(arith::SubIOp,
+                                                                int64_t(uint64_t(a) - uint64_t(b)))
+                                      WEFT_INTEGER(arith::MulIOp, int64_t(uint64_t(a) * uint64_t(b)))
+                                          WEFT_INTEGER(
+                                              arith::DivSIOp,
+                                              b == 0    ? 0
+                                              : b == -1 ? int64_t(-uint64_t(a))
+                                                        : a / b)
+                                              WEFT_INTEGER(arith::RemSIOp, b == 0 || b == -1 ? 0 : a % b)
+                                                  WEFT_INTEGER(arith::MaxSIOp, std::max(a, b)) WEFT_INTEGER(
+                                                      arith::MinSIOp,
+                                                      std::min(a, b)) WEFT_INTEGER(arith::AndIOp, a & b)
+                                                      WEFT_INTEGER(arith::OrIOp,
+                                                                   a | b) WEFT_INTEGER(arith::XOrIOp, a ^ b)
+                                                          WEFT_INTEGER(arith::ExtSIOp,
+                                                                       a) WEFT_INTEGER(arith::ExtUIOp, a)
+                                                              WEFT_INTEGER(arith::TruncIOp, a) WEFT_INTEGER(
+                                                                  arith::IndexCastOp,
+                                                                  a) WEFT_INTEGER(math::AbsIOp, std::abs(a))
 #undef WEFT_REAL
 #undef WEFT_INTEGER
-                                                  .Case([&](arith::FPToSIOp cast) {
-                                                    if (step.element == Element::i1)
-                                                      return LogicalResult(op.emitOpError(
-                                                          "to i1 is not known to the interpreter; compare "
-                                                          "with zero instead"));
-                                                    if (step.element == Element::i32)
-                                                      real([](double a, double, double) {
-                                                        return truncate(a, Element::i32);
-                                                      });
-                                                    else
-                                                      real([](double a, double, double) {
-                                                        return truncate(a, Element::i64);
-                                                      });
-                                                    return success();
-                                                  })
-                                                  .Case([&](arith::CmpFOp cmp) {
-                                                    // One function for all predicates: the predicate is a
-                                                    // constant third operand.
-                                                    step.value = double(int64_t(cmp.getPredicate()));
-                                                    real([](double a, double b, double p) {
-                                                      return cmpf(arith::CmpFPredicate(int64_t(p)), a, b);
-                                                    });
-                                                    return success();
-                                                  })
-                                                  .Case([&](arith::CmpIOp cmp) {
-                                                    if (isUnsigned(cmp.getPredicate()))
-                                                      return LogicalResult(op.emitOpError(
-                                                          "compares unsigned; the interpreter's integers are "
-                                                          "signed"));
-                                                    step.value = double(int64_t(cmp.getPredicate()));
-                                                    real(cmpi);
-                                                    return success();
-                                                  })
-                                                  .Case([&](arith::ConstantOp c) {
-                                                    step.kind = Step::constant;
-                                                    if (auto f = dyn_cast<FloatAttr>(c.getValue()))
-                                                      step.value = f.getValueAsDouble();
-                                                    else if (auto i = dyn_cast<IntegerAttr>(c.getValue()))
-                                                      step.value = graph::wrap(i.getValue().getSExtValue(),
-                                                                               step.element);
-                                                    else
-                                                      return LogicalResult(op.emitOpError("is not a scalar"));
-                                                    return success();
-                                                  })
-                                                  .Case([&](IndexOp i) {
-                                                    step.kind = Step::index;
-                                                    step.dimension = i.getDimension();
-                                                    return success();
-                                                  })
-                                                  .Case([&](ReduceOp r) {
-                                                    step.kind = r.getKind() == RowReduceKind::sum ? Step::sum
-                                                                                                  : Step::max;
-                                                    return success();
-                                                  })
-                                                  .Default([](Operation *o) {
-                                                    return o->emitOpError(
-                                                        "is not known to the interpreter of kernel regions");
-                                                  });
+                                                                  .Case([&](arith::FPToSIOp cast) {
+                                                                    if (step.element == Element::i1)
+                                                                      return LogicalResult(op.emitOpError(
+                                                                          "to i1 is not known to the "
+                                                                          "interpreter; compare "
+                                                                          "with zero instead"));
+                                                                    if (step.element == Element::i32)
+                                                                      real([](double a, double, double) {
+                                                                        return truncate(a, Element::i32);
+                                                                      });
+                                                                    else
+                                                                      real([](double a, double, double) {
+                                                                        return truncate(a, Element::i64);
+                                                                      });
+                                                                    return success();
+                                                                  })
+                                                                  .Case([&](arith::TruncFOp cast) {
+                                                                    // Exact, but for bf16, which is meant to
+                                                                    // round.
+                                                                    if (cast.getType().isBF16())
+                                                                      real([](double a, double, double) {
+                                                                        return graph::roundToBf16(a);
+                                                                      });
+                                                                    else
+                                                                      real([](double a, double, double) {
+                                                                        return a;
+                                                                      });
+                                                                    return success();
+                                                                  })
+                                                                  .Case([&](arith::CmpFOp cmp) {
+                                                                    // One function for all predicates: the
+                                                                    // predicate is a constant third operand.
+                                                                    step.value =
+                                                                        double(int64_t(cmp.getPredicate()));
+                                                                    real([](double a, double b, double p) {
+                                                                      return cmpf(
+                                                                          arith::CmpFPredicate(int64_t(p)), a,
+                                                                          b);
+                                                                    });
+                                                                    return success();
+                                                                  })
+                                                                  .Case([&](arith::CmpIOp cmp) {
+                                                                    if (isUnsigned(cmp.getPredicate()))
+                                                                      return LogicalResult(op.emitOpError(
+                                                                          "compares unsigned; the "
+                                                                          "interpreter's integers are "
+                                                                          "signed"));
+                                                                    step.value =
+                                                                        double(int64_t(cmp.getPredicate()));
+                                                                    real(cmpi);
+                                                                    return success();
+                                                                  })
+                                                                  .Case([&](arith::ConstantOp c) {
+                                                                    step.kind = Step::constant;
+                                                                    if (auto f =
+                                                                            dyn_cast<FloatAttr>(c.getValue()))
+                                                                      step.value = f.getValueAsDouble();
+                                                                    else if (auto i = dyn_cast<IntegerAttr>(
+                                                                                 c.getValue()))
+                                                                      step.value = graph::wrap(
+                                                                          i.getValue().getSExtValue(),
+                                                                          step.element);
+                                                                    else
+                                                                      return LogicalResult(
+                                                                          op.emitOpError("is not a scalar"));
+                                                                    return success();
+                                                                  })
+                                                                  .Case([&](IndexOp i) {
+                                                                    step.kind = Step::index;
+                                                                    step.dimension = i.getDimension();
+                                                                    return success();
+                                                                  })
+                                                                  .Case([&](ReduceOp r) {
+                                                                    step.kind =
+                                                                        r.getKind() == RowReduceKind::sum
+                                                                            ? Step::sum
+                                                                            : Step::max;
+                                                                    return success();
+                                                                  })
+                                                                  .Default([](Operation *o) {
+                                                                    return o->emitOpError(
+                                                                        "is not known to the interpreter of "
+                                                                        "kernel regions");
+                                                                  });
 }
 
 LogicalResult RegionInterpreter::compile(Block &block) {
@@ -217,9 +251,9 @@ LogicalResult RegionInterpreter::compile(Block &block) {
     Type type = op.getResult(0).getType();
     if (!type.isIntOrIndexOrFloat() ||
         (type.isInteger() && !type.isInteger(1) && !type.isInteger(32) && !type.isInteger(64)) ||
-        (isa<FloatType>(type) && !type.isF32() && !type.isF64()))
+        (isa<FloatType>(type) && !type.isF32() && !type.isF64() && !type.isBF16()))
       return op.emitOpError() << "has a result of " << type
-                              << " when the interpreter knows f32, f64, i1, i32, i64 and index";
+                              << " when the interpreter knows f32, f64, bf16, i1, i32, i64 and index";
     step.element = type.isIndex() ? Element::i64 : graph::HostTensor::elementOf(type);
     if (failed(compile(op, step))) return failure();
     for (Value v : op.getOperands()) {
@@ -269,8 +303,7 @@ void RegionInterpreter::run(ArrayRef<int64_t> index, int64_t columns) {
           r += v;
         else
           r = std::isnan(r) || r > v ? r : v;
-      if (s.element != Element::f32 && s.element != Element::f64 && s.kind == Step::sum)
-        r = graph::wrap(int64_t(r), s.element);
+      if (s.element > Element::bf16 && s.kind == Step::sum) r = graph::wrap(int64_t(r), s.element);
       std::fill(out.begin(), out.end(), r);
       break;
     }

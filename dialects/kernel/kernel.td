@@ -39,7 +39,9 @@ def Kernel_Reduction : AttrDef<Kernel_Dialect, "Reduction"> {
   let mnemonic = "reduction";
   let summary = "what fixes the bits of a kernel's sums; tuning never touches it";
   let description = [{
-    `unit`: the dot unit ("fma": one fused-multiply-add chain an output). `lanes`: virtual lanes of a row reduction: lane j takes elements
+    `unit`: the dot unit. Of f32 and f64, "fma": one fused-multiply-add chain an output, ascending in k. Of bf16, with f32 sums and denormals flushed:
+    "amx": for each 32 along K a chain over the even k and one over the odd k, both from zero, then sum += even + odd, as TDPBF16PS does; "vdpbf16": one
+    chain over k in the order 1, 0, 3, 2, 5, 4, … as VDPBF16PS does. K is filled up with zeros. `lanes`: virtual lanes of a row reduction: lane j takes elements
     j, j + lanes, … ascending; lanes are then combined by halves (lane j with j + lanes / 2, and so on down to one). `key_block`: keys per block of attention.
   }];
   let parameters = (ins StringRefParameter<>:$unit, "int64_t":$lanes, "int64_t":$key_block);
@@ -58,7 +60,7 @@ def Kernel_Schedule : AttrDef<Kernel_Dialect, "Schedule"> {
 }
 
 def Kernel_Accesses : TypedArrayAttrBase<Kernel_Access, "accesses">;
-def Kernel_Tensor : RankedTensorOf<[F32, F64, I1, I32, I64]>;
+def Kernel_Tensor : RankedTensorOf<[F32, F64, BF16, I1, I32, I64]>;
 
 class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, mnemonic, traits>;
 

@@ -134,7 +134,7 @@ int EvalCommand(const Arguments &arguments) {
        {"--batches", "N", "most micro-batches to evaluate; 0 = all", "0"},
        {"--json", "", "one JSON object"},
        {"--threads", "N", "threads; 0 = all processors", "0"},
-       {"--cpu-level", "LEVEL", "avx2 or avx512", "the best of the machine"},
+       {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
        {"--artifact", "F.weft", "the compiled model", "that of the run, compiled if need be"}},
       "",
       1,

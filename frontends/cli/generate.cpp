@@ -58,7 +58,7 @@ int GenerateCommand(const Arguments &arguments) {
         "writes a line a token: position, id, log-probability in hexadecimal, bit for bit"},
        {"--no-echo", "", "leave the prompt out of the output"},
        {"--threads", "N", "threads; 0 = all processors", "0"},
-       {"--cpu-level", "LEVEL", "avx2 or avx512", "the best of the machine"},
+       {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
        {"--artifact", "F.weft", "the compiled model", "that of the run, compiled if need be"}},
       "",
       1,

@@ -19,7 +19,7 @@ int TrainCommand(const Arguments &arguments) {
       {{"--resume", "", "go on from the newest good checkpoint of the run directory"},
        {"--allow-other-dot-unit", "",
         "resume although the checkpoint was made with another dot unit; the bits change"},
-       {"--cpu-level", "LEVEL", "avx2 or avx512", "the best of the machine"},
+       {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
       "Ctrl-C saves a checkpoint and leaves (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "

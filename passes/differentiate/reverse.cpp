@@ -96,7 +96,7 @@ void Reverse::runCustom(graph::CustomGradientOp op) {
   for (Value v : op.getResults()) args.push_back(needed(v));
   for (Value v : op.getResults()) {
     Value d = adjoint(v);
-    args.push_back(d ? d : graph::splat(b, loc(), graph::tensorType(v), 0));
+    args.push_back(d ? d : graph::splat(b, loc(), graph::adjointType(v), 0));
   }
   for (Value v : op.getKept()) args.push_back(needed(v));
   IRMapping map;
@@ -113,6 +113,12 @@ bool isExpensive(Operation *op) {
   return isa<graph::MatmulOp, graph::AttentionOp, graph::ReduceOp, graph::GatherOp, graph::ScatterAddOp,
              graph::WriteRowsOp, graph::CustomGradientOp, RepeatOp>(op) ||
          op->getName().getDialectNamespace() != "graph";
+}
+// What it was rounded to is kept instead of the result itself.
+bool isRoundedExpensive(Operation *op) {
+  auto cast = dyn_cast<graph::CastOp>(op);
+  return cast && cast.getElement().isBF16() && cast.getX().getDefiningOp() &&
+         isExpensive(cast.getX().getDefiningOp());
 }
 
 // The backward body of a repeat: forward values come as slices of the forward's stacked operands, as
@@ -161,7 +167,7 @@ private:
       return save(v, "the value carried into each iteration");
     }
     Operation *source = v.getDefiningOp();
-    if (isExpensive(source)) return save(v, "costly to compute again");
+    if (isExpensive(source) || isRoundedExpensive(source)) return save(v, "costly to compute again");
     OpBuilder::InsertionGuard guard(b);
     IRMapping map;
     for (Value operand : source->getOperands()) map.map(operand, needed(operand));
@@ -231,12 +237,12 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
     if (i < numCarry) {
       if (!argumentActive[i]) continue;
       Value d = adjoint(result);
-      if (!d) d = graph::splat(b, loc(), graph::tensorType(result), 0);
-      seeds[i] = reverse.input(BodyReverse::carry, returned[i].getType(), d);
+      if (!d) d = graph::splat(b, loc(), graph::adjointType(result), 0);
+      seeds[i] = reverse.input(BodyReverse::carry, d.getType(), d);
     } else if (Value d = adjoint(result)) {
       if (op.getTied()[i - numCarry] >= 0)
         return op.emitOpError("has a tied slice result, which cannot be differentiated");
-      seeds[i] = reverse.input(BodyReverse::stacked, returned[i].getType(), d);
+      seeds[i] = reverse.input(BodyReverse::stacked, graph::adjointType(returned[i]), d);
     }
   }
   // Running adjoints of invariants are carried; those of stacked operands are tied where there is one to add
@@ -246,17 +252,17 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   llvm::DenseSet<Value> continued;
   for (size_t i = numCarry; i < op.getNumOperands(); ++i) {
     if (!argumentActive[i]) continue;
-    Value outer = op.getOperand(i);
+    Value outer = origin(op.getOperand(i));
     bool first = continued.insert(outer).second;
     Value start = first ? adjoint(outer) : Value();
     if (i < numCarry + numStacked) {
       if (start)
         reverse.set(fwd.getArgument(i),
-                    reverse.input(BodyReverse::stacked, fwd.getArgument(i).getType(), start));
+                    reverse.input(BodyReverse::stacked, graph::adjointType(fwd.getArgument(i)), start));
       stackedGrads.push_back({i, start});
     } else {
-      if (!start) start = graph::splat(b, loc(), graph::tensorType(outer), 0);
-      reverse.set(fwd.getArgument(i), reverse.input(BodyReverse::carry, outer.getType(), start));
+      if (!start) start = graph::splat(b, loc(), graph::adjointType(outer), 0);
+      reverse.set(fwd.getArgument(i), reverse.input(BodyReverse::carry, start.getType(), start));
       invariantGrads.push_back({i, first ? start : Value()});
     }
   }
@@ -267,7 +273,7 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   // Results of the backward body: adjoints of the carry, of invariants, then slices.
   auto adjointOrZero = [&](Value v) {
     Value d = reverse.adjoint(v);
-    return d ? d : graph::splat(inner, op.getLoc(), graph::tensorType(v), 0);
+    return d ? d : graph::splat(inner, op.getLoc(), graph::adjointType(v), 0);
   };
   inner.setInsertionPointToEnd(block);
   SmallVector<Value> bwdResults;
@@ -328,7 +334,7 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
       for (auto &in : reverse.inputs)
         if (in.role == BodyReverse::stacked && in.outer == start) number = stackedNumber[in.inner];
     bwdTied.push_back(number);
-    bwdTypes.push_back(op.getOperand(i).getType());
+    bwdTypes.push_back(graph::adjointType(op.getOperand(i)));
   }
   ordered->getOperations().splice(ordered->end(), block->getOperations());
   bwd.getBody().push_back(ordered);

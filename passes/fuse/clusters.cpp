@@ -25,19 +25,33 @@ static bool gathersElements(Value v) {
 
 bool Clusters::isMaterialised(Value v) const {
   Operation *op = v.getDefiningOp();
-  return !op || roots.contains(v) || (!isPointwise(op) && !isViewOp(op));
+  return !op || roots.contains(v) || isEpilogue(op) || (!isPointwise(op) && !isViewOp(op));
+}
+
+void Clusters::findEpilogues(Block &block) {
+  for (auto product : block.getOps<graph::MatmulOp>()) {
+    Value result = product.getResult();
+    if (!result.hasOneUse() || product.getAcc()) continue;
+    if (auto cast = dyn_cast<graph::CastOp>(*result.getUsers().begin())) epilogues[result] = cast;
+  }
+}
+
+bool Clusters::isEpilogue(Operation *op) const {
+  return isa<graph::CastOp>(op) && epilogues.lookup(op->getOperand(0)) == op;
 }
 
 void Clusters::require(Value v) {
   Value obstacle;
   while (true) {
     auto view = resolveView(
-        v, [&](Value x) { return roots.contains(x); }, &obstacle);
+        v, [&](Value x) { return roots.contains(x) || (x.getDefiningOp() && isEpilogue(x.getDefiningOp())); },
+        &obstacle);
     if (failed(view)) {
       roots.insert(obstacle);
       continue;
     }
-    if (isPointwise(view->base.getDefiningOp())) roots.insert(view->base);
+    if (Operation *op = view->base.getDefiningOp(); isPointwise(op) && !isEpilogue(op))
+      roots.insert(view->base);
     return;
   }
 }
@@ -104,7 +118,7 @@ void Clusters::findRoots(Block &block) {
 // What computing v reads.
 void Clusters::pull(Value v, llvm::SmallSetVector<Value, 8> &leaves, bool top) const {
   Operation *op = v.getDefiningOp();
-  if (!op || (!top && roots.contains(v)) ||
+  if (!op || (!top && roots.contains(v)) || isEpilogue(op) ||
       (!isPointwise(op) && !isViewOp(op) && !(top && isRowReduction(op)))) {
     leaves.insert(v);
     return;
@@ -119,6 +133,7 @@ static SmallVector<int64_t> domainOf(Value root) {
 }
 
 Clusters::Clusters(Block &block) {
+  findEpilogues(block);
   findRoots(block);
   form(block);
 }

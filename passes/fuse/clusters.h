@@ -5,6 +5,7 @@
 // same iteration space are computed by one kernel when one feeds the other or both read the same large value:
 //   x1 = x + o;  s = Σ x1²;  h = x1 * rsqrt(s / D + eps) * w      roots x1, s, h: one kernel that reads x, o
 //   and w, and writes x1 and h.
+// A cast that is all that reads a product is computed by the product's kernel.
 #pragma once
 #include "passes/fuse/views.h"
 #include "llvm/ADT/DenseSet.h"
@@ -27,10 +28,14 @@ public:
     return membership.lookup(root) - 1;
   } // -1: none (column reductions, scatters: alone)
   llvm::ArrayRef<Cluster> all() const { return clusters; }
+  // The cast that a product's kernel computes at its end, in the product's place; null: none.
+  mlir::Operation *epilogueOf(mlir::Value product) const { return epilogues.lookup(product); }
   // Exists in memory: a root, a block argument, or the result of an op that is not fused.
   bool isMaterialised(mlir::Value v) const;
 
 private:
+  void findEpilogues(mlir::Block &block);
+  bool isEpilogue(mlir::Operation *op) const;
   void require(mlir::Value v);           // v, or the value it is a view of, becomes a root
   void requireContiguous(mlir::Value v); // likewise, and v itself must be its whole buffer in order
   void findRoots(mlir::Block &block);
@@ -38,6 +43,7 @@ private:
   void form(mlir::Block &block);
   bool wouldCycle(const Cluster &cluster, mlir::Value root) const;
 
+  llvm::DenseMap<mlir::Value, mlir::Operation *> epilogues;
   llvm::DenseSet<mlir::Value> roots;
   llvm::DenseMap<mlir::Value, int> membership; // cluster number + 1
   llvm::SmallVector<Cluster> clusters;

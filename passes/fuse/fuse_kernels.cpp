@@ -3,6 +3,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
+#include "passes/fuse/scalar_code.h"
 #include "passes/passes.h"
 
 using namespace mlir;
@@ -290,14 +291,22 @@ private:
     int64_t kDim = op.getTransposeRhs() ? rr - 1 : rr - 2, nDim = op.getTransposeRhs() ? rr - 2 : rr - 1;
     ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
     oa = make({Value(), 0, {}}, batch == 1 ? 0 : m * n, m == 1 ? 0 : n, n == 1 ? 0 : 1);
-    auto type = graph::tensorType(op.getResult());
-    auto kernelOp = at.create<kernel::MatmulOp>(
-        op.getLoc(), TypeRange{type}, a.base, w.base, op.getAcc() ? contiguousValue(op.getAcc()) : Value(),
-        ValueRange{}, at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}),
-        at.getArrayAttr({oa}), kernel::ReductionAttr(), kernel::ScheduleAttr());
-    Block *body = at.createBlock(&kernelOp.getBody(), {}, {type.getElementType()}, {op.getLoc()});
-    at.create<kernel::YieldOp>(op.getLoc(), body->getArguments());
-    replace(op.getResult(), kernelOp.getResult(0));
+    // The epilogue, at the end of the product's kernel, gives the result.
+    Operation *epilogue = clusters.epilogueOf(op.getResult());
+    Value result = epilogue ? Value(epilogue->getResult(0)) : op.getResult();
+    auto type = graph::tensorType(result), sumType = graph::tensorType(op.getResult());
+    SmallVector<Location> places{op.getLoc()};
+    if (epilogue) places.push_back(epilogue->getLoc());
+    auto kernelOp =
+        at.create<kernel::MatmulOp>(FusedLoc::get(op.getContext(), places), TypeRange{type}, a.base, w.base,
+                                    op.getAcc() ? contiguousValue(op.getAcc()) : Value(), ValueRange{},
+                                    at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}),
+                                    at.getArrayAttr({oa}), kernel::ReductionAttr(), kernel::ScheduleAttr());
+    Block *body = at.createBlock(&kernelOp.getBody(), {}, {sumType.getElementType()}, {op.getLoc()});
+    Value yielded = body->getArgument(0);
+    if (epilogue) yielded = scalarCode(at, epilogue, {yielded}, type.getElementType());
+    at.create<kernel::YieldOp>(op.getLoc(), yielded);
+    replace(result, kernelOp.getResult(0));
   }
 
   void emitAttention(Operation *op) {

@@ -20,12 +20,17 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
       op.setReductionAttr(plain);
       op.setScheduleAttr(scheduleLoops(op));
     });
+    auto dot = kernel::ReductionAttr::get(ctx, bf16Unit, 16, 0);
     getOperation().walk([&](kernel::MatmulOp op) {
-      op.setReductionAttr(plain);
+      bool bf16 = cast<RankedTensorType>(op.getLhs().getType()).getElementType().isBF16();
+      op.setReductionAttr(bf16 ? dot : plain);
       op.setScheduleAttr(cpu::scheduleMatmul(op, threads));
     });
-    getOperation().walk(
-        [&](kernel::AttentionOp op) { op.setScheduleAttr(cpu::scheduleAttention(op, threads)); });
+    getOperation().walk([&](kernel::AttentionOp op) {
+      if (cast<RankedTensorType>(op.getInputs()[0].getType()).getElementType().isBF16())
+        op.setReductionAttr(kernel::ReductionAttr::get(ctx, bf16Unit, 16, op.getReduction()->getKeyBlock()));
+      op.setScheduleAttr(cpu::scheduleAttention(op, threads));
+    });
   }
 
   // Columns a work item: enough that starting an item costs nothing (4 KB), few enough that every thread gets

@@ -15,6 +15,49 @@ bool costsArithmetic(Operation *op) {
               graph::IotaOp>(op);
 }
 
+// Whether a stack was there before the repeats ran: a parameter's, not one that a repeat has made.
+bool isGiven(Value stack) {
+  Operation *op = stack.getDefiningOp();
+  if (op && isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp>(op)) return isGiven(op->getOperand(0));
+  return !op || isa<graph::ReadOp>(op);
+}
+
+// A slice of a given stack that is rounded becomes a slice of the rounded stack.
+void hoistRounding(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
+  Block &block = body.getBody().front();
+  graph::RepeatOp first = callers[0];
+  size_t numCarry = first.getCarry().size(), numStacked = first.getStacked().size();
+  for (size_t i = 0; i < numStacked; ++i) {
+    SmallVector<graph::CastOp> casts;
+    for (Operation *user : block.getArgument(numCarry + i).getUsers())
+      if (auto cast = dyn_cast<graph::CastOp>(user); cast && cast.getElement().isBF16())
+        casts.push_back(cast);
+    if (casts.empty() || !llvm::all_of(callers, [&](auto c) { return isGiven(c.getStacked()[i]); })) continue;
+    // In its place, where nothing reads the slice as it is.
+    bool alone = llvm::all_of(block.getArgument(numCarry + i).getUsers(),
+                              [&](Operation *user) { return llvm::is_contained(casts, user); }) &&
+                 llvm::none_of(callers, [&](auto c) { return llvm::is_contained(c.getTied(), int64_t(i)); });
+    for (auto caller : callers) {
+      OpBuilder b(caller);
+      Value stack = graph::castTo(b, casts[0].getLoc(), caller.getStacked()[i], casts[0].getElement());
+      if (alone)
+        caller.getStackedMutable().slice(i, 1).assign(stack);
+      else
+        caller.getStackedMutable().append(stack);
+    }
+    Type type = casts[0].getType();
+    BlockArgument slice = block.getArgument(numCarry + i);
+    if (!alone)
+      slice = block.insertArgument(numCarry + first.getStacked().size() - 1, type, casts[0].getLoc());
+    for (graph::CastOp cast : casts) {
+      cast.replaceAllUsesWith(slice);
+      cast.erase();
+    }
+    slice.setType(type);
+  }
+  body.setFunctionType(FunctionType::get(body.getContext(), block.getArgumentTypes(), body.getResultTypes()));
+}
+
 // Moves them for all repeats of one body: they share its function, so all callers get the same new arguments.
 void hoist(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
   Block &block = body.getBody().front();
@@ -70,6 +113,7 @@ struct HoistInvariantsPass : impl::HoistInvariantsPassBase<HoistInvariantsPass> 
     std::function<void(Operation *)> visit = [&](Operation *body) {
       if (!done.insert(body).second) return;
       body->walk([&](graph::RepeatOp op) { visit(symbols.lookup(op.getBody())); });
+      hoistRounding(cast<func::FuncOp>(body), bodies[body]);
       hoist(cast<func::FuncOp>(body), bodies[body]);
     };
     for (auto &[body, callers] : llvm::to_vector(bodies)) visit(body);

@@ -9,12 +9,31 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace weft {
 namespace {
 
-constexpr CpuLevel kLevels[] = {CpuLevel::avx512, CpuLevel::avx2}; // best first
+constexpr CpuLevel kLevels[] = {CpuLevel::amx, CpuLevel::avx512bf16, CpuLevel::avx512,
+                                CpuLevel::avx2}; // best first
+
+#if defined(__x86_64__)
+// Tiles are there when the processor has them (CPUID leaf 7, EDX: AMX-BF16 bit 22, AMX-TILE bit 24) and Linux
+// lets this process use them, which it has to be asked for.
+bool HasAmx() {
+  static const bool has = [] {
+    unsigned a, b, c, d = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return false;
+    constexpr int kRequestPermission = 0x1023, kTileData = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return has;
+}
+#endif
 
 // What the machine lacks of a level, for messages; empty when it has it.
 std::string Missing(CpuLevel level) {
@@ -26,12 +45,14 @@ std::string Missing(CpuLevel level) {
   __builtin_cpu_init(); // the builtin also asks whether the operating system saves the wide registers
   need(__builtin_cpu_supports("avx2"), "avx2");
   need(__builtin_cpu_supports("fma"), "fma");
-  if (level == CpuLevel::avx512) {
+  if (level >= CpuLevel::avx512) {
     need(__builtin_cpu_supports("avx512f"), "avx512f");
     need(__builtin_cpu_supports("avx512bw"), "avx512bw");
     need(__builtin_cpu_supports("avx512dq"), "avx512dq");
     need(__builtin_cpu_supports("avx512vl"), "avx512vl");
   }
+  if (level >= CpuLevel::avx512bf16) need(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
+  if (level == CpuLevel::amx) need(HasAmx(), "amx-bf16");
 #else
   missing.push_back("x86-64");
 #endif
@@ -69,7 +90,7 @@ absl::StatusOr<const fb::Object *> ChooseObject(const LoadedArtifact &artifact, 
   }
   if (!options.level.empty())
     return absl::InvalidArgumentError(
-        absl::StrCat("cpu level is '", options.level, "' when it should be avx2 or avx512"));
+        absl::StrCat("cpu level is '", options.level, "' when it should be avx2, avx512, avx512bf16 or amx"));
   std::string lacks;
   for (CpuLevel level : kLevels)
     if (FindObject(artifact, CpuLevelName(level)))
@@ -110,6 +131,10 @@ const char *CpuLevelName(CpuLevel level) {
     return "avx2";
   case CpuLevel::avx512:
     return "avx512";
+  case CpuLevel::avx512bf16:
+    return "avx512bf16";
+  case CpuLevel::amx:
+    return "amx";
   case CpuLevel::none:
     break;
   }

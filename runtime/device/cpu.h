@@ -11,10 +11,11 @@
 
 namespace weft {
 
-// In rising order. avx2: AVX2 and FMA. avx512: those and AVX-512 F, BW, DQ, VL.
-enum class CpuLevel { none, avx2, avx512 };
+// In rising order. avx2: AVX2 and FMA. avx512: those and AVX-512 F, BW, DQ, VL. avx512bf16: those and
+// AVX512_BF16. amx: those and AMX with bf16.
+enum class CpuLevel { none, avx2, avx512, avx512bf16, amx };
 
-// The name an artifact's object carries: "avx2", "avx512"; "none" below both.
+// The name an artifact's object carries: "avx2", …; "none" below all.
 const char *CpuLevelName(CpuLevel level);
 
 // The best level of processor and operating system together.

@@ -1,4 +1,5 @@
 #include "runtime/device/thread_pool.h"
+#include "runtime/device/denormals.h"
 
 #include <algorithm>
 #include <chrono>
@@ -78,6 +79,7 @@ void ThreadPool::RunOnAll(int64_t items, int64_t grain, Function function, void 
 }
 
 void ThreadPool::Work(int thread) {
+  FlushDenormals flush;
   int seen = 0;
   for (;;) {
     seen = WaitWhile(epoch_, seen, spin_us_);

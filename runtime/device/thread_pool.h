@@ -1,5 +1,5 @@
-// A fixed team of threads for one launch after another: static partition, start and barrier near a
-// microsecond.
+// A fixed team of threads, which flush denormals (denormals.h), for one launch after another: static
+// partition, start and barrier near a microsecond.
 #pragma once
 #include <atomic>
 #include <cstdint>

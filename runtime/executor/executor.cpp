@@ -1,5 +1,6 @@
 #include "runtime/executor/executor.h"
 #include "runtime/artifact/dtype.h"
+#include "runtime/device/denormals.h"
 #include "runtime/executor/initialise.h"
 
 #include "absl/strings/numbers.h"
@@ -322,6 +323,7 @@ template <bool profile> absl::Status Session::Execute(int index, int64_t trip_co
 }
 
 absl::Status Session::Run(int index, absl::Span<const Binding> arguments) {
+  FlushDenormals flush; // as the pool's threads do
   absl::Status status;
   int64_t trip_count = 0;
   if (index < 0 || index >= static_cast<int>(programs_.size()))

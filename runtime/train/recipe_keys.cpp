@@ -33,7 +33,8 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"train.batch", "integer", "rows", "rows of a step over all ranks", {}, 1, 1e9, FIELD(train.batch)},
       {"train.micro_batch", "integer", "rows", "rows computed at once by a rank; fixes the memory", {}, 1, 1e9, FIELD(train.micro_batch)},
       {"train.seq", "integer", "tokens", "tokens of a row; the context", {}, 1, 1e9, FIELD(train.seq)},
-      {"train.precision", "text", "", "type of the computation", {"f32"}, 0, 0, FIELD(train.precision)},
+      {"train.precision", "text", "", "type of the factors of matrix products and attention; weights, sums, norms, softmax and loss are f32", {"f32", "bf16"}, 0, 0, FIELD(train.precision)},
+      {"train.dot_unit", "text", "", "order in which bf16 products are added: amx, vdpbf16, or auto, the machine's fastest; it fixes the bits", {"auto", "amx", "vdpbf16"}, 0, 0, FIELD(train.dot_unit)},
       {"train.seed", "integer", "", "of initial values, order of the data and held-out part", {}, 0, kMany, FIELD(train.seed)},
       {"train.shards", "integer", "shards", "virtual shards of the batch: runs with equal shards have equal bits (0 = data-parallel ranks)", {}, 0, 65536, FIELD(train.shards)},
       {"train.eval_every", "integer", "steps", "steps between evaluations (0 = off)", {}, 0, kMany, FIELD(train.eval_every)},
@@ -61,7 +62,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"run.ranks", "integer", "ranks", "ranks of the plan; without one they are data-parallel", {}, 1, 4096, FIELD(run.ranks)},
       {"run.plan", "text", "", "how ranks share the work: dp2, pp2, or dp2,pp2 (data-parallel, pipeline)", {}, 0, 0, FIELD(run.plan)},
       {"run.log_every", "integer", "steps", "steps between lines of progress where there is no terminal", {}, 1, kMany, FIELD(run.log_every)},
-      {"run.target", "text", "", "what to compile for: cpu, cpu:native, cpu:avx2, cpu:avx512", {}, 0, 0, FIELD(run.target)},
+      {"run.target", "text", "", "what to compile for: cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx", {}, 0, 0, FIELD(run.target)},
   };
   // clang-format on
   return keys;

@@ -13,7 +13,7 @@ expect_error 2 '--top-p is 2' 'between 0 and 1' -- weft generate "$run" --prompt
 expect_error 2 'unknown option --max-token' 'did you mean --max-tokens?' -- weft generate "$run" --prompt hi --max-token 3
 expect_error 1 'a stop string is empty' -- weft generate "$run" --prompt hi --stop ''
 expect_error 1 'nothing.txt' -- weft generate "$run" --prompt-file nothing.txt
-expect_error 1 "cpu level is 'sse' when it should be avx2 or avx512" -- weft generate "$run" --prompt hi --cpu-level sse
+expect_error 1 "cpu level is 'sse' when it should be avx2, avx512, avx512bf16 or amx" -- weft generate "$run" --prompt hi --cpu-level sse
 expect_error 2 'unknown command generat' 'did you mean weft generate?' -- weft generat "$run"
 
 # Any bytes are a prompt; the text ends where the context does; more threads than processors change nothing.

@@ -1,5 +1,6 @@
 #include "passes/codegen/cpu/compile.h"
 
+#include "passes/codegen/cpu/bf16.h"
 #include "passes/codegen/cpu/emit.h"
 #include "passes/codegen/cpu/lower.h"
 #include "passes/codegen/cpu/object.h"
@@ -54,6 +55,7 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
     OwningOpRef<ModuleOp> target = ModuleOp::create(module.getLoc());
     for (size_t k = i; k < kernels.size(); k += parts.size())
       if (failed(emitKernel(kernels[k], *target, level))) return failure();
+    expandBf16(*target, level);
     if (failed(lowerToLLVM(*target))) return target->emitError("generated code does not convert to LLVM");
     part.module = translateModuleToLLVMIR(*target, part.context, "weft", /*disableVerification=*/true);
     if (!part.module) return target->emitError("generated code does not translate to LLVM IR");

@@ -9,7 +9,8 @@ namespace weft::cpu {
 VectorType laneType(Type element) { return VectorType::get({kLanes}, element); }
 
 Type memoryType(Type element) {
-  return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
+  if (element.isInteger(1)) return IntegerType::get(element.getContext(), 8);
+  return element.isBF16() ? IntegerType::get(element.getContext(), 16) : element;
 }
 
 int64_t memoryBytes(Type element) { return memoryType(element).getIntOrFloatBitWidth() / 8; }
@@ -56,16 +57,21 @@ Value elementAddress(Builder &b, Value pointer, Value index, Type element) {
                                ArrayRef<LLVM::GEPArg>{index});
 }
 
-// i1 is a byte in memory and a bit in registers.
+// i1 is a byte in memory and a bit in registers; bf16 has its bits.
 static Value fromMemory(Builder &b, Value value, Type element) {
+  if (element.isBF16()) {
+    auto vector = dyn_cast<VectorType>(value.getType());
+    return b.create<arith::BitcastOp>(vector ? Type(vector.clone(element)) : element, value);
+  }
   if (!element.isInteger(1)) return value;
   return b.create<arith::CmpIOp>(arith::CmpIPredicate::ne, value, zeroOf(b, value.getType()));
 }
 
 static Value toMemory(Builder &b, Value value) {
-  if (!getElementTypeOrSelf(value.getType()).isInteger(1)) return value;
-  Type bytes = b.getI8Type();
+  Type element = getElementTypeOrSelf(value.getType()), bytes = memoryType(element);
+  if (bytes == element) return value;
   if (auto vector = dyn_cast<VectorType>(value.getType())) bytes = vector.clone(bytes);
+  if (element.isBF16()) return b.create<arith::BitcastOp>(bytes, value);
   return b.create<arith::ExtUIOp>(bytes, value);
 }
 

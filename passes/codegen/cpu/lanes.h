@@ -13,8 +13,8 @@ constexpr int64_t kLanes = 16;
 using Builder = mlir::ImplicitLocOpBuilder;
 
 mlir::VectorType laneType(mlir::Type element); // vector<16 x element>
-mlir::Type
-memoryType(mlir::Type element); // how an element lies in memory: i1 as i8 (0 or 1), others as they are
+mlir::Type memoryType(
+    mlir::Type element); // how an element lies in memory: i1 as i8 (0 or 1), bf16 as i16, others as they are
 int64_t memoryBytes(mlir::Type element);            // bytes of one element in memory
 mlir::Value constantI64(Builder &b, int64_t value); // i64
 mlir::Value constantI32(Builder &b, int32_t value); // i32

@@ -5,146 +5,27 @@
 //       pack rhs      [n tile][k][tile_n]
 //       for each m block: pack lhs [m tile][k][rows]; for each m tile, n tile: the micro-kernel, then the
 //       epilogue after the last K block
-// Rows left over by the m tiles run through a micro-kernel of one row that reads lhs where it lies: the same
-// chain, so the same bits.
+// Rows left over by the m tiles run through a micro-kernel of one row (AMX: of 16, not all of them there):
+// the same chain, so the same bits.
 #include "passes/codegen/cpu/matmul.h"
-#include "passes/codegen/cpu/matmul_pack.h"
-#include "passes/codegen/cpu/matmul_plan.h"
-#include "passes/codegen/cpu/matmul_unit.h"
+#include "passes/codegen/cpu/matmul_emitter.h"
 #include "passes/codegen/cpu/region.h"
 
 using namespace mlir;
 namespace weft::cpu {
-namespace {
-
-constexpr int64_t kUnroll = 4; // k steps a loop iteration
-constexpr int64_t kLhs = 0, kRhs = 1;
-
-class MatmulEmitter {
-public:
-  MatmulEmitter(kernel::MatmulOp op, KernelFrame &frame)
-      : op(op), frame(frame), b(frame.b), plan(planMatmul(op, frame.level)), element(plan.element),
-        output(2 + op.getExtras().size()) {}
-
-  LogicalResult emit();
-
-private:
-  struct Block {                  // one K block of one run of items
-    Value batch, column, columns; // first column, columns in it
-    Value k, kCount;
-    Value first, last; // i1: of the K blocks
-    Value oneBlock;    // i1: it is the only one
-    Value chunk;       // m block at which the partial sums in scratch begin
-  };
-
-  void packRhs(const Block &block);
-  void packLhs(const Block &block, Value row, Value tiles);
-  void emitRows(const Block &block, Value mBlock);
-  // Rows [row, row + unit's rows) times all columns of the block; `lhs` holds their first k.
-  void emitTiles(FmaUnit &unit, const Block &block, Value row, LhsAddress lhs, Value partialRow);
-  Values initial(FmaUnit &unit, const Block &block, Value row, Value column, const TileAddress &partial);
-  void emitEpilogue(const Block &block, int64_t rows, Value row, Value column, Value columnsLeft,
-                    const TileAddress &partial);
-  Value access(int64_t access, Value batch, Value row, Value column);
-  Value at(Value pointer, Value index) { return elementAddress(b, pointer, index, element); }
-  Value scratchAt(int64_t bytes) {
-    return elementAddress(b, frame.scratch, constantI64(b, bytes), b.getI8Type());
-  }
-  Value andI1(Value x, Value y) { return b.create<arith::AndIOp>(x, y); }
-  Value notI1(Value x) { return b.create<arith::XOrIOp>(x, b.create<arith::ConstantIntOp>(1, 1)); }
-
-  kernel::MatmulOp op;
-  KernelFrame &frame;
-  Builder &b;
-  MatmulPlan plan;
-  Type element;
-  int64_t output; // the access of result 0
-  LogicalResult status = success();
-};
 
 Value MatmulEmitter::access(int64_t access, Value batch, Value row, Value column) {
-  Value operand = access >= output ? op.getResult(access - output) : op->getOperand(access == kLhs ? 0 : 1);
-  if (access > kRhs && access < output) operand = op.getExtras()[access - 2];
+  Value operand =
+      access >= output ? op.getResult(access - output) : op->getOperand(access == kLhsAccess ? 0 : 1);
+  if (access > kRhsAccess && access < output) operand = op.getExtras()[access - 2];
   Type type = cast<RankedTensorType>(operand.getType()).getElementType();
   return elementAddress(b, frame.buffer(access), frame.offset(access, {batch, row, column}), type);
 }
 
-void MatmulEmitter::packRhs(const Block &block) {
-  int64_t width = plan.tile.columns();
-  Value panels = scratchAt(plan.rhsOffset), source = access(kRhs, block.batch, block.k, block.column);
-  Value tiles = ceilDivI64(b, block.columns, width);
-  Value kStride = frame.stride(kRhs, 1), nStride = frame.stride(kRhs, 2);
-  auto panelOf = [&](Value tile) { return at(panels, mulI64(b, tile, plan.blockK * width)); };
-  if (frame.strideIs(kRhs, 2, 1)) {
-    // Rows of columns: copies. k outermost, so that each row is read once, front to back.
-    Value whole = divI64(b, block.columns, constantI64(b, width));
-    Value left = subI64(b, block.columns, mulI64(b, whole, width));
-    auto copy = [&](Value k, Value tile, Value columns) {
-      Value from = at(source, addI64(b, mulI64(b, k, kStride), mulI64(b, tile, width)));
-      Value to = at(panelOf(tile), mulI64(b, k, width));
-      for (int64_t v = 0; v < plan.tile.vectors; ++v) {
-        Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
-              offset = constantI64(b, v * kLanes);
-        storeLanes(b, at(to, offset), loadLanes(b, at(from, offset), element, mask));
-      }
-    };
-    forLoop(b, 0, block.kCount, 1,
-            [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
-    ifThen(b, lessThan(b, constantI64(b, 0), left),
-           [&] { forLoop(b, 0, block.kCount, 1, [&](Value k) { copy(k, whole, left); }); });
-    return;
-  }
-  // 16 columns at a time; columns past the end repeat the last one: nobody reads what comes of them.
-  Value lastColumn = subI64(b, block.columns, constantI64(b, 1));
-  forLoop(b, 0, mulI64(b, tiles, plan.tile.vectors), 1, [&](Value vector) {
-    Value tile = divI64(b, vector, plan.tile.vectors);
-    Value within = remI64(b, vector, constantI64(b, plan.tile.vectors));
-    Value to = at(panelOf(tile), mulI64(b, within, kLanes));
-    Values rows;
-    for (int64_t i = 0; i < kLanes; ++i) {
-      Value column = minI64(b, addI64(b, mulI64(b, vector, kLanes), i), lastColumn);
-      rows.push_back(at(source, mulI64(b, column, nStride)));
-    }
-    if (frame.strideIs(kRhs, 1, 1))
-      packInterleaved(b, element, rows, block.kCount, to, width);
-    else
-      packScalars(b, element, rows, kStride, constantI64(b, 0), block.kCount, to, width);
-  });
-}
-
-void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
-  Value source = access(kLhs, block.batch, row, block.k), packed = scratchAt(plan.lhsOffset);
-  Value mStride = frame.stride(kLhs, 1), kStride = frame.stride(kLhs, 2);
-  int64_t rows = plan.tile.rows, width = plan.lhsWidth;
-  if (frame.strideIs(kLhs, 1, 1)) {
-    // k outermost: a row of the block is read front to back.
-    VectorType type = VectorType::get({rows}, element);
-    unsigned bytes = memoryBytes(element);
-    forLoop(b, 0, block.kCount, 1, [&](Value k) {
-      Value from = at(source, mulI64(b, k, kStride)), to = at(packed, mulI64(b, k, width));
-      forLoop(b, 0, tiles, 1, [&](Value tile) {
-        Value part = b.create<LLVM::LoadOp>(type, at(from, mulI64(b, tile, rows)), bytes);
-        b.create<LLVM::StoreOp>(part, at(to, mulI64(b, tile, plan.blockK * width)), bytes);
-      });
-    });
-    return;
-  }
-  forLoop(b, 0, tiles, 1, [&](Value tile) {
-    Value first = mulI64(b, tile, rows), to = at(packed, mulI64(b, tile, plan.blockK * width));
-    Values pointers;
-    for (int64_t i = 0; i < width; ++i)
-      pointers.push_back(at(source, mulI64(b, addI64(b, first, std::min(i, rows - 1)), mStride)));
-    if (frame.strideIs(kLhs, 2, 1))
-      packInterleaved(b, element, pointers, block.kCount, to, width);
-    else
-      packScalars(b, element, pointers, kStride, constantI64(b, 0), block.kCount, to, width);
-  });
-}
-
-Values MatmulEmitter::initial(FmaUnit &unit, const Block &block, Value row, Value column,
+Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &rows, Value column,
                               const TileAddress &partial) {
   Values zero = unit.zero();
-  SmallVector<Type> types(zero.size(), laneType(element));
+  SmallVector<Type> types(zero.size(), laneType(plan.sum));
   Value left = subI64(b, block.columns, column);
   auto loadPartial = [&] {
     if (!plan.direct) return unit.loadAcc(partial);
@@ -158,42 +39,55 @@ Values MatmulEmitter::initial(FmaUnit &unit, const Block &block, Value row, Valu
   auto start = [&]() -> Values {
     if (!op.getInit()) return zero;
     // Only without `direct`: the running value lies in result 0's buffer, whatever its strides.
-    Values acc;
-    for (int64_t r = 0; r < unit.shape().rows; ++r)
+    auto loadRow = [&](Value r) {
+      Values row;
       for (int64_t v = 0; v < plan.tile.vectors; ++v) {
         Value mask = tailMask(b, lanesLeft(b, left, v)),
               n = addI64(b, addI64(b, block.column, column), v * kLanes);
         Value stride = frame.strideIs(output, 2, 1) ? Value() : frame.stride(output, 2);
-        acc.push_back(loadLanes(b, access(output, block.batch, addI64(b, row, r), n), element, mask, stride));
+        row.push_back(
+            loadLanes(b, access(output, block.batch, addI64(b, rows.row, r), n), plan.sum, mask, stride));
       }
-    return acc;
+      return row;
+    };
+    Values acc;
+    if (plan.unit.kind != UnitKind::amx) {
+      for (int64_t r = 0; r < unit.shape().rows; ++r) acc.append(loadRow(constantI64(b, r)));
+      return acc;
+    }
+    // To tiles by way of scratch.
+    forLoop(b, 0, rows.count, 1, [&](Value r) {
+      Value to = at(partial.pointer, mulI64(b, r, partial.rowStride), plan.sum);
+      for (auto [v, vector] : llvm::enumerate(loadRow(r)))
+        storeLanes(b, at(to, constantI64(b, v * kLanes), plan.sum), vector);
+    });
+    return unit.loadAcc(partial);
   };
   if (plan.direct && op.getInit()) return loadPartial();
   return ifElse(b, types, block.first, start, loadPartial);
 }
 
-void MatmulEmitter::emitTiles(FmaUnit &unit, const Block &block, Value row, LhsAddress lhs,
-                              Value partialRow) {
-  int64_t width = plan.tile.columns(), rows = unit.shape().rows;
+void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
+  int64_t width = plan.tile.columns();
   forLoop(b, 0, block.columns, width, [&](Value column) {
     Value tile = divI64(b, column, width);
-    Value panel = at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.blockK * width));
+    Value panel = at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.steps * width), plan.packed);
     TileAddress partial;
     if (plan.direct) {
-      partial = {
-          access(output, block.batch, row, addI64(b, block.column, column)), frame.stride(output, 1), {}};
+      partial = {access(output, block.batch, rows.row, addI64(b, block.column, column)),
+                 frame.stride(output, 1),
+                 {}};
     } else {
       // With one K block the partial sums live for one tile only, always in the same place.
-      Value place = addI64(b, mulI64(b, partialRow, plan.partialColumns), column);
+      Value place = addI64(b, mulI64(b, rows.partial, plan.partialColumns), column);
       place = b.create<arith::SelectOp>(block.oneBlock, constantI64(b, 0), place);
-      partial = {at(scratchAt(plan.partialOffset), place), constantI64(b, plan.partialColumns), {}};
+      partial = {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, plan.partialColumns), {}};
     }
-    Values acc = unit.chain(initial(unit, block, row, column, partial), lhs, panel, block.kCount, kUnroll);
+    Values acc = unit.chain(initial(unit, block, rows, column, partial), lhs, panel, block.steps);
     if (!plan.direct) {
       unit.storeAcc(partial, acc);
       ifThen(b, block.last, [&] {
-        emitEpilogue(block, rows, row, addI64(b, block.column, column), subI64(b, block.columns, column),
-                     partial);
+        emitEpilogue(block, rows, addI64(b, block.column, column), subI64(b, block.columns, column), partial);
       });
       return;
     }
@@ -211,14 +105,15 @@ void MatmulEmitter::emitTiles(FmaUnit &unit, const Block &block, Value row, LhsA
   });
 }
 
-void MatmulEmitter::emitEpilogue(const Block &block, int64_t rows, Value row, Value column, Value columnsLeft,
+void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows, Value column, Value columnsLeft,
                                  const TileAddress &partial) {
   mlir::Block &body = op.getBody().front();
   auto vectorAt = [&](Value r, Value c, Value mask) {
-    Value m = addI64(b, row, r), n = addI64(b, column, c);
+    Value m = addI64(b, rows.row, r), n = addI64(b, column, c);
     IRMapping map;
-    map.map(body.getArgument(0),
-            loadLanes(b, at(partial.pointer, addI64(b, mulI64(b, r, partial.rowStride), c)), element));
+    map.map(
+        body.getArgument(0),
+        loadLanes(b, at(partial.pointer, addI64(b, mulI64(b, r, partial.rowStride), c), plan.sum), plan.sum));
     for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
       int64_t which = 2 + i;
       Type type = cast<RankedTensorType>(extra.getType()).getElementType();
@@ -245,7 +140,7 @@ void MatmulEmitter::emitEpilogue(const Block &block, int64_t rows, Value row, Va
   Value whole = minI64(b, columnsLeft, constantI64(b, plan.tile.columns()));
   Value tail = remI64(b, whole, constantI64(b, kLanes));
   whole = subI64(b, whole, tail);
-  forLoop(b, 0, constantI64(b, rows), 1, [&](Value r) {
+  forLoop(b, 0, rows.count, 1, [&](Value r) {
     forLoop(b, 0, whole, kLanes, [&](Value c) { vectorAt(r, c, {}); });
     ifThen(b, lessThan(b, constantI64(b, 0), tail), [&] { vectorAt(r, whole, tailMask(b, tail)); });
   });
@@ -254,29 +149,52 @@ void MatmulEmitter::emitEpilogue(const Block &block, int64_t rows, Value row, Va
 void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   Value row = mulI64(b, mBlock, plan.blockM);
   Value rows = minI64(b, subI64(b, frame.size(1), row), constantI64(b, plan.blockM));
+  Value partialRow = mulI64(b, subI64(b, mBlock, block.chunk), plan.partialRows);
+  if (plan.unit.kind == UnitKind::amx) return emitAmxRows(block, row, rows, partialRow);
   Value tiles = divI64(b, rows, plan.tile.rows), tiled = mulI64(b, tiles, plan.tile.rows);
-  Value partialRow = mulI64(b, subI64(b, mBlock, block.chunk), plan.blockM);
   if (plan.tile.rows > 1) {
     packLhs(block, row, tiles);
     forLoop(b, 0, tiles, 1, [&](Value tile) {
-      FmaUnit unit(b, element, plan.tile);
+      auto unit = makeUnit(b, plan.unit.kind, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows);
-      Value packed = at(scratchAt(plan.lhsOffset), mulI64(b, tile, plan.blockK * plan.lhsWidth));
-      emitTiles(unit, block, addI64(b, row, within), {packed, 1, constantI64(b, plan.lhsWidth)},
-                addI64(b, partialRow, within));
+      emitTiles(*unit, block,
+                {addI64(b, row, within), constantI64(b, plan.tile.rows), addI64(b, partialRow, within)},
+                {lhsTile(tile), 1, constantI64(b, plan.lhsWidth)});
     });
   } else {
     tiled = constantI64(b, 0);
   }
   forLoop(b, tiled, rows, 1, [&](Value within) {
-    FmaUnit unit(b, element, {1, plan.tile.vectors});
+    auto unit = makeUnit(b, plan.unit.kind, plan.sum, {1, plan.tile.vectors});
     Value m = addI64(b, row, within);
-    emitTiles(unit, block, m, {access(kLhs, block.batch, m, block.k), 0, frame.stride(kLhs, 2)},
-              addI64(b, partialRow, within));
+    LhsAddress lhs{access(kLhsAccess, block.batch, m, block.k), 0, frame.stride(kLhsAccess, 2)};
+    if (plan.unit.pack == 2) {
+      lhs = {scratchAt(plan.lhsOffset), 1, constantI64(b, 1)};
+      packLhsPairs(block, m, 1, 1, lhs.pointer);
+    }
+    emitTiles(*unit, block, {m, constantI64(b, 1), addI64(b, partialRow, within)}, lhs);
   });
 }
 
+// Tiles of 32 rows, then of 16, of which not all need exist.
+void MatmulEmitter::emitAmxRows(const Block &block, Value row, Value rows, Value partialRow) {
+  Value whole = mulI64(b, divI64(b, rows, plan.tile.rows), plan.tile.rows);
+  auto some = [&](Value from, Value to, int64_t height) {
+    forLoop(b, from, to, height, [&](Value within) {
+      auto unit = makeUnit(b, plan.unit.kind, plan.sum, {height, plan.tile.vectors});
+      Rows part{addI64(b, row, within), minI64(b, subI64(b, rows, within), constantI64(b, height)),
+                addI64(b, partialRow, within)};
+      Value packed = scratchAt(plan.lhsOffset);
+      packLhsRows(block, part.row, height, part.count, packed);
+      emitTiles(*unit, block, part, {packed, plan.lhsRowBytes, {}});
+    });
+  };
+  some(constantI64(b, 0), whole, plan.tile.rows);
+  some(whole, rows, kAmxRows);
+}
+
 LogicalResult MatmulEmitter::emit() {
+  if (plan.unit.kind == UnitKind::amx) beginAmx(b, scratchAt(plan.configOffset));
   Value mBlocks = ceilDivI64(b, frame.size(1), plan.blockM),
         nBlocks = ceilDivI64(b, frame.size(2), plan.blockN);
   Value depth = frame.size(3);
@@ -303,6 +221,9 @@ LogicalResult MatmulEmitter::emit() {
       forLoop(b, 0, maxI64(b, depth, constantI64(b, 1)), plan.blockK, [&](Value k) {
         block.k = k;
         block.kCount = minI64(b, subI64(b, depth, k), constantI64(b, plan.blockK));
+        Value filled = addI64(b, block.kCount, plan.unit.kMultiple - 1);
+        filled = subI64(b, filled, remI64(b, filled, constantI64(b, plan.unit.kMultiple)));
+        block.steps = plan.unit.kMultiple == 1 ? block.kCount : divI64(b, filled, plan.unit.pack);
         block.first = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, constantI64(b, 0));
         block.last = atLeast(b, addI64(b, k, plan.blockK), depth);
         packRhs(block);
@@ -310,10 +231,9 @@ LogicalResult MatmulEmitter::emit() {
       });
     });
   });
+  if (plan.unit.kind == UnitKind::amx) endAmx(b);
   return status;
 }
-
-} // namespace
 
 LogicalResult emitMatmul(kernel::MatmulOp op, KernelFrame &frame) {
   if (failed(checkMatmul(op))) return failure();
@@ -321,7 +241,9 @@ LogicalResult emitMatmul(kernel::MatmulOp op, KernelFrame &frame) {
 }
 
 int64_t matmulScratchBytes(kernel::MatmulOp op) {
-  return std::max(planMatmul(op, avx2Level()).scratchBytes, planMatmul(op, avx512Level()).scratchBytes);
+  int64_t most = 0;
+  for (const CpuLevel *level : cpuLevels()) most = std::max(most, planMatmul(op, *level).scratchBytes);
+  return most;
 }
 
 } // namespace weft::cpu

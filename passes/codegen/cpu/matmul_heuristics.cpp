@@ -42,15 +42,16 @@ static Tile tileFor(int64_t m, int64_t n, int64_t blockM) {
 
 kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &shape, int64_t threads,
                                     const CacheSizes &caches) {
-  // A multiple of 8, 12 and of AVX2's 6 rows.
-  int64_t blockM = evenBlock(shape.m, 96, 24);
+  // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K.
+  bool bf16 = shape.elementBytes == 2;
+  int64_t blockM = evenBlock(shape.m, 96, bf16 ? 96 : 24), kUnit = bf16 ? 32 : 8;
   if (shape.m == 1) {
     // Bound by memory: rhs passes once. Columns that lie together are taken 16 at a time, rows as long as can
     // be.
     int64_t depth = shape.rhsColumnsContiguous ? 64 : 1024, columns = shape.rhsColumnsContiguous ? 1024 : 16;
     int64_t share = llvm::alignTo(llvm::divideCeil(shape.n, 4 * threads), 16);
     return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, share),
-                                     evenBlock(shape.k, depth, 8), 0);
+                                     evenBlock(shape.k, depth, kUnit), 0);
   }
   Tile tile = tileFor(shape.m, shape.n, blockM);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
@@ -58,15 +59,16 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // level still, beside a tile of lhs in the first.
   if (shape.m <= 24) {
     int64_t deep = std::min(caches.l2 * 3 / 16 / tileN, caches.l1 / tileM) / shape.elementBytes;
-    return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, tileN, evenBlock(shape.k, deep, 8), 0);
+    return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, tileN, evenBlock(shape.k, deep, kUnit),
+                                     0);
   }
   // A tile of lhs takes half of the first level or a little more, a block of rhs three quarters of the
   // second. Within that, lhs is packed once a block of columns and partial sums go through memory once a
   // block of K: both cost about half a cycle an element.
-  int64_t blockK = 8, blockN = tileN;
+  int64_t blockK = kUnit, blockN = tileN;
   double least = 0;
   for (int64_t most = caches.l1 / 16 / shape.elementBytes; most >= 64; most = most * 3 / 4) {
-    int64_t deep = evenBlock(shape.k, most, 8);
+    int64_t deep = evenBlock(shape.k, most, kUnit);
     int64_t wide = evenBlock(shape.n, caches.l2 * 3 / 4 / (deep * shape.elementBytes), tileN);
     double cost = double(llvm::divideCeil(shape.n, wide)) / double(shape.n) +
                   double(llvm::divideCeil(shape.k, deep)) / double(shape.k);
@@ -76,8 +78,8 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   auto items = [&] {
     return shape.batch * llvm::divideCeil(shape.n, blockN) * llvm::divideCeil(shape.m, blockM);
   };
-  while (int64_t(items()) < 4 * threads && (blockM > 48 || blockN > tileN))
-    if (blockM > 48)
+  while (int64_t(items()) < 4 * threads && ((blockM > 48 && !bf16) || blockN > tileN))
+    if (blockM > 48 && !bf16)
       blockM = llvm::alignTo(blockM / 2, 24);
     else
       blockN = llvm::alignTo(blockN / 2, tileN);

@@ -13,6 +13,18 @@ static std::pair<Value, Value> zip(Builder &b, Value x, Value y) {
   return {b.create<vector::ShuffleOp>(x, y, low), b.create<vector::ShuffleOp>(x, y, high)};
 }
 
+Values interleave(Builder &b, Values rows) {
+  for (size_t width = 1; width < rows.size(); width *= 2) {
+    Values next;
+    for (size_t i = 0; i < rows.size() / 2; ++i) {
+      auto [low, high] = zip(b, rows[i], rows[i + rows.size() / 2]);
+      next.append({low, high});
+    }
+    rows = next;
+  }
+  return rows;
+}
+
 void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, Value from, Value count,
                  Value destination, int64_t step) {
   forLoop(b, from, count, 1, [&](Value k) {
@@ -31,14 +43,7 @@ void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count
   forLoop(b, 0, whole, kLanes, [&](Value k) {
     Values now;
     for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
-    for (size_t width = 1; width < rows.size(); width *= 2) {
-      Values next;
-      for (size_t i = 0; i < rows.size() / 2; ++i) {
-        auto [low, high] = zip(b, now[i], now[i + rows.size() / 2]);
-        next.append({low, high});
-      }
-      now = next;
-    }
+    now = interleave(b, now);
     Value at = elementAddress(b, destination, mulI64(b, k, step), element);
     for (auto [i, vector] : llvm::enumerate(now))
       storeLanes(b, elementAddress(b, at, constantI64(b, int64_t(i) * perVector * step), element), vector);

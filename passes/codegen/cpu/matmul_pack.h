@@ -15,4 +15,8 @@ void packInterleaved(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value>
 void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride,
                  mlir::Value from, mlir::Value count, mlir::Value destination, int64_t step);
 
+// Vectors of 16, a power of two of them, element by element side by side: all rows' first elements, then all
+// second ones. 16 of them are transposed.
+Values interleave(Builder &b, Values rows);
+
 } // namespace weft::cpu

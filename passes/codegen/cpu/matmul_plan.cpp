@@ -11,10 +11,12 @@ constexpr int64_t kPartialBytes = 256 * 1024;
 
 // The schedule's tile where the level's registers hold its accumulators, one row of rhs and a broadcast; else
 // the tallest tile of 16 columns.
-static MatmulTile tileFor(kernel::ScheduleAttr schedule, int64_t elementBytes, const CpuLevel &level) {
-  int64_t perVector = level.registersPerLanes() * elementBytes / 4;
+static MatmulTile tileFor(kernel::ScheduleAttr schedule, UnitFacts unit, int64_t sumBytes,
+                          const CpuLevel &level) {
+  if (unit.kind == UnitKind::amx) return {2 * kAmxRows, 2};
+  int64_t perVector = level.registersPerLanes() * sumBytes / 4;
   MatmulTile tile{schedule.getTileM(), int64_t(llvm::divideCeil(schedule.getTileN(), kLanes))};
-  auto registers = [&](MatmulTile t) { return perVector * (t.rows * t.vectors + t.vectors) + 1; };
+  auto registers = [&](MatmulTile t) { return perVector * unit.vectorsFor(t) + 1; };
   if (registers(tile) > level.vectorRegisters) tile.vectors = 1;
   tile.rows = std::min<int64_t>(tile.rows, kLanes); // the packers interleave at most 16 rows
   while (tile.rows > 1 && registers(tile) > level.vectorRegisters) --tile.rows;
@@ -30,42 +32,64 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   MatmulPlan plan;
   plan.element = cast<RankedTensorType>(op.getLhs().getType()).getElementType();
   kernel::ScheduleAttr schedule = *op.getSchedule();
-  int64_t bytes = memoryBytes(plan.element);
-  plan.tile = tileFor(schedule, bytes, level);
+  plan.sum = op.getBody().getArgument(0).getType();
+  plan.unit = unitFacts(op, level);
+  plan.packed = plan.unit.pack == 2 ? IntegerType::get(op.getContext(), 32) : plan.element;
+  int64_t bytes = memoryBytes(plan.sum), packedBytes = memoryBytes(plan.packed);
+  bool amx = plan.unit.kind == UnitKind::amx;
+  plan.tile = tileFor(schedule, plan.unit, bytes, level);
   plan.blockM = schedule.getBlockM();
   plan.blockN = schedule.getBlockN();
   plan.blockK = schedule.getBlockK();
-  plan.direct = isIdentity(op) && cast<kernel::AccessAttr>(op.getOutputAccess()[0]).getStrides()[2] == 1;
+  plan.steps = llvm::alignTo(plan.blockK, plan.unit.kMultiple) / plan.unit.pack;
+  plan.direct =
+      !amx && isIdentity(op) && cast<kernel::AccessAttr>(op.getOutputAccess()[0]).getStrides()[2] == 1;
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;
   plan.lhsWidth = rowsContiguous ? plan.tile.rows : int64_t(llvm::PowerOf2Ceil(plan.tile.rows));
+  plan.lhsRowBytes =
+      plan.steps * packedBytes + 64; // rows 2048 bytes apart would share their places in the first level
+  plan.lhsTileBytes = amx ? plan.tile.rows * plan.lhsRowBytes : plan.steps * plan.lhsWidth * packedBytes;
   plan.partialColumns = llvm::alignTo(plan.blockN, plan.tile.columns());
-  plan.chunkBlocks = std::max<int64_t>(1, kPartialBytes / (plan.blockM * plan.partialColumns * bytes));
+  plan.partialRows = amx ? llvm::alignTo(plan.blockM, plan.tile.rows) : plan.blockM;
+  plan.chunkBlocks = std::max<int64_t>(1, kPartialBytes / (plan.partialRows * plan.partialColumns * bytes));
 
-  auto place = [&](int64_t elements) {
+  auto place = [&](int64_t size) {
     int64_t offset = plan.scratchBytes;
-    plan.scratchBytes += llvm::alignTo(elements * bytes, 64);
+    plan.scratchBytes += llvm::alignTo(size, 64);
     return offset;
   };
   plan.scratchBytes = 0;
-  plan.rhsOffset = place(plan.partialColumns * plan.blockK);
-  plan.lhsOffset = place(llvm::divideCeil(plan.blockM, plan.tile.rows) * plan.blockK * plan.lhsWidth);
-  plan.partialOffset = place(plan.direct ? 0 : plan.chunkBlocks * plan.blockM * plan.partialColumns);
+  plan.rhsOffset = place(plan.partialColumns * plan.steps * packedBytes);
+  plan.lhsOffset = place(llvm::divideCeil(plan.blockM, plan.tile.rows) * plan.lhsTileBytes);
+  plan.partialOffset =
+      place(plan.direct ? 0 : plan.chunkBlocks * plan.partialRows * plan.partialColumns * bytes);
+  plan.configOffset = place(amx ? 64 : 0);
   return plan;
 }
 
 LogicalResult checkMatmul(kernel::MatmulOp op) {
   auto typeOf = [](Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); };
   Type type = typeOf(op.getLhs());
-  if (!type.isF32() && !type.isF64())
-    return op.emitOpError() << "multiplies " << type << " when the CPU's dot unit takes f32 or f64";
+  if (!type.isF32() && !type.isF64() && !type.isBF16())
+    return op.emitOpError() << "multiplies " << type << " when the CPU's dot units take f32, f64 or bf16";
   if (typeOf(op.getRhs()) != type)
     return op.emitOpError() << "multiplies " << type << " by " << typeOf(op.getRhs())
                             << "; cast one of them first";
-  if (op.getBody().getArgument(0).getType() != type)
+  Type sum = type.isBF16() ? Float32Type::get(op.getContext()) : type;
+  if (op.getBody().getArgument(0).getType() != sum)
     return op.emitOpError() << "accumulates in " << op.getBody().getArgument(0).getType()
                             << " when its operands are " << type;
-  if (op.getInit() && typeOf(op.getInit()) != type)
-    return op.emitOpError() << "starts from " << typeOf(op.getInit()) << " when its operands are " << type;
+  if (op.getInit() && typeOf(op.getInit()) != sum)
+    return op.emitOpError() << "starts from " << typeOf(op.getInit()) << " when its sums are " << sum;
+  if (!op.getReduction()) return op.emitOpError("has no reduction; schedule-kernels gives it one");
+  StringRef unit = op.getReduction()->getUnit();
+  if (type.isBF16() ? unit != "amx" && unit != "vdpbf16" : unit != "fma")
+    return op.emitOpError() << "multiplies " << type << " with the dot unit " << unit
+                            << "; fma is for f32 and f64, amx and vdpbf16 for bf16";
+  if (type.isBF16() && op.getSchedule() && op.getSchedule()->getBlockK() % 32 != 0 &&
+      op.getSchedule()->getBlockK() < op.getSizes()[3])
+    return op.emitOpError() << "has K blocks of " << op.getSchedule()->getBlockK()
+                            << ", which would cut a group of 32 of bf16";
   if (!op.getSchedule()) return op.emitOpError("has no schedule; schedule-kernels gives it one");
   kernel::ScheduleAttr s = *op.getSchedule();
   for (int64_t size : {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK()})

@@ -1,5 +1,5 @@
-// What is fixed about a matmul before code is emitted: the register tile of a level, and where things lie in
-// scratch.
+// What is fixed about a matmul before code is emitted: the unit and its register tile on a level, and where
+// things lie in scratch.
 #pragma once
 #include "passes/codegen/cpu/level.h"
 #include "passes/codegen/cpu/matmul_unit.h"
@@ -7,15 +7,22 @@
 namespace weft::cpu {
 
 struct MatmulPlan {
-  mlir::Type element; // of the operands and the accumulators
+  mlir::Type element; // of the operands
+  mlir::Type sum;     // of the accumulators
+  mlir::Type packed;  // of the panels
+  UnitFacts unit;
   MatmulTile tile;
   int64_t blockM, blockN, blockK; // the schedule's: work items must not depend on the level
+  int64_t steps;                  // packed elements of k in a whole block
   bool direct;                    // result 0 is the accumulator itself: partial sums wait in its buffer
-  int64_t lhsWidth; // elements a k step takes in a packed lhs tile: the tile's rows, rounded up where rows
-                    // are interleaved
+  int64_t lhsWidth;    // elements a k step takes in a packed lhs tile: the tile's rows, rounded up where rows
+                       // are interleaved
+  int64_t lhsRowBytes; // AMX: a packed row of lhs
+  int64_t lhsTileBytes;   // a packed tile of lhs
   int64_t partialColumns; // row stride of partial sums in scratch
+  int64_t partialRows;    // of one m block, whole tiles
   int64_t chunkBlocks;    // m blocks whose partial sums scratch holds
-  int64_t lhsOffset, rhsOffset, partialOffset, scratchBytes;
+  int64_t lhsOffset, rhsOffset, partialOffset, configOffset, scratchBytes;
 };
 
 MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level);

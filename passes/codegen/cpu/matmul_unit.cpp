@@ -1,9 +1,35 @@
 #include "passes/codegen/cpu/matmul_unit.h"
+#include "passes/codegen/cpu/matmul_unit_bf16.h"
 
 using namespace mlir;
 namespace weft::cpu {
 
-Values FmaUnit::zero() { return Values(tile.rows * tile.vectors, zeroOf(b, laneType(element))); }
+constexpr int64_t kUnroll = 4; // steps a loop iteration
+
+UnitFacts unitFacts(kernel::MatmulOp op, const CpuLevel &level) {
+  StringRef unit = op.getReduction()->getUnit();
+  if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2};
+  if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32};
+  return {UnitKind::fma, 1, 1};
+}
+
+int64_t UnitFacts::vectorsFor(MatmulTile tile) const {
+  int64_t acc = tile.rows * tile.vectors;
+  switch (kind) {
+  case UnitKind::fma:
+  case UnitKind::dotPair:
+    return acc + tile.vectors;
+  case UnitKind::fmaPair:
+    return acc + 2 * tile.vectors + 1;
+  case UnitKind::fmaGroup: // the sums, and two chains from zero
+    return 3 * acc + 2 * tile.vectors + 1;
+  case UnitKind::amx:
+    return 0;
+  }
+  llvm_unreachable("unit");
+}
+
+Values DotUnit::zero() { return Values(tile.rows * tile.vectors, zeroOf(b, laneType(sum))); }
 
 // The mask of each of a tile's vectors; nulls for a whole tile.
 static Values tileMasks(Builder &b, const TileAddress &tile, int64_t vectors) {
@@ -13,56 +39,70 @@ static Values tileMasks(Builder &b, const TileAddress &tile, int64_t vectors) {
   return masks;
 }
 
-Values FmaUnit::loadAcc(const TileAddress &from) {
+Values DotUnit::loadAcc(const TileAddress &from) {
   Values acc, masks = tileMasks(b, from, tile.vectors);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value row = elementAddress(b, from.pointer, mulI64(b, from.rowStride, r), element);
+    Value row = elementAddress(b, from.pointer, mulI64(b, from.rowStride, r), sum);
     for (int64_t v = 0; v < tile.vectors; ++v)
-      acc.push_back(
-          loadLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), element), element, masks[v]));
+      acc.push_back(loadLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), sum), sum, masks[v]));
   }
   return acc;
 }
 
-void FmaUnit::storeAcc(const TileAddress &to, ValueRange acc) {
+void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
   Values masks = tileMasks(b, to, tile.vectors);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value row = elementAddress(b, to.pointer, mulI64(b, to.rowStride, r), element);
+    Value row = elementAddress(b, to.pointer, mulI64(b, to.rowStride, r), sum);
     for (int64_t v = 0; v < tile.vectors; ++v)
-      storeLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), element), acc[r * tile.vectors + v],
+      storeLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), sum), acc[r * tile.vectors + v],
                  masks[v]);
   }
+}
+
+Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, Value panel, Value count) {
+  auto steps = [&](Value from, Value to, int64_t unrolled, ValueRange start) {
+    return forLoop(b, from, to, unrolled, start, [&](Value k, ValueRange carried) {
+      Values now(carried);
+      Value lhsRow = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed);
+      Value panelRow = elementAddress(b, panel, mulI64(b, k, tile.columns()), packed);
+      for (int64_t u = 0; u < unrolled; ++u) {
+        now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), packed),
+                   lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * tile.columns()), packed));
+      }
+      return now;
+    });
+  };
+  Value whole = subI64(b, count, remI64(b, count, constantI64(b, kUnroll)));
+  Values now = steps(constantI64(b, 0), whole, kUnroll, acc);
+  return steps(whole, count, 1, now);
 }
 
 Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value panelRow) {
   Values rhs, next;
   for (int64_t v = 0; v < tile.vectors; ++v)
-    rhs.push_back(loadLanes(b, elementAddress(b, panelRow, constantI64(b, v * kLanes), element), element));
+    rhs.push_back(loadLanes(b, elementAddress(b, panelRow, constantI64(b, v * kLanes), sum), sum));
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value x =
-        splat(b, loadScalar(b, elementAddress(b, lhs, constantI64(b, r * lhsRowStride), element), element));
+    Value x = splat(b, loadScalar(b, elementAddress(b, lhs, constantI64(b, r * lhsRowStride), sum), sum));
     for (int64_t v = 0; v < tile.vectors; ++v)
       next.push_back(b.create<LLVM::FMAOp>(x, rhs[v], acc[r * tile.vectors + v]));
   }
   return next;
 }
 
-Values FmaUnit::chain(ValueRange acc, const LhsAddress &lhs, Value panel, Value count, int64_t unroll) {
-  auto steps = [&](Value from, Value to, int64_t unrolled, ValueRange start) {
-    return forLoop(b, from, to, unrolled, start, [&](Value k, ValueRange carried) {
-      Values now(carried);
-      Value lhsRow = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), element);
-      Value panelRow = elementAddress(b, panel, mulI64(b, k, tile.columns()), element);
-      for (int64_t u = 0; u < unrolled; ++u) {
-        now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), element),
-                   lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * tile.columns()), element));
-      }
-      return now;
-    });
-  };
-  Value whole = subI64(b, count, remI64(b, count, constantI64(b, unroll)));
-  Values now = steps(constantI64(b, 0), whole, unroll, acc);
-  return steps(whole, count, 1, now);
+std::unique_ptr<DotUnit> makeUnit(Builder &b, UnitKind kind, Type sum, MatmulTile tile) {
+  switch (kind) {
+  case UnitKind::fma:
+    return std::make_unique<FmaUnit>(b, sum, tile);
+  case UnitKind::dotPair:
+    return std::make_unique<DotPairUnit>(b, sum, tile);
+  case UnitKind::fmaPair:
+    return std::make_unique<FmaPairUnit>(b, sum, tile);
+  case UnitKind::fmaGroup:
+    return std::make_unique<FmaGroupUnit>(b, sum, tile);
+  case UnitKind::amx:
+    return std::make_unique<AmxUnit>(b, sum, tile);
+  }
+  llvm_unreachable("unit");
 }
 
 } // namespace weft::cpu

@@ -1,12 +1,17 @@
 // The dot unit of a matmul: what multiplies a register tile. Everything around it (cache blocks, packing,
-// partial sums, epilogue) is matmul.cpp's and does not know the unit.
+// partial sums, epilogue) is matmul.cpp's and knows a unit by this interface.
 //
-// A unit has a register tile of `rows` x `columns()`, takes `kStep()` elements of K a step, and keeps its
-// accumulators in SSA values that loops carry; a unit with tiles of its own (AMX) carries none. `fma` is one
-// fused-multiply-add chain an output, ascending along K.
+// A unit has a register tile of `rows` x `columns()` and adds products of a packed panel of lhs and one of
+// rhs. It keeps its accumulators in SSA values that loops carry; AMX, which has tiles of its own, carries
+// none. The bits are those of the reduction's unit (dialects/kernel/kernel.td), whichever instructions give
+// them:
+//   fma       f32, f64     FmaUnit on every level
+//   vdpbf16   bf16         DotPairUnit where there is VDPBF16PS, else FmaPairUnit
+//   amx       bf16         AmxUnit where there is TDPBF16PS, else FmaGroupUnit
 #pragma once
 #include "passes/codegen/cpu/frame.h"
 #include "passes/codegen/cpu/matmul_control.h"
+#include <memory>
 
 namespace weft::cpu {
 
@@ -24,35 +29,50 @@ struct TileAddress {
   mlir::Value columns;
 };
 
-// lhs of one tile: element (row, k) at pointer + row * rowStride + k * kStride elements. Constants where
-// null.
+// lhs of one tile: packed element (row, k) at pointer + row * rowStride + k * kStride packed elements.
 struct LhsAddress {
   mlir::Value pointer;
   int64_t rowStride;   // packed: 1
   mlir::Value kStride; // elements
 };
 
-class FmaUnit {
-public:
-  FmaUnit(Builder &b, mlir::Type element, MatmulTile tile) : b(b), element(element), tile(tile) {}
+enum class UnitKind { fma, dotPair, fmaPair, fmaGroup, amx };
 
-  int64_t kStep() const { return 1; }
+// What the plan knows of a unit before there is code.
+struct UnitFacts {
+  UnitKind kind;
+  int64_t pack;      // elements of K in one packed element: 1, or 2 where two bf16 lie in 32 bits
+  int64_t kMultiple; // elements of K that panels are filled up to, with zeros
+  // Vectors of 16 lanes that a tile of accumulators and a step's operands take.
+  int64_t vectorsFor(MatmulTile tile) const;
+};
+UnitFacts unitFacts(kernel::MatmulOp op, const CpuLevel &level);
+
+class DotUnit {
+public:
+  DotUnit(Builder &b, mlir::Type sum, MatmulTile tile) : b(b), sum(sum), tile(tile) {}
+  virtual ~DotUnit() = default;
+
   MatmulTile shape() const { return tile; }
 
-  Values zero();
-  Values loadAcc(const TileAddress &from);
-  void storeAcc(const TileAddress &to, mlir::ValueRange acc);
+  virtual Values zero();
+  virtual Values loadAcc(const TileAddress &from);
+  virtual void storeAcc(const TileAddress &to, mlir::ValueRange acc);
 
-  // acc + lhs * rhs over k in [0, count), ascending; rhs is a packed panel [k][columns].
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count,
-               int64_t unroll);
+  // acc + lhs * rhs over `count` packed elements of k, ascending; rhs is a packed panel [k][columns].
+  virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count) = 0;
 
-private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow);
-
+protected:
   Builder &b;
-  mlir::Type element;
+  mlir::Type sum; // of the accumulators
   MatmulTile tile;
 };
+
+std::unique_ptr<DotUnit> makeUnit(Builder &b, UnitKind kind, mlir::Type sum, MatmulTile tile);
+
+// AMX's tiles: what a kernel does before its first and after its last product. `scratch`: 64 bytes.
+constexpr int64_t kAmxRows = 16;
+void beginAmx(Builder &b, mlir::Value scratch);
+void endAmx(Builder &b);
 
 } // namespace weft::cpu

@@ -2,6 +2,7 @@
 
 #include "dialects/kernel/interpret.h"
 #include "passes/codegen/cpu/emit.h"
+#include "runtime/device/denormals.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -25,6 +26,16 @@ std::vector<float> randomFloats(size_t count, int seed, float low, float high) {
   std::vector<float> values(count);
   for (float &v : values) v = low + (high - low) * (engine() >> 8) * 0x1p-24f;
   return values;
+}
+
+uint16_t narrowed(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+std::vector<uint16_t> narrowed(const std::vector<float> &values) {
+  std::vector<uint16_t> halves;
+  for (float v : values) halves.push_back(narrowed(v));
+  return halves;
 }
 
 std::vector<int32_t> randomInts(size_t count, int seed, int32_t low, int32_t high) {
@@ -106,12 +117,22 @@ void KernelSuite::add(const std::string &name, const std::string &body) {
   written->push_back(kernel);
 }
 
+static bool hasLevel(const cpu::CpuLevel &level) {
+  if (level.amx) return false; // tests/amx runs that one
+  if (level.bf16) return __builtin_cpu_supports("avx512bf16");
+  return level.vectorBytes == 64 ? __builtin_cpu_supports("avx512vl") : __builtin_cpu_supports("avx2");
+}
+
 void KernelSuite::compile() {
   auto start = std::chrono::steady_clock::now();
   libraries.clear();
-  for (const cpu::CpuLevel *level : {&cpu::avx2Level(), &cpu::avx512Level()}) {
-    if (level == &cpu::avx512Level() && !__builtin_cpu_supports("avx512vl")) continue;
-    if (level == &cpu::avx2Level() && !__builtin_cpu_supports("avx2")) continue;
+  bool bf16 = false; // else the levels that have instructions for it give nothing new
+  outlined->walk([&](Operation *op) {
+    for (Type type : op->getOperandTypes())
+      if (auto tensor = dyn_cast<RankedTensorType>(type)) bf16 |= tensor.getElementType().isBF16();
+  });
+  for (const cpu::CpuLevel *level : cpu::cpuLevels()) {
+    if ((level->bf16 && !bf16) || !hasLevel(*level)) continue;
     cpu::CompileOptions options;
     if (keepText) {
       llvmIr.clear();
@@ -215,6 +236,7 @@ struct Guarded {
 std::vector<Bytes> KernelSuite::run(const std::string &name, const std::vector<Bytes> &inputs,
                                     const std::vector<Bytes> &results, const std::map<int, int> &alias) {
   Launch launch = prepare(name);
+  FlushDenormals flush;
   std::vector<Bytes> first;
   for (auto &library : libraries)
     for (int ranges : {1, 2, 3}) {
@@ -272,6 +294,11 @@ static graph::HostTensor hostTensor(Type type, const Bytes &bytes) {
     break;
   case graph::Element::f64:
     fill(double());
+    break;
+  case graph::Element::bf16:
+    EXPECT_EQ(bytes.size(), 2 * n);
+    tensor.values.clear();
+    for (uint16_t half : valuesOf<uint16_t>(bytes)) tensor.values.push_back(widened(half));
     break;
   case graph::Element::i1:
     fill(char());

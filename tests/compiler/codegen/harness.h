@@ -8,6 +8,7 @@
 
 #include "mlir/IR/OwningOpRef.h"
 
+#include <bit>
 #include <functional>
 #include <map>
 #include <span>
@@ -27,6 +28,11 @@ template <typename T> std::vector<T> valuesOf(const Bytes &bytes) {
   std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
 }
+
+// bf16, as its bits.
+inline float widened(uint16_t half) { return std::bit_cast<float>(uint32_t(half) << 16); }
+uint16_t narrowed(float value); // to nearest even
+std::vector<uint16_t> narrowed(const std::vector<float> &values);
 
 // Numbers that look random and depend on `seed` alone: f32 in [low, high).
 std::vector<float> randomFloats(size_t count, int seed, float low = -2, float high = 2);

@@ -26,8 +26,13 @@ const Function kFunctions[] = {
     {"rsqrt", [](double x) { return 1 / std::sqrt(x); }, 1.5, 0, 3.4e38f},
 };
 
+// Kernels take denormals as zeros of their sign, and give such zeros for them.
+double flushed(double x) { return std::abs(x) < 0x1p-126 ? std::copysign(0.0, x) : x; }
+
 // |got - want| in units of the last place of want as f32.
 double errorInUlp(float got, double want) {
+  // About the least normal number rounding decides which it is.
+  if (std::abs(want) < 0x1p-126 * (1 + 0x1p-22) && (got == 0 || std::abs(got) <= 0x1.000004p-126f)) return 0;
   if (std::isnan(want) || std::isnan(got)) return std::isnan(want) == std::isnan(got) ? 0 : INFINITY;
   float rounded = float(want);
   if (std::isinf(rounded) || std::isinf(got)) {
@@ -85,7 +90,7 @@ TEST(VectorMath, StaysWithinItsStatedErrors) {
     double worst = 0;
     float at = 0;
     for (size_t i = 0; i < x.size(); ++i) {
-      double error = errorInUlp(y[i], f.reference(x[i]));
+      double error = errorInUlp(y[i], f.reference(flushed(x[i])));
       if (!(error <= worst)) worst = error, at = x[i];
     }
     EXPECT_LE(worst, f.ulp) << f.op << "(" << at << ")";
@@ -117,7 +122,7 @@ TEST(VectorMath, PowStaysWithinItsStatedError) {
   auto z = apply(suite, "pow", {x, y});
   double worst = 0;
   for (int64_t i = 0; i < n; ++i) {
-    double want = std::pow(double(x[i]), double(y[i])), error = errorInUlp(z[i], want);
+    double want = flushed(std::pow(flushed(x[i]), flushed(y[i]))), error = errorInUlp(z[i], want);
     ASSERT_LE(error, 1.0) << "pow(" << x[i] << ", " << y[i] << ") = " << z[i] << " when libm has " << want;
     if (want == 0 || x[i] == 0) {
       ASSERT_EQ(std::signbit(z[i]), std::signbit(want)) << "pow(" << x[i] << ", " << y[i] << ")";
@@ -152,7 +157,7 @@ TEST(VectorMath, SpecialValuesAndScalarsAgreeWithVectors) {
       if (periodic && std::isfinite(x[i]) && std::abs(x[i]) > 1e5f)
         EXPECT_LE(std::abs(vectors[i]), 1.0f) << op << "(" << x[i] << ") leaves [-1, 1]";
       else
-        EXPECT_LE(errorInUlp(vectors[i], f.reference(x[i])), f.ulp)
+        EXPECT_LE(errorInUlp(vectors[i], f.reference(flushed(x[i]))), f.ulp)
             << op << "(" << x[i] << ") = " << vectors[i];
       if (op == "tanh" && x[i] == 0) {
         EXPECT_EQ(std::signbit(vectors[i]), std::signbit(x[i]));

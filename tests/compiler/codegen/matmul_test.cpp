@@ -236,7 +236,7 @@ TEST(Matmul, SaysWhatItCannotCompile) {
     *type = "1x4x4xi32";
   integers.element = "i32";
   integers.region = "kernel.yield %acc : i32";
-  EXPECT_NE(diagnosticsOf(integers).find("multiplies 'i32' when the CPU's dot unit takes f32 or f64"),
+  EXPECT_NE(diagnosticsOf(integers).find("multiplies 'i32' when the CPU's dot units take f32, f64 or bf16"),
             std::string::npos)
       << diagnosticsOf(integers);
   mixed.rhs.type = "1x4x4xf64";

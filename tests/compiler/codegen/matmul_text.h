@@ -18,7 +18,8 @@ struct Matmul {
   bool init = false;
   std::string region = "kernel.yield %acc : f32"; // arguments %acc, %x0, %x1, …
   std::string schedule = "tile_m = 8, tile_n = 48, block_m = 24, block_n = 96, block_k = 40";
-  std::string element = "f32";
+  std::string element = "f32"; // of the sums
+  std::string unit = "fma";
 
   std::string text() const;
 };
@@ -56,8 +57,8 @@ inline std::string Matmul::text() const {
   return "^bb0(" + arguments + "):\n" + results + " = kernel.matmul %a, %b " + (init ? "init %init " : "") +
          "extras(" + extraNames + ") sizes [" + numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) +
          ", rhs_access = " + access(rhs) + ", extra_access = [" + extraAccess + "], output_access = [" +
-         outputAccess +
-         "], reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = 0>, schedule = "
+         outputAccess + "], reduction = #kernel.reduction<unit = \"" + unit +
+         "\", lanes = 16, key_block = 0>, schedule = "
          "#kernel.schedule<" +
          schedule + ", unroll = 0>} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments +
          "):\n" + region + "\n}";
@@ -73,12 +74,12 @@ inline int64_t countOf(const std::string &type) {
 // Row-major operands: lhs (b, m, k) or, with `transposedLhs`, (b, k, m); rhs (b, k, n) or (b, n, k); one
 // output (b, m, n).
 inline Matmul plain(const std::string &name, int64_t batch, int64_t m, int64_t n, int64_t k,
-                    bool transposedLhs, bool transposedRhs) {
+                    bool transposedLhs, bool transposedRhs, const std::string &factor = "f32") {
   Matmul op{.name = name, .batch = batch, .m = m, .n = n, .k = k};
-  op.lhs = transposedLhs ? Operand{tensorType({batch, k, m}, "f32"), {k * m, 1, m}}
-                         : Operand{tensorType({batch, m, k}, "f32"), {m * k, k, 1}};
-  op.rhs = transposedRhs ? Operand{tensorType({batch, n, k}, "f32"), {k * n, 1, k}}
-                         : Operand{tensorType({batch, k, n}, "f32"), {k * n, n, 1}};
+  op.lhs = transposedLhs ? Operand{tensorType({batch, k, m}, factor), {k * m, 1, m}}
+                         : Operand{tensorType({batch, m, k}, factor), {m * k, k, 1}};
+  op.rhs = transposedRhs ? Operand{tensorType({batch, n, k}, factor), {k * n, 1, k}}
+                         : Operand{tensorType({batch, k, n}, factor), {k * n, n, 1}};
   op.outputs = {{tensorType({batch, m, n}, "f32"), {m * n, n, 1}}};
   return op;
 }

@@ -111,7 +111,7 @@ TEST(Recipe, WrongValuesNameWhatIsExpected) {
             "/r/recipe.toml:2: data.train is [ 1 ] when it should be a list of texts in quotes");
   EXPECT_EQ(
       Error("[train]\nprecision = \"f23\"\n"),
-      "/r/recipe.toml:2: train.precision is \"f23\" when it should be one of f32\nhint: did you mean f32?");
+      "/r/recipe.toml:2: train.precision is \"f23\" when it should be one of f32, bf16\nhint: did you mean f32?");
   EXPECT_EQ(Error("[model]\nlayers = [1]\n"),
             "/r/recipe.toml:2: model.layers is [ 1 ] when it should be a number, true, false or text");
 }

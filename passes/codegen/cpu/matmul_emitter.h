@@ -1,0 +1,70 @@
+// The code of one kernel.matmul: the nest of matmul.cpp, and how operands are packed (matmul_operands.cpp).
+#pragma once
+#include "passes/codegen/cpu/matmul_pack.h"
+#include "passes/codegen/cpu/matmul_plan.h"
+
+namespace weft::cpu {
+
+class MatmulEmitter {
+public:
+  MatmulEmitter(kernel::MatmulOp op, KernelFrame &frame)
+      : op(op), frame(frame), b(frame.b), plan(planMatmul(op, frame.level)),
+        output(2 + op.getExtras().size()) {}
+
+  mlir::LogicalResult emit();
+
+private:
+  struct Block {                        // one K block of one run of items
+    mlir::Value batch, column, columns; // first column, columns in it
+    mlir::Value k, kCount;
+    mlir::Value steps;       // packed elements of k, filled up with zeros
+    mlir::Value first, last; // i1: of the K blocks
+    mlir::Value oneBlock;    // i1: it is the only one
+    mlir::Value chunk;       // m block at which the partial sums in scratch begin
+  };
+  // Rows that go through a unit together.
+  struct Rows {
+    mlir::Value row, count; // first, those that exist
+    mlir::Value partial;    // the row of partial sums
+  };
+
+  // Into [n tile][k][tile_n] and [m tile][k][rows], from the first row of K block and tile on.
+  void packRhs(const Block &block);
+  void packRhsPairs(const Block &block, mlir::Value panels, mlir::Value source);
+  void packLhs(const Block &block, mlir::Value row, mlir::Value tiles);
+  // One tile of `rows` rows in pairs, at `to`; `width` of them are written a step.
+  void packLhsPairs(const Block &block, mlir::Value row, int64_t rows, int64_t width, mlir::Value to);
+  // Row by row, for AMX: `rows` rows of which `count` exist.
+  void packLhsRows(const Block &block, mlir::Value row, int64_t rows, mlir::Value count, mlir::Value to);
+
+  void emitRows(const Block &block, mlir::Value mBlock);
+  void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);
+  // The rows times all columns of the block; `lhs` holds their first k.
+  void emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs);
+  Values initial(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,
+                 const TileAddress &partial);
+  void emitEpilogue(const Block &block, const Rows &rows, mlir::Value column, mlir::Value columnsLeft,
+                    const TileAddress &partial);
+
+  mlir::Value access(int64_t access, mlir::Value batch, mlir::Value row, mlir::Value column);
+  mlir::Value at(mlir::Value pointer, mlir::Value index, mlir::Type type) {
+    return elementAddress(b, pointer, index, type);
+  }
+  mlir::Value scratchAt(int64_t bytes) {
+    return elementAddress(b, frame.scratch, constantI64(b, bytes), b.getI8Type());
+  }
+  mlir::Value lhsTile(mlir::Value tile) {
+    return at(scratchAt(plan.lhsOffset), mulI64(b, tile, plan.lhsTileBytes), b.getI8Type());
+  }
+
+  kernel::MatmulOp op;
+  KernelFrame &frame;
+  Builder &b;
+  MatmulPlan plan;
+  int64_t output; // the access of result 0
+  mlir::LogicalResult status = mlir::success();
+};
+
+constexpr int64_t kLhsAccess = 0, kRhsAccess = 1;
+
+} // namespace weft::cpu

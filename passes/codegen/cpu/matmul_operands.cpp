@@ -1,0 +1,88 @@
+// The operands of a matmul into the panels its unit reads; those of bf16: matmul_operands_bf16.cpp.
+#include "passes/codegen/cpu/matmul_emitter.h"
+
+using namespace mlir;
+namespace weft::cpu {
+
+void MatmulEmitter::packRhs(const Block &block) {
+  int64_t width = plan.tile.columns();
+  Type element = plan.element;
+  Value panels = scratchAt(plan.rhsOffset), source = access(kRhsAccess, block.batch, block.k, block.column);
+  if (plan.unit.pack == 2) return packRhsPairs(block, panels, source);
+  Value tiles = ceilDivI64(b, block.columns, width);
+  Value kStride = frame.stride(kRhsAccess, 1), nStride = frame.stride(kRhsAccess, 2);
+  auto panelOf = [&](Value tile) { return at(panels, mulI64(b, tile, plan.steps * width), element); };
+  if (frame.strideIs(kRhsAccess, 2, 1)) {
+    // Rows of columns: copies. k outermost, so that each row is read once, front to back.
+    Value whole = divI64(b, block.columns, constantI64(b, width));
+    Value left = subI64(b, block.columns, mulI64(b, whole, width));
+    auto copy = [&](Value k, Value tile, Value columns) {
+      Value from = at(source, addI64(b, mulI64(b, k, kStride), mulI64(b, tile, width)), element);
+      Value to = at(panelOf(tile), mulI64(b, k, width), element);
+      for (int64_t v = 0; v < plan.tile.vectors; ++v) {
+        Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
+              offset = constantI64(b, v * kLanes);
+        storeLanes(b, at(to, offset, element), loadLanes(b, at(from, offset, element), element, mask));
+      }
+    };
+    forLoop(b, 0, block.kCount, 1,
+            [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
+    ifThen(b, lessThan(b, constantI64(b, 0), left),
+           [&] { forLoop(b, 0, block.kCount, 1, [&](Value k) { copy(k, whole, left); }); });
+    return;
+  }
+  // 16 columns at a time; columns past the end repeat the last one: nobody reads what comes of them.
+  Value lastColumn = subI64(b, block.columns, constantI64(b, 1));
+  forLoop(b, 0, mulI64(b, tiles, plan.tile.vectors), 1, [&](Value vector) {
+    Value tile = divI64(b, vector, plan.tile.vectors);
+    Value within = remI64(b, vector, constantI64(b, plan.tile.vectors));
+    Value to = at(panelOf(tile), mulI64(b, within, kLanes), element);
+    Values rows;
+    for (int64_t i = 0; i < kLanes; ++i) {
+      Value column = minI64(b, addI64(b, mulI64(b, vector, kLanes), i), lastColumn);
+      rows.push_back(at(source, mulI64(b, column, nStride), element));
+    }
+    if (frame.strideIs(kRhsAccess, 1, 1))
+      packInterleaved(b, element, rows, block.kCount, to, width);
+    else
+      packScalars(b, element, rows, kStride, constantI64(b, 0), block.kCount, to, width);
+  });
+}
+
+void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
+  int64_t rows = plan.tile.rows, width = plan.lhsWidth;
+  Type element = plan.element;
+  if (plan.unit.pack == 2) {
+    forLoop(b, 0, tiles, 1, [&](Value tile) {
+      packLhsPairs(block, addI64(b, row, mulI64(b, tile, rows)), rows, width, lhsTile(tile));
+    });
+    return;
+  }
+  Value source = access(kLhsAccess, block.batch, row, block.k), packed = scratchAt(plan.lhsOffset);
+  Value mStride = frame.stride(kLhsAccess, 1), kStride = frame.stride(kLhsAccess, 2);
+  if (frame.strideIs(kLhsAccess, 1, 1)) {
+    // k outermost: a row of the block is read front to back.
+    VectorType type = VectorType::get({rows}, element);
+    unsigned bytes = memoryBytes(element);
+    forLoop(b, 0, block.kCount, 1, [&](Value k) {
+      Value from = at(source, mulI64(b, k, kStride), element), to = at(packed, mulI64(b, k, width), element);
+      forLoop(b, 0, tiles, 1, [&](Value tile) {
+        Value part = b.create<LLVM::LoadOp>(type, at(from, mulI64(b, tile, rows), element), bytes);
+        b.create<LLVM::StoreOp>(part, at(to, mulI64(b, tile, plan.steps * width), element), bytes);
+      });
+    });
+    return;
+  }
+  forLoop(b, 0, tiles, 1, [&](Value tile) {
+    Value first = mulI64(b, tile, rows), to = lhsTile(tile);
+    Values pointers;
+    for (int64_t i = 0; i < width; ++i)
+      pointers.push_back(at(source, mulI64(b, addI64(b, first, std::min(i, rows - 1)), mStride), element));
+    if (frame.strideIs(kLhsAccess, 2, 1))
+      packInterleaved(b, element, pointers, block.kCount, to, width);
+    else
+      packScalars(b, element, pointers, kStride, constantI64(b, 0), block.kCount, to, width);
+  });
+}
+
+} // namespace weft::cpu

@@ -1,0 +1,149 @@
+// kernel.matmul of bf16: the bits of its dot units at every level, against plain loops that add in the unit's
+// order.
+#include "runtime/device/denormals.h"
+#include "tests/compiler/codegen/matmul_text.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+namespace weft::cpu_test::matmul {
+namespace {
+
+constexpr const char *kSchedule = "tile_m = 8, tile_n = 32, block_m = 24, block_n = 96, block_k = 64";
+
+float sumOf(const std::string &unit, const std::vector<float> &a, const std::vector<float> &b, float acc) {
+  size_t k = a.size();
+  auto at = [&](const std::vector<float> &x, size_t i) { return i < k ? x[i] : 0.0f; };
+  if (unit == "vdpbf16") {
+    for (size_t i = 0; i < k; i += 2) {
+      acc = std::fma(at(a, i + 1), at(b, i + 1), acc);
+      acc = std::fma(a[i], b[i], acc);
+    }
+    return acc;
+  }
+  for (size_t group = 0; group < k; group += 32) {
+    float even = 0, odd = 0;
+    for (size_t i = group; i < group + 32; i += 2) {
+      even = std::fma(at(a, i), at(b, i), even);
+      odd = std::fma(at(a, i + 1), at(b, i + 1), odd);
+    }
+    float both = even + odd;
+    acc = acc + both;
+  }
+  return acc;
+}
+
+int64_t place(const Operand &o, int64_t i, int64_t j, int64_t l) {
+  return o.offset + i * o.strides[0] + j * o.strides[1] + l * o.strides[2];
+}
+
+// Runs a matmul whose region yields acc alone, as f32 or rounded.
+void expectSums(KernelSuite &suite, const Matmul &op, float middle) {
+  SCOPED_TRACE(op.name + " " + op.unit);
+  auto values = [&](const std::string &type, int seed) {
+    auto x = randomFloats(countOf(type), seed),
+         e = randomFloats(countOf(type), seed + 7, middle - 4, middle + 4);
+    for (size_t i = 0; i < x.size(); ++i) x[i] *= std::exp2(std::round(e[i]));
+    return x;
+  };
+  auto a = narrowed(values(op.lhs.type, 1)), b = narrowed(values(op.rhs.type, 2));
+  auto start = values(op.outputs[0].type, 3);
+  bool rounded = op.outputs[0].type.ends_with("bf16");
+  Bytes begin = rounded ? bytesOf(narrowed(start)) : bytesOf(start);
+  Bytes got = suite.run(op.name, {bytesOf(a), bytesOf(b)}, {begin}).at(0);
+  FlushDenormals flush;
+  int wrong = 0;
+  for (int64_t i = 0; i < op.batch; ++i)
+    for (int64_t m = 0; m < op.m; ++m)
+      for (int64_t n = 0; n < op.n && wrong < 3; ++n) {
+        std::vector<float> x, y;
+        for (int64_t k = 0; k < op.k; ++k) {
+          x.push_back(widened(a[place(op.lhs, i, m, k)]));
+          y.push_back(widened(b[place(op.rhs, i, k, n)]));
+        }
+        int64_t at = place(op.outputs[0], i, m, n);
+        float want = sumOf(op.unit, x, y, op.init ? start[at] : 0);
+        float have = rounded ? widened(valuesOf<uint16_t>(got)[at]) : valuesOf<float>(got)[at];
+        if (rounded) want = widened(narrowed(want));
+        if (have != want) {
+          ADD_FAILURE() << "(" << i << ", " << m << ", " << n << ") is " << have << " when it should be "
+                        << want;
+          ++wrong;
+        }
+      }
+}
+
+void expectAllSums(std::vector<Matmul> ops, float middle = 0) {
+  std::vector<Matmul> all;
+  for (const char *unit : {"vdpbf16", "amx"})
+    for (Matmul op : ops) {
+      op.unit = unit;
+      op.name = unit + ("_" + op.name);
+      if (op.schedule.find("block_k = 40") != std::string::npos) op.schedule = kSchedule;
+      all.push_back(op);
+    }
+  KernelSuite suite;
+  for (const Matmul &op : all) suite.add(op.name, op.text());
+  suite.compile();
+  for (const Matmul &op : all) expectSums(suite, op, middle);
+}
+
+TEST(MatmulBf16, AddsInTheUnitsOrderAtOddShapesAndLayouts) {
+  std::vector<Matmul> ops;
+  int64_t shapes[][3] = {{1, 1, 1},     {1, 17, 33},   {7, 16, 13}, {13, 49, 101},
+                         {33, 100, 64}, {61, 145, 80}, {5, 3, 97}};
+  for (auto [m, n, k] : shapes)
+    for (int layout = 0; layout < 4; ++layout)
+      ops.push_back(plain("mm" + std::to_string(ops.size()), 1, m, n, k, layout & 1, layout & 2, "bf16"));
+  expectAllSums(ops);
+}
+
+TEST(MatmulBf16, BatchesStridesAndAccumulation) {
+  std::vector<Matmul> ops;
+  for (bool init : {false, true})
+    for (int layout = 0; layout < 4; ++layout) {
+      Matmul op = plain("batch" + std::to_string(ops.size()), 3, 26, 50, 87, layout & 1, layout & 2, "bf16");
+      op.init = init;
+      ops.push_back(op);
+    }
+  Matmul op = plain("strided", 4, 9, 20, 19, false, true, "bf16");
+  op.lhs = {"4x9x19x2xbf16", {342, 38, 2}};
+  op.rhs = {"20x19x3xbf16", {0, 3, 57}};
+  ops.push_back(op);
+  op.name = "transposed_output_init";
+  op.outputs = {{"4x20x9xf32", {180, 1, 9}}};
+  op.init = true;
+  ops.push_back(op);
+  expectAllSums(ops);
+}
+
+TEST(MatmulBf16, ResultsAreRoundedInTheEpilogue) {
+  std::vector<Matmul> ops;
+  for (int64_t k : {30, 200}) {
+    Matmul op = plain("rounded" + std::to_string(k), 1, 37, 70, k, false, true, "bf16");
+    op.outputs = {{"37x70xbf16", {0, 70, 1}}};
+    op.region = "%r = arith.truncf %acc : f32 to bf16\nkernel.yield %r : bf16";
+    ops.push_back(op);
+  }
+  expectAllSums(ops);
+}
+
+// Products about 2^-127: those and sums that are denormal are zero, whatever the level.
+TEST(MatmulBf16, DenormalsAreZero) {
+  expectAllSums({plain("tiny", 1, 16, 32, 64, false, true, "bf16")}, -63);
+}
+
+TEST(MatmulBf16, SchedulesChangeNoBit) {
+  std::vector<Matmul> ops;
+  for (const char *schedule : {"tile_m = 1, tile_n = 16, block_m = 1, block_n = 16, block_k = 32",
+                               "tile_m = 12, tile_n = 32, block_m = 48, block_n = 64, block_k = 128",
+                               "tile_m = 30, tile_n = 64, block_m = 60, block_n = 128, block_k = 96"}) {
+    Matmul op = plain("schedule" + std::to_string(ops.size()), 1, 53, 117, 139, false, true, "bf16");
+    op.schedule = schedule;
+    ops.push_back(op);
+  }
+  expectAllSums(ops);
+}
+
+} // namespace
+} // namespace weft::cpu_test::matmul
