@@ -57,7 +57,7 @@ struct RoundFactorsPass : impl::RoundFactorsPassBase<RoundFactorsPass> {
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<graph::MatmulOp>(op)) ops.push_back(op);
+      if (isa<graph::MatmulOp, graph::AttentionOp>(op)) ops.push_back(op);
     });
     for (Operation *op : ops) {
       if (auto matmul = dyn_cast<graph::MatmulOp>(op))

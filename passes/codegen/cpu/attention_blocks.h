@@ -1,12 +1,14 @@
-// What attention's three kernels share: addresses, packed key blocks, products of small tiles, ranges,
-// scratch.
+// What attention's three kernels share: addresses, packed blocks, products of small tiles, ranges, scratch.
+//
+// Every product goes through a dot unit (matmul_unit.h), of f32 or of bf16: lhs lies row by row, or the other
+// way round, in scratch or is packed there; rhs is a panel [column tile][k][tile's columns].
 //
 // Bits. A row's scores are chains along D, its sums chains along keys in blocks counted from the row's own
 // `begin`; nothing depends on the tile the row is computed in. Where a tile runs past a row's own keys, it
 // adds products with p = 0: they can only turn a sum of -0 into +0, so every result is written as value + 0.
 #pragma once
 #include "passes/codegen/cpu/frame.h"
-#include "passes/codegen/cpu/matmul_control.h"
+#include "passes/codegen/cpu/matmul_unit.h"
 
 namespace weft::cpu {
 
@@ -22,25 +24,38 @@ enum AttentionInput : int64_t {
   kDout = 7
 };
 
-// Rows that go through a product together.
-constexpr int64_t kGroup = 4;
+// A panel of rhs: `columns` in tiles of `vectors` vectors, `steps` packed elements of k each.
+struct Panel {
+  int64_t offset = 0; // bytes of scratch
+  int64_t columns = 0, vectors = 1, steps = 0;
+  int64_t tileColumns() const { return 16 * vectors; }
+};
 
-// Where things lie in a thread's scratch, in bytes. Rows come in groups, so arrays of rows have kGroup - 1 to
-// spare.
+// Where things lie in a thread's scratch, in bytes. Rows come in groups of tile.rows, so arrays of rows have
+// some to spare.
 struct AttentionPlan {
-  explicit AttentionPlan(kernel::AttentionOp op);
+  AttentionPlan(kernel::AttentionOp op, const CpuLevel &level);
+  UnitFacts unit;
+  MatmulTile group;          // rows that go through a product together, and most vectors of their columns
   int64_t width, valueWidth; // D, E
   int64_t keyBlock, tile;    // keys, query rows
   int64_t begins, ends;      // (tile) i64: ranges clamped to [0, S], end >= begin
   int64_t maxima, sums;      // (tile) f32: m and l
-  int64_t keysT, valuesT;    // (D, key block), (E, key block): transposed
-  int64_t scores,
-      grads; // forward, grad_query: (group, key block); grad_key_value: (tile, key block). p, and ds
-  int64_t corrections; // (group)
-  int64_t acc, acc2;   // (tile or key block, padded width): out or dq; dk and dv
+  int64_t queries, douts;    // (tile, D or E filled up), packed row by row
+  Panel keysT, valuesT;      // k = D, E; a column a key
+  Panel keys, values;        // k = keys; a column an element: what p and ds are multiplied by
+  Panel queryRows, doutRows; // k = query rows of a tile: what pᵀ and dsᵀ are multiplied by
+  int64_t scores, grads;     // (rows, key block) f32; the rows of a group, in grad_key_value of a tile
+  int64_t p, ds;      // those as factors: (group, key block), or by query pairs (tile / pack, key block)
+  int64_t transposed; // AMX: pᵀ or dsᵀ row by row, (key block, tile)
+  int64_t acc, acc2;  // f32, (tile or key block, padded width): out or dq; dk and dv
+  int64_t amxConfig;
   int64_t scratchBytes;
 
-  static int64_t padded(int64_t width) { return (width + kLanes - 1) / kLanes * kLanes; }
+  int64_t padded(int64_t elements) const; // of k: filled up to the unit's groups
+  int64_t rowBytes(int64_t elements) const { return padded(elements) * (unit.pack == 2 ? 2 : 4); }
+  int64_t accWidth(int64_t columns) const { return panelOf(columns, 0).columns; }
+  Panel panelOf(int64_t columns, int64_t k) const; // not placed yet
 };
 
 // One row-major operand: element (i, c) of the chosen batch and head.
@@ -53,8 +68,11 @@ struct RowsOf {
 class AttentionBlocks {
 public:
   AttentionBlocks(kernel::AttentionOp op, KernelFrame &frame)
-      : op(op), frame(frame), b(frame.b), plan(op), f32(frame.b.getF32Type()) {}
+      : op(op), frame(frame), b(frame.b), plan(op, frame.level), f32(frame.b.getF32Type()),
+        factor(plan.unit.pack == 2 ? mlir::Type(frame.b.getBF16Type()) : f32),
+        packed(plan.unit.pack == 2 ? mlir::Type(frame.b.getI32Type()) : f32) {}
 
+  mlir::Type elementOf(int64_t access);
   // Address of element (row, column) of an operand; column may be null.
   mlir::Value address(const RowsOf &rows, mlir::Value row, mlir::Value column);
   // Address of (batch, row[, head]) of begin, end, lse, delta.
@@ -75,39 +93,38 @@ public:
     return loadScalar(b, scratch(plan.ends, i, b.getI64Type()), b.getI64Type());
   }
 
-  // Rows [first, first + count) of keys or values to scratch, transposed: (width, key block). Columns past
-  // `count` are not all written.
-  void packTransposed(const RowsOf &rows, mlir::Value first, mlir::Value count, int64_t to);
+  // Rows [first, first + count) of an operand, packed row by row at `to`, with zeros behind each row's end.
+  void packRows(const RowsOf &rows, mlir::Value first, mlir::Value count, int64_t to);
+  // Rows [first, first + count) as the columns of a panel. Columns past `count` are not all written.
+  void packTransposed(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to);
+  // The rows as the steps of a panel, with zeros behind their end and beside them.
+  void packSteps(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to);
 
-  // (group, key block) += rows times a transposed block: out[i][j] = chain over c of rows[indices[i]][c] *
-  // transposed[c][j], from zero, stored at `to` (i * key block).
-  void productTransposed(const RowsOf &rows, llvm::ArrayRef<mlir::Value> indices, int64_t transposed,
-                         mlir::Value to);
+  // The steps that `elements` of k take, whole groups.
+  mlir::Value stepsOf(mlir::Value elements);
 
-  // acc[i][:] = chain over j in [from, to), from `scale(i)` * acc[i][:] (scale null: acc), of factor(i, j) *
-  // rows[firstRow + j][:]. acc: address of kGroup rows of padded(rows.width) in scratch.
-  void accumulate(mlir::Value acc, llvm::function_ref<mlir::Value(int64_t)> scale,
-                  llvm::function_ref<mlir::Value(int64_t, mlir::Value)> factor, const RowsOf &rows,
-                  mlir::Value firstRow, mlir::Value from, mlir::Value to);
+  // out[i][:] (f32, rows accWidth or key block apart) = [out[i][:]] + lhs[i][:] panel, for the rows of a
+  // group; k over `steps` of the panel from `firstStep` on.
+  void product(const LhsAddress &lhs, const Panel &panel, mlir::Value firstStep, mlir::Value steps,
+               mlir::Value out, bool accumulate);
+  // Row by row from scratch: `row` of an array of rows of `elements`.
+  LhsAddress lhsRows(int64_t offset, mlir::Value row, int64_t elements);
 
   // Writes `transform(vector)` + 0 of a scratch row to an operand's row.
   void storeRow(mlir::Value acc, const RowsOf &rows, mlir::Value row,
                 llvm::function_ref<mlir::Value(mlir::Value)> transform);
   void zeroRows(int64_t scratchOffset, mlir::Value first, mlir::Value count, int64_t width);
+  // A vector of 16 f32 as factors; pairs of two rows' (null: zero) where the unit takes pairs.
+  void storeFactors(mlir::Value pointer, mlir::Value x);
+  mlir::Value pairsOf(mlir::Value low, mlir::Value high);
 
   kernel::AttentionOp op;
   KernelFrame &frame;
   Builder &b;
   AttentionPlan plan;
-  mlir::Type f32;
+  mlir::Type f32, factor, packed;
 
 private:
-  // Calls `body(first vector, vectors, mask of the last or null)` for vectors covering `width` columns, at
-  // most `most` at a time.
-  void forColumns(int64_t width, int64_t most,
-                  llvm::function_ref<void(mlir::Value, int64_t, mlir::Value)> body);
-  // Vectors a product of kGroup rows holds in registers.
-  int64_t vectorsAtOnce() const { return frame.level.vectorRegisters >= 32 ? 4 : 1; }
   mlir::Value columnStride(const RowsOf &rows); // null where contiguous
 };
 

@@ -2,8 +2,9 @@
 //   for each item (batch, key head, key block):
 //     pack keysᵀ, valuesᵀ; for each head of the group, each query tile that meets the block:
 //       for each group of rows: scores, p, ds; then for each group of keys: dv += pᵀ dout, dk += dsᵀ q,
-//       queries ascending
+//       queries ascending, in groups (of bf16) that are counted from the first query
 #include "passes/codegen/cpu/attention_blocks.h"
+#include "passes/codegen/cpu/matmul_pack.h"
 
 using namespace mlir;
 namespace weft::cpu {
@@ -16,8 +17,17 @@ public:
   void emitItem(Value item);
 
 private:
+  struct Tile { // of query rows
+    Value head, first;
+    Value low, high;           // rows that meet the block of keys lie in between
+    Value firstStep, lastStep; // the steps of k that hold them, whole groups
+  };
+
   void emitTile(Value head, Value firstRow);
-  void gradRow(Value head, Value firstRow, Value row);
+  std::pair<Value, Value> gradOf(const Tile &tile, Value row, int64_t v);
+  void emitFactors(const Tile &tile);
+  void accumulate(const Tile &tile, int64_t factors, const Panel &panel, int64_t acc);
+  void transpose(const Tile &tile, int64_t factors);
   RowsOf rows(int64_t access, Value headOf, int64_t width) { return {access, batch, headOf, width}; }
 
   AttentionBlocks &s;
@@ -27,21 +37,82 @@ private:
   Value batch, keyHead, key, count; // of the item: first key, keys
 };
 
-void KeyValueEmitter::gradRow(Value head, Value firstRow, Value row) {
-  Value t = addI64(b, firstRow, row), begin = subI64(b, s.rangeBegin(row), key),
-        end = subI64(b, s.rangeEnd(row), key);
-  Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, head), f32));
-  Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, head), f32));
-  Value never = b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI1Type()), true));
-  for (int64_t v = 0; v < plan.keyBlock / kLanes; ++v) {
-    Value offset = addI64(b, mulI64(b, row, plan.keyBlock), v * kLanes);
-    Value p = s.scratch(plan.scores, offset, f32), ds = s.scratch(plan.grads, offset, f32);
+// p and ds of vector v of a row of the tile: zero where the row does not see the key, and behind the last
+// row.
+std::pair<Value, Value> KeyValueEmitter::gradOf(const Tile &tile, Value row, int64_t v) {
+  auto values = [&]() -> Values {
+    Value t = addI64(b, tile.first, row), begin = subI64(b, s.rangeBegin(row), key),
+          end = subI64(b, s.rangeEnd(row), key);
+    Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, tile.head), f32));
+    Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, tile.head), f32));
+    Value never = b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI1Type()), true));
+    Value place = addI64(b, mulI64(b, row, plan.keysT.columns), v * kLanes);
     Value before = b.create<arith::XOrIOp>(tailMask(b, lanesLeft(b, begin, v)), never);
     Value mask = b.create<arith::AndIOp>(before, tailMask(b, lanesLeft(b, end, v)));
-    auto both = gradOfScores(b, s.op, loadLanes(b, p, f32), loadLanes(b, ds, f32), lse, delta, mask);
-    storeLanes(b, p, both.first);
-    storeLanes(b, ds, both.second);
-  }
+    auto both = gradOfScores(b, s.op, loadLanes(b, s.scratch(plan.scores, place, f32), f32),
+                             loadLanes(b, s.scratch(plan.grads, place, f32), f32), lse, delta, mask);
+    return {both.first, both.second};
+  };
+  auto none = [&]() -> Values { return Values(2, zeroOf(b, laneType(f32))); };
+  Type type = laneType(f32);
+  // Rows of the groups outside [low, high) see no key of the block.
+  Value there = b.create<arith::AndIOp>(atLeast(b, row, tile.low), lessThan(b, row, tile.high));
+  Values both = ifElse(b, {type, type}, there, values, none);
+  return {both[0], both[1]};
+}
+
+// p and ds of rows [low, high) as lhs, a step after the other: (steps, key block).
+void KeyValueEmitter::emitFactors(const Tile &tile) {
+  int64_t width = plan.padded(plan.keyBlock);
+  forLoop(b, tile.firstStep, tile.lastStep, 1, [&](Value step) {
+    Value row = mulI64(b, step, plan.unit.pack);
+    for (int64_t v = 0; v < plan.keyBlock / kLanes; ++v) {
+      auto [p, ds] = gradOf(tile, row, v);
+      if (plan.unit.pack == 2) {
+        auto [nextP, nextDs] = gradOf(tile, addI64(b, row, 1), v);
+        p = s.pairsOf(p, nextP);
+        ds = s.pairsOf(ds, nextDs);
+      }
+      Value place = addI64(b, mulI64(b, step, width), v * kLanes);
+      storeLanes(b, s.scratch(plan.p, place, s.packed), p);
+      storeLanes(b, s.scratch(plan.ds, place, s.packed), ds);
+    }
+  });
+}
+
+// The groups of keys that acc += factorsᵀ panel goes through.
+void KeyValueEmitter::accumulate(const Tile &tile, int64_t factors, const Panel &panel, int64_t acc) {
+  int64_t width = plan.padded(plan.keyBlock), group = plan.group.rows;
+  bool amx = plan.unit.kind == UnitKind::amx;
+  if (amx) transpose(tile, factors);
+  Value steps = subI64(b, tile.lastStep, tile.firstStep);
+  forLoop(b, 0, count, group, [&](Value j) {
+    LhsAddress lhs{s.scratch(factors, addI64(b, mulI64(b, tile.firstStep, width), j), s.packed), 1,
+                   constantI64(b, width)};
+    if (amx) {
+      lhs = s.lhsRows(plan.transposed, j, plan.tile);
+      lhs.pointer = elementAddress(b, lhs.pointer, tile.firstStep, s.packed);
+    }
+    s.product(lhs, panel, tile.firstStep, steps, s.scratch(acc, mulI64(b, j, panel.columns), f32), true);
+  });
+}
+
+// AMX's lhs: a key's pairs of queries side by side.
+void KeyValueEmitter::transpose(const Tile &tile, int64_t factors) {
+  int64_t width = plan.padded(plan.keyBlock), row = plan.padded(plan.tile) / 2;
+  forLoop(b, tile.firstStep, tile.lastStep, kLanes, [&](Value step) {
+    forLoop(b, 0, constantI64(b, plan.keyBlock), kLanes, [&](Value j) {
+      Values now;
+      for (int64_t i = 0; i < kLanes; ++i)
+        now.push_back(loadLanes(
+            b, s.scratch(factors, addI64(b, mulI64(b, addI64(b, step, i), width), j), s.packed), s.packed));
+      for (auto [i, vector] : llvm::enumerate(interleave(b, now)))
+        storeLanes(
+            b,
+            s.scratch(plan.transposed, addI64(b, mulI64(b, addI64(b, j, int64_t(i)), row), step), s.packed),
+            vector);
+    });
+  });
 }
 
 void KeyValueEmitter::emitTile(Value head, Value firstRow) {
@@ -57,30 +128,27 @@ void KeyValueEmitter::emitTile(Value head, Value firstRow) {
                          Value high = b.create<arith::SelectOp>(meets, addI64(b, row, 1), range[1]);
                          return Values{low, high};
                        });
-  Value low = met[0], high = met[1], last = subI64(b, high, constantI64(b, 1));
-  ifThen(b, lessThan(b, low, high), [&] {
+  Tile tile{head, firstRow, met[0], met[1], {}, {}};
+  int64_t multiple = plan.unit.kMultiple, pack = plan.unit.pack;
+  tile.firstStep = mulI64(b, divI64(b, tile.low, multiple), multiple / pack);
+  tile.lastStep = s.stepsOf(tile.high);
+  ifThen(b, lessThan(b, tile.low, tile.high), [&] {
     RowsOf q = rows(kQ, head, plan.width), dout = rows(kDout, head, plan.valueWidth);
-    forLoop(b, low, high, kGroup, [&](Value row) {
-      Values indices;
-      for (int64_t i = 0; i < kGroup; ++i)
-        indices.push_back(addI64(b, firstRow, minI64(b, addI64(b, row, i), last)));
-      Value offset = mulI64(b, row, plan.keyBlock);
-      s.productTransposed(q, indices, plan.keysT, s.scratch(plan.scores, offset, f32));
-      s.productTransposed(dout, indices, plan.valuesT, s.scratch(plan.grads, offset, f32));
+    s.packRows(q, firstRow, tileRows, plan.queries);
+    s.packRows(dout, firstRow, tileRows, plan.douts);
+    s.packSteps(q, firstRow, tileRows, plan.queryRows);
+    s.packSteps(dout, firstRow, tileRows, plan.doutRows);
+    Value none = constantI64(b, 0);
+    forLoop(b, tile.low, tile.high, plan.group.rows, [&](Value row) {
+      Value scores = mulI64(b, row, plan.keysT.columns);
+      s.product(s.lhsRows(plan.queries, row, plan.width), plan.keysT, none, constantI64(b, plan.keysT.steps),
+                s.scratch(plan.scores, scores, f32), false);
+      s.product(s.lhsRows(plan.douts, row, plan.valueWidth), plan.valuesT, none,
+                constantI64(b, plan.valuesT.steps), s.scratch(plan.grads, scores, f32), false);
     });
-    forLoop(b, low, high, 1, [&](Value row) { gradRow(head, firstRow, row); });
-    forLoop(b, 0, count, kGroup, [&](Value j) {
-      auto factorOf = [&](int64_t base) {
-        return [this, base, j](int64_t i, Value row) {
-          return loadScalar(
-              b, s.scratch(base, addI64(b, mulI64(b, row, plan.keyBlock), addI64(b, j, i)), f32), f32);
-        };
-      };
-      Value dk = s.scratch(plan.acc, mulI64(b, j, plan.padded(plan.width)), f32);
-      Value dv = s.scratch(plan.acc2, mulI64(b, j, plan.padded(plan.valueWidth)), f32);
-      s.accumulate(dk, nullptr, factorOf(plan.grads), q, firstRow, low, high);
-      s.accumulate(dv, nullptr, factorOf(plan.scores), dout, firstRow, low, high);
-    });
+    emitFactors(tile);
+    accumulate(tile, plan.ds, plan.queryRows, plan.acc);
+    accumulate(tile, plan.p, plan.doutRows, plan.acc2);
   });
 }
 
@@ -104,10 +172,10 @@ void KeyValueEmitter::emitItem(Value item) {
   Value scale = constantFloat(b, laneType(f32), s.op.getScale().convertToDouble());
   forLoop(b, 0, count, 1, [&](Value j) {
     Value row = addI64(b, key, j);
-    s.storeRow(s.scratch(plan.acc, mulI64(b, j, plan.padded(plan.width)), f32),
+    s.storeRow(s.scratch(plan.acc, mulI64(b, j, plan.accWidth(plan.width)), f32),
                rows(output, keyHead, plan.width), row,
                [&](Value x) -> Value { return b.create<arith::MulFOp>(x, scale); });
-    s.storeRow(s.scratch(plan.acc2, mulI64(b, j, plan.padded(plan.valueWidth)), f32),
+    s.storeRow(s.scratch(plan.acc2, mulI64(b, j, plan.accWidth(plan.valueWidth)), f32),
                rows(output + 1, keyHead, plan.valueWidth), row, [&](Value x) { return x; });
   });
 }

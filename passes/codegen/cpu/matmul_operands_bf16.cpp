@@ -6,49 +6,6 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// An i32 for each i16 of `low` and `high`; null: zero.
-static Value pairs(Builder &b, Value low, Value high) {
-  auto shape = dyn_cast<VectorType>(low.getType());
-  Type wide = shape ? Type(shape.clone(b.getI32Type())) : b.getI32Type();
-  Value bits = b.create<arith::ExtUIOp>(wide, low);
-  if (!high) return bits;
-  Value upper = b.create<arith::ShLIOp>(b.create<arith::ExtUIOp>(wide, high), constantInt(b, wide, 16));
-  return b.create<arith::OrIOp>(bits, upper);
-}
-
-// Steps [from, to) of zeros: `width` elements of i32 each.
-static void zeroSteps(Builder &b, Value destination, Value from, Value to, int64_t width, int64_t step) {
-  VectorType type = VectorType::get({width}, b.getI32Type());
-  forLoop(b, from, to, 1, [&](Value k) {
-    b.create<LLVM::StoreOp>(zeroOf(b, type),
-                            elementAddress(b, destination, mulI64(b, k, step), b.getI32Type()), 4);
-  });
-}
-
-// `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
-// of k.
-static void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contiguous, Value count,
-                            Value steps, Value destination, int64_t step) {
-  Type half = b.getI16Type(), packed = b.getI32Type();
-  Value whole = divI64(b, count, 2), used = divI64(b, addI64(b, count, 1), 2);
-  auto scalar = [&](Value k, bool high) {
-    Value to = elementAddress(b, destination, mulI64(b, k, step), packed),
-          first = mulI64(b, mulI64(b, k, 2), stride);
-    for (auto [i, row] : llvm::enumerate(rows)) {
-      Value from = elementAddress(b, row, first, half);
-      Value upper = high ? loadScalar(b, elementAddress(b, from, stride, half), half) : Value();
-      storeScalar(b, elementAddress(b, to, constantI64(b, i), packed),
-                  pairs(b, loadScalar(b, from, half), upper));
-    }
-  };
-  if (contiguous)
-    packInterleaved(b, packed, rows, whole, destination, step);
-  else
-    forLoop(b, 0, whole, 1, [&](Value k) { scalar(k, true); });
-  ifThen(b, lessThan(b, whole, used), [&] { scalar(whole, false); });
-  zeroSteps(b, destination, used, steps, rows.size(), step);
-}
-
 void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source) {
   int64_t width = plan.tile.columns();
   Type half = b.getI16Type(), packed = b.getI32Type();
@@ -83,7 +40,7 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source)
             offset = constantI64(b, v * kLanes);
       Value low = loadLanes(b, at(from, offset, half), half, mask), upper;
       if (high) upper = loadLanes(b, at(from, addI64(b, kStride, offset), half), half, mask);
-      storeLanes(b, at(to, offset, packed), pairs(b, low, upper));
+      storeLanes(b, at(to, offset, packed), joinPairs(b, low, upper));
     }
   };
   auto step = [&](Value k, bool high) {
@@ -114,7 +71,7 @@ void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, in
   };
   auto zip = [&](Value k, bool high) {
     Value first = mulI64(b, k, 2), low = load(first), upper = high ? load(addI64(b, first, 1)) : Value();
-    b.create<LLVM::StoreOp>(pairs(b, low, upper), at(to, mulI64(b, k, width), packed), 4);
+    b.create<LLVM::StoreOp>(joinPairs(b, low, upper), at(to, mulI64(b, k, width), packed), 4);
   };
   Value whole = divI64(b, block.kCount, 2), used = divI64(b, addI64(b, block.kCount, 1), 2);
   forLoop(b, 0, whole, 1, [&](Value k) { zip(k, true); });
@@ -139,7 +96,7 @@ void MatmulEmitter::packLhsRows(const Block &block, Value row, int64_t rows, Val
             Value mask = b.create<arith::AndIOp>(there, splat(b, inside));
             return loadLanes(b, at(first, mulI64(b, index, kStride), half), half, mask);
           };
-          now.push_back(pairs(b, load(2 * p), load(2 * p + 1)));
+          now.push_back(joinPairs(b, load(2 * p), load(2 * p + 1)));
         }
         for (auto [i, vector] : llvm::enumerate(interleave(b, now)))
           storeLanes(b, at(rowAt(constantI64(b, r + i)), step, b.getI32Type()), vector);

@@ -51,4 +51,46 @@ void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count
   packScalars(b, element, rows, constantI64(b, 1), whole, count, destination, step);
 }
 
+Value joinPairs(Builder &b, Value low, Value high) {
+  auto shape = dyn_cast<VectorType>(low.getType());
+  Type wide = shape ? Type(shape.clone(b.getI32Type())) : b.getI32Type();
+  Value bits = b.create<arith::ExtUIOp>(wide, low);
+  if (!high) return bits;
+  Value upper = b.create<arith::ShLIOp>(b.create<arith::ExtUIOp>(wide, high), constantInt(b, wide, 16));
+  return b.create<arith::OrIOp>(bits, upper);
+}
+
+// Steps [from, to) of zeros: `width` elements of i32 each.
+void zeroSteps(Builder &b, Value destination, Value from, Value to, int64_t width, int64_t step) {
+  VectorType type = VectorType::get({width}, b.getI32Type());
+  forLoop(b, from, to, 1, [&](Value k) {
+    b.create<LLVM::StoreOp>(zeroOf(b, type),
+                            elementAddress(b, destination, mulI64(b, k, step), b.getI32Type()), 4);
+  });
+}
+
+// `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
+// of k.
+void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contiguous, Value count,
+                     Value steps, Value destination, int64_t step) {
+  Type half = b.getI16Type(), packed = b.getI32Type();
+  Value whole = divI64(b, count, 2), used = divI64(b, addI64(b, count, 1), 2);
+  auto scalar = [&](Value k, bool high) {
+    Value to = elementAddress(b, destination, mulI64(b, k, step), packed),
+          first = mulI64(b, mulI64(b, k, 2), stride);
+    for (auto [i, row] : llvm::enumerate(rows)) {
+      Value from = elementAddress(b, row, first, half);
+      Value upper = high ? loadScalar(b, elementAddress(b, from, stride, half), half) : Value();
+      storeScalar(b, elementAddress(b, to, constantI64(b, i), packed),
+                  joinPairs(b, loadScalar(b, from, half), upper));
+    }
+  };
+  if (contiguous)
+    packInterleaved(b, packed, rows, whole, destination, step);
+  else
+    forLoop(b, 0, whole, 1, [&](Value k) { scalar(k, true); });
+  ifThen(b, lessThan(b, whole, used), [&] { scalar(whole, false); });
+  zeroSteps(b, destination, used, steps, rows.size(), step);
+}
+
 } // namespace weft::cpu

@@ -19,4 +19,16 @@ void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> row
 // second ones. 16 of them are transposed.
 Values interleave(Builder &b, Values rows);
 
+// bf16 in pairs: an i32 for each i16 of `low` and, in its upper half, of `high`; null: zero.
+mlir::Value joinPairs(Builder &b, mlir::Value low, mlir::Value high);
+
+// Steps [from, to) of zeros: `width` elements of i32 each.
+void zeroSteps(Builder &b, mlir::Value destination, mlir::Value from, mlir::Value to, int64_t width,
+               int64_t step);
+
+// `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
+// of k, then zeros up to `steps`.
+void packRowsInPairs(Builder &b, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride, bool contiguous,
+                     mlir::Value count, mlir::Value steps, mlir::Value destination, int64_t step);
+
 } // namespace weft::cpu

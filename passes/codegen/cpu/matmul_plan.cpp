@@ -33,7 +33,7 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.element = cast<RankedTensorType>(op.getLhs().getType()).getElementType();
   kernel::ScheduleAttr schedule = *op.getSchedule();
   plan.sum = op.getBody().getArgument(0).getType();
-  plan.unit = unitFacts(op, level);
+  plan.unit = unitFacts(op.getReduction()->getUnit(), level);
   plan.packed = plan.unit.pack == 2 ? IntegerType::get(op.getContext(), 32) : plan.element;
   int64_t bytes = memoryBytes(plan.sum), packedBytes = memoryBytes(plan.packed);
   bool amx = plan.unit.kind == UnitKind::amx;

@@ -6,8 +6,7 @@ namespace weft::cpu {
 
 constexpr int64_t kUnroll = 4; // steps a loop iteration
 
-UnitFacts unitFacts(kernel::MatmulOp op, const CpuLevel &level) {
-  StringRef unit = op.getReduction()->getUnit();
+UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
   if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2};
   if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32};
   return {UnitKind::fma, 1, 1};

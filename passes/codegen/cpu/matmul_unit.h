@@ -46,7 +46,7 @@ struct UnitFacts {
   // Vectors of 16 lanes that a tile of accumulators and a step's operands take.
   int64_t vectorsFor(MatmulTile tile) const;
 };
-UnitFacts unitFacts(kernel::MatmulOp op, const CpuLevel &level);
+UnitFacts unitFacts(llvm::StringRef unit, const CpuLevel &level); // by #kernel.reduction's name
 
 class DotUnit {
 public:

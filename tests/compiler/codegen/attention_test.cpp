@@ -30,19 +30,36 @@ Ranges documents(int64_t count, std::vector<int32_t> starts) {
 struct Data {
   std::vector<float> q, k, v, dout, lse, delta;
   std::vector<int32_t> begin, end;
+  bool bf16;
 
-  Data(const Attention &a, const Ranges &ranges)
-      : q(randomFloats(a.B * a.T * a.H * a.D, 1)), k(randomFloats(a.B * a.S * a.G * a.D, 2)),
-        v(randomFloats(a.B * a.S * a.G * a.E, 3)), dout(randomFloats(a.B * a.T * a.H * a.E, 4)) {
+  Data(const Attention &a, const Ranges &ranges) : bf16(a.bf16()) {
+    q = factors(a.B * a.T * a.H * a.D, 1);
+    k = factors(a.B * a.S * a.G * a.D, 2);
+    v = factors(a.B * a.S * a.G * a.E, 3);
+    dout = factors(a.B * a.T * a.H * a.E, 4);
     for (int64_t b = 0; b < a.B; ++b)
       for (auto [x, y] : ranges) begin.push_back(x), end.push_back(y);
   }
+  std::vector<float> factors(int64_t count, int seed) const {
+    std::vector<float> x = randomFloats(count, seed);
+    if (bf16)
+      for (float &value : x) value = widened(narrowed(value));
+    return x;
+  }
+  Bytes factorBytes(const std::vector<float> &x) const { return bf16 ? bytesOf(narrowed(x)) : bytesOf(x); }
+  std::vector<float> outOf(const Bytes &bytes) const {
+    if (!bf16) return valuesOf<float>(bytes);
+    std::vector<float> out;
+    for (uint16_t half : valuesOf<uint16_t>(bytes)) out.push_back(widened(half));
+    return out;
+  }
   std::vector<Bytes> forward() const {
-    return {bytesOf(q), bytesOf(k), bytesOf(v), bytesOf(begin), bytesOf(end)};
+    return {factorBytes(q), factorBytes(k), factorBytes(v), bytesOf(begin), bytesOf(end)};
   }
   std::vector<Bytes> backward() const {
     auto all = forward();
-    for (auto *x : {&lse, &delta, &dout}) all.push_back(bytesOf(*x));
+    for (auto *x : {&lse, &delta}) all.push_back(bytesOf(*x));
+    all.push_back(factorBytes(dout));
     return all;
   }
 };
@@ -66,21 +83,27 @@ Results runAll(KernelSuite &suite, const Attention &a, Data &data, bool referenc
                      : suite.run(a.name + kind, inputs, results);
   };
   Results r;
-  auto forward = go("_forward", data.forward(), {zeros(a.B * a.T * a.H * a.E), zeros(a.B * a.T * a.H)}, 2e-6);
-  r.out = valuesOf<float>(forward[0]);
+  int64_t outs = a.B * a.T * a.H * a.E;
+  // p and ds are rounded to 8 bits before they are multiplied.
+  double loose = a.bf16() ? 0.01 : 2e-6, looser = a.bf16() ? 0.05 : 2e-5;
+  auto forward = go("_forward", data.forward(),
+                    {Bytes(a.bf16() ? outs * 2 : outs * 4, 0x11), zeros(a.B * a.T * a.H)}, loose);
+  r.out = data.outOf(forward[0]);
   r.lse = valuesOf<float>(forward[1]);
   data.lse = r.lse;
   data.delta.assign(r.lse.size(), 0);
   for (size_t i = 0; i < r.out.size(); ++i) data.delta[i / a.E] += r.out[i] * data.dout[i];
-  r.dq = valuesOf<float>(go("_grad_query", data.backward(), {zeros(a.B * a.T * a.H * a.D)}, 2e-5)[0]);
+  r.dq = valuesOf<float>(go("_grad_query", data.backward(), {zeros(a.B * a.T * a.H * a.D)}, looser)[0]);
   auto keyValue = go("_grad_key_value", data.backward(),
-                     {zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, 2e-5);
+                     {zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, looser);
   r.dk = valuesOf<float>(keyValue[0]);
   r.dv = valuesOf<float>(keyValue[1]);
   return r;
 }
 
-TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
+const char *const kUnits[] = {"fma", "vdpbf16", "amx"};
+
+void expectInterpreters(const std::string &unit) {
   struct Case {
     Attention op;
     Ranges ranges;
@@ -123,7 +146,10 @@ TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
        odd});
   cases.push_back({{.name = "empty", .T = 3, .S = 4, .D = 4, .E = 4}, Ranges(3, {2, 2})});
   KernelSuite suite;
-  for (Case &c : cases) addAll(suite, c.op);
+  for (Case &c : cases) {
+    c.op.unit = unit;
+    addAll(suite, c.op);
+  }
   suite.compile();
   for (Case &c : cases) {
     Data data(c.op, c.ranges);
@@ -136,10 +162,14 @@ TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
   }
 }
 
-TEST(Attention, TilesChangeNoBit) {
+TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
+  for (const char *unit : kUnits) expectInterpreters(unit);
+}
+
+void expectTilesChangeNoBit(const std::string &unit) {
   KernelSuite suite;
   std::vector<Attention> ops;
-  for (int64_t tile : {1, 3, 8, 50, 128})
+  for (int64_t tile : {1, 8, 50})
     ops.push_back({.name = "tile" + std::to_string(tile),
                    .B = 1,
                    .T = 90,
@@ -149,7 +179,8 @@ TEST(Attention, TilesChangeNoBit) {
                    .D = 16,
                    .E = 20,
                    .tile = tile,
-                   .keyBlock = 16});
+                   .keyBlock = 16,
+                   .unit = unit});
   for (auto &op : ops) addAll(suite, op);
   suite.compile();
   Results first;
@@ -165,44 +196,56 @@ TEST(Attention, TilesChangeNoBit) {
   }
 }
 
+TEST(Attention, TilesChangeNoBit) {
+  for (const char *unit : kUnits) expectTilesChangeNoBit(unit);
+}
+
 // A token generated with a cache and the same token trained on, alone or packed behind another document, have
 // the same bits.
-TEST(Attention, DecodeGivesTheBitsOfTraining) {
+void expectDecodeGivesTheBitsOfTraining(const std::string &unit) {
   constexpr int64_t T = 256, H = 2, G = 1, D = 32, kBefore = 45, kCache = 300;
   KernelSuite suite;
   Attention training{.name = "training", .T = T, .S = T, .H = H, .G = G, .D = D, .E = D, .tile = 64};
   Attention packed{
       .name = "packed", .T = T + kBefore, .S = T + kBefore, .H = H, .G = G, .D = D, .E = D, .tile = 64};
   Attention decode{.name = "decode", .T = 1, .S = kCache, .H = H, .G = G, .D = D, .E = D, .tile = 1};
-  for (auto *op : {&training, &packed, &decode}) suite.add(op->name, op->text("forward"));
+  for (auto *op : {&training, &packed, &decode}) {
+    op->unit = unit;
+    suite.add(op->name, op->text("forward"));
+  }
   suite.compile();
   Data data(training, causal(T));
   auto run = [&](const Attention &op, const Data &data) {
-    return suite.run(op.name, data.forward(), {Bytes(op.T * H * D * 4), Bytes(op.T * H * 4)});
+    return suite.run(op.name, data.forward(),
+                     {Bytes(op.T * H * D * (op.bf16() ? 2 : 4)), Bytes(op.T * H * 4)});
   };
   auto all = run(training, data);
-  auto out = valuesOf<float>(all[0]), lse = valuesOf<float>(all[1]);
+  auto out = data.outOf(all[0]), lse = valuesOf<float>(all[1]);
 
   Data behind(packed, documents(T + kBefore, {kBefore}));
   std::copy(data.q.begin(), data.q.end(), behind.q.begin() + kBefore * H * D);
   std::copy(data.k.begin(), data.k.end(), behind.k.begin() + kBefore * G * D);
   std::copy(data.v.begin(), data.v.end(), behind.v.begin() + kBefore * G * D);
-  auto second = valuesOf<float>(run(packed, behind)[0]);
+  auto second = data.outOf(run(packed, behind)[0]);
   EXPECT_EQ(bytesOf(std::vector<float>(second.begin() + kBefore * H * D, second.end())), bytesOf(out));
 
   for (int32_t t : {0, 1, 63, 64, 65, 130, 255}) {
     Data row(decode, {{0, t + 1}});
     std::copy_n(data.q.begin() + t * H * D, H * D, row.q.begin());
     // Beyond the row's own keys the cache holds whatever it held.
-    std::fill(row.k.begin(), row.k.end(), NAN);
-    std::fill(row.v.begin(), row.v.end(), NAN);
+    std::fill(row.k.begin(), row.k.end(), INFINITY);
+    std::fill(row.v.begin(), row.v.end(), INFINITY);
     std::copy_n(data.k.begin(), (t + 1) * G * D, row.k.begin());
     std::copy_n(data.v.begin(), (t + 1) * G * D, row.v.begin());
     auto got = run(decode, row);
-    EXPECT_EQ(got[0], bytesOf(std::vector<float>(out.begin() + t * H * D, out.begin() + (t + 1) * H * D)))
+    EXPECT_EQ(data.outOf(got[0]), std::vector<float>(out.begin() + t * H * D, out.begin() + (t + 1) * H * D))
         << t;
     EXPECT_EQ(got[1], bytesOf(std::vector<float>(lse.begin() + t * H, lse.begin() + (t + 1) * H))) << t;
   }
+}
+
+TEST(Attention, DecodeGivesTheBitsOfTraining) {
+  for (const char *unit : kUnits) expectDecodeGivesTheBitsOfTraining(unit);
 }
 
 // q, k and v as parts of one projection; heads before tokens; a width that is not contiguous; ranges of i64.

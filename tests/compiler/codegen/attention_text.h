@@ -18,6 +18,9 @@ struct Attention {
   int64_t B = 1, T, S, H = 1, G = 1, D, E;
   int64_t tile = 8, keyBlock = 64;
   std::string rangeType = "i32";
+  std::string unit = "fma"; // amx and vdpbf16: q, k, v, dout and out are bf16
+
+  bool bf16() const { return unit != "fma"; }
 
   std::vector<Operand> inputs(bool forward) const {
     std::vector<Operand> list{dense({B, T, H, D}), dense({B, S, G, D}), dense({B, S, G, E}), dense({B, T}),
@@ -52,8 +55,8 @@ inline std::string Attention::text(const std::string &kind, const std::vector<Op
     return "#kernel.access<offset = " + std::to_string(o.offset) + ", strides = " + numbers(o.strides) + ">";
   };
   for (size_t i = 0; i < in.size(); ++i) {
-    std::string type = "tensor<" + tensorType(in[i].shape, i == 3 || i == 4 ? rangeType : "f32") + ">",
-                name = "%i" + std::to_string(i);
+    std::string element = i == 3 || i == 4 ? rangeType : i == 5 || i == 6 || !bf16() ? "f32" : "bf16";
+    std::string type = "tensor<" + tensorType(in[i].shape, element) + ">", name = "%i" + std::to_string(i);
     list(arguments, name + ": " + type);
     list(names, name);
     list(types, type);
@@ -61,14 +64,16 @@ inline std::string Attention::text(const std::string &kind, const std::vector<Op
   }
   for (size_t i = 0; i < out.size(); ++i) {
     list(results, "%r" + std::to_string(i));
-    list(resultTypes, "tensor<" + tensorType(out[i].shape, "f32") + ">");
+    bool rounded = bf16() && kind == "forward" && i == 0;
+    list(resultTypes, "tensor<" + tensorType(out[i].shape, rounded ? "bf16" : "f32") + ">");
     list(outputAccess, access(out[i]));
   }
   return "^bb0(" + arguments + "):\n" + results + " = kernel.attention " + kind + " " + names + " sizes [" +
          numbers({B, T, S, H, G, D, E}) + "] {input_access = [" + inputAccess + "], output_access = [" +
          outputAccess + "], scale = " + std::to_string(1 / std::sqrt(double(D))) +
-         " : f64, reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = " +
-         std::to_string(keyBlock) + ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
+         " : f64, reduction = #kernel.reduction<unit = \"" + unit +
+         "\", lanes = 16, key_block = " + std::to_string(keyBlock) +
+         ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
          ", tile_n = 0, block_m = 0, block_n = 0, block_k = 0, unroll = 0>} : (" + types + ") -> (" +
          resultTypes + ")";
 }
