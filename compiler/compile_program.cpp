@@ -1,6 +1,7 @@
 #include "compiler/compile_program.h"
 #include "compiler/check_phases.h"
 #include "compiler/graph_builder.h"
+#include "compiler/memory_budget.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
 #include "dialects/program/program.h"
@@ -103,6 +104,18 @@ std::variant<Target, std::string> targetOf(const Recipe &recipe) {
   return out;
 }
 
+// Parameters, states and the arena: what a rank takes.
+int64_t memoryOf(ModuleOp module) {
+  int64_t persistent = 0, arena = 0;
+  module.walk([&](Operation *op) {
+    if (auto buffer = dyn_cast<program::BufferOp>(op);
+        buffer && buffer.getSpace() == program::Space::persistent)
+      persistent = std::max<int64_t>(persistent, buffer.getBytes());
+    if (auto entry = dyn_cast<program::EntryOp>(op)) arena = std::max<int64_t>(arena, entry.getArenaBytes());
+  });
+  return persistent + arena;
+}
+
 LogicalResult writeFile(const fs::path &path, ModuleOp module) {
   std::error_code error;
   llvm::raw_fd_ostream out(path.string(), error);
@@ -183,66 +196,96 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     return success();
   });
 
-  std::vector<OwningOpRef<ModuleOp>> stages;
   if (!request.dumpFolder.empty()) {
     std::error_code error;
     fs::create_directories(request.dumpFolder, error);
     if (error) return "cannot make " + request.dumpFolder + ": " + error.message();
   }
-  for (int64_t index = 0; index < recipe.pipeline; ++index) {
-    double start = now();
-    phaseName = "trace";
-    OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-    {
-      GraphBuilder builder(*module, std::get<BatchLayout>(layout), {index, recipe.pipeline});
-      Builder *previous = set_builder(&builder);
-      std::string problem;
-      try {
-        build_program(*model.info, options);
-        if (model.info->hugging_face_config)
-          report.artifact.config_json = model.info->hugging_face_config(options.config);
-      } catch (const ModelError &e) {
-        problem = e.what();
-      } catch (const std::exception &e) {
-        problem = file + ": the model's code ended with an exception: " + e.what();
-      } catch (...) {
-        problem = file + ": the model's code ended with an exception that is no std::exception";
-      }
-      set_builder(previous);
-      if (!problem.empty()) return problem;
-    }
-    if (failed(verify(*module))) return errors;
-    report.traceSeconds += now() - start;
-    for (auto v : module->getOps<graph::VariableOp>())
-      if (v.getKind() == graph::VariableKind::parameter)
-        report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
-
-    start = now();
-    PipelineOptions pipeline;
-    pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
-    pipeline.bf16Unit = target.bf16Unit;
-    pipeline.stopAfter = request.stopAfter.value_or(Phase::plan);
-    PhaseChecker checker;
-    pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
-      size_t number = &phase - phases().begin();
-      phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
-      if (!request.dumpFolder.empty()) {
-        std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name +
-                           (recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
-        if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
-      }
-      if (request.checkPhases && phase.phase < Phase::lower) return checker.check(m, phase.name);
-      return success();
+  std::vector<OwningOpRef<ModuleOp>> stages;
+  // Traces the model and runs the passes, a stage after the other; `last`: not to find out what memory it
+  // takes.
+  auto buildStages = [&](const std::vector<std::string> &recompute, bool last) -> MemoryTrial {
+    MemoryTrial trial;
+    auto failing = [&](const std::string &why) {
+      trial.error = why;
+      return trial;
     };
-    if (failed(runPipeline(*module, pipeline)))
-      return errors.empty() ? std::string("the pipeline failed") : errors;
-    report.passSeconds += now() - start;
-    if (request.stopAfter) {
-      llvm::raw_string_ostream out(report.stopped);
-      module->print(out);
+    stages.clear();
+    report.remarks.clear();
+    report.parameters = 0;
+    for (int64_t index = 0; index < recipe.pipeline; ++index) {
+      double start = now();
+      phaseName = "trace";
+      OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+      {
+        GraphBuilder builder(*module, std::get<BatchLayout>(layout), {index, recipe.pipeline});
+        Builder *previous = set_builder(&builder);
+        std::string problem;
+        try {
+          build_program(*model.info, options);
+          if (model.info->hugging_face_config)
+            report.artifact.config_json = model.info->hugging_face_config(options.config);
+        } catch (const ModelError &e) {
+          problem = e.what();
+        } catch (const std::exception &e) {
+          problem = file + ": the model's code ended with an exception: " + e.what();
+        } catch (...) {
+          problem = file + ": the model's code ended with an exception that is no std::exception";
+        }
+        set_builder(previous);
+        if (!problem.empty()) return failing(problem);
+      }
+      if (failed(verify(*module))) return failing(errors);
+      report.traceSeconds += now() - start;
+      for (auto v : module->getOps<graph::VariableOp>())
+        if (v.getKind() == graph::VariableKind::parameter)
+          report.parameters += cast<RankedTensorType>(v.getType()).getNumElements();
+
+      start = now();
+      PipelineOptions pipeline;
+      pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
+      pipeline.bf16Unit = target.bf16Unit;
+      pipeline.recompute = recompute;
+      pipeline.stopAfter = request.stopAfter.value_or(Phase::plan);
+      PhaseChecker checker;
+      pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
+        size_t number = &phase - phases().begin();
+        phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
+        if (auto kept = m->getAttrOfType<ArrayAttr>("weft.kept")) {
+          m->removeAttr("weft.kept");
+          for (auto item : kept.getAsRange<ArrayAttr>()) {
+            auto number = [&](size_t i) { return cast<IntegerAttr>(item[i]).getInt(); };
+            trial.kept.push_back({cast<StringAttr>(item[0]).str(), number(1), number(2)});
+          }
+        }
+        if (last && !request.dumpFolder.empty()) {
+          std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name +
+                             (recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
+          if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
+        }
+        if (last && request.checkPhases && phase.phase < Phase::lower) return checker.check(m, phase.name);
+        return success();
+      };
+      if (failed(runPipeline(*module, pipeline)))
+        return failing(errors.empty() ? std::string("the pipeline failed") : errors);
+      report.passSeconds += now() - start;
+      if (request.stopAfter) {
+        llvm::raw_string_ostream out(report.stopped);
+        module->print(out);
+      }
+      trial.bytes = std::max(trial.bytes, memoryOf(*module));
+      stages.push_back(std::move(module));
     }
-    stages.push_back(std::move(module));
+    return trial;
+  };
+  std::vector<std::string> recompute;
+  if (recipe.memory_budget > 0 && request.entriesForTraining) {
+    auto fit = fitMemory(recipe.memory_budget,
+                         [&](const std::vector<std::string> &ops) { return buildStages(ops, false); });
+    if (auto *problem = std::get_if<std::string>(&fit)) return *problem;
+    recompute = std::get<std::vector<std::string>>(fit);
   }
+  if (MemoryTrial trial = buildStages(recompute, true); !trial.error.empty()) return trial.error;
   if (request.stopAfter) return report;
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);

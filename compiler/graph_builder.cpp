@@ -95,6 +95,10 @@ mlir::Value GraphBuilder::unwrap(const Value &v) {
   return reach(values[v.id], frames.size() - 1);
 }
 
+void GraphBuilder::markCheckpoint(Operation *op) {
+  if (checkpoints > 0) op->setDiscardableAttr(graph::kRecompute, UnitAttr::get(context()));
+}
+
 std::vector<Value> GraphBuilder::op(std::string_view name, const std::vector<Value> &operands,
                                     const std::vector<Attribute> &attributes) {
   OpBuilder &b = builderHere();
@@ -158,6 +162,7 @@ std::vector<Value> GraphBuilder::op(std::string_view name, const std::vector<Val
   if (ok) {
     OperationState state(loc, *info, in, types, dictionary.getValue());
     Operation *made = b.create(state);
+    markCheckpoint(made);
     ok = succeeded(info->verifyInvariants(made));
     for (mlir::Value v : made->getResults()) out.push_back(wrap(v));
   }

@@ -50,6 +50,8 @@ public:
   Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
   std::vector<Value> value_and_grad(int function, const std::vector<Value> &args) override;
   std::vector<Value> custom_gradient(int forward, int backward, const std::vector<Value> &args) override;
+  void begin_checkpoint() override { ++checkpoints; }
+  void end_checkpoint() override { --checkpoints; }
   std::vector<Value> call(int function, const std::vector<Value> &args) override;
 
 private:
@@ -115,6 +117,8 @@ private:
   std::vector<Finished> finished;
   std::vector<mlir::Value> values; // by Value::id
   std::optional<std::pair<int64_t, int64_t>> pendingRepeat;
+  void markCheckpoint(mlir::Operation *op);
+  int checkpoints = 0; // that are open
 };
 
 // S shards of a global batch over `ranks`, each rank running `microBatches` micro-batches; an error's text

@@ -41,6 +41,7 @@ std::vector<Value> GraphBuilder::custom_gradient(int forward, int backward, cons
   auto op = builderHere().create<graph::CustomGradientOp>(
       location(), f.function.getResultTypes(), f.function.getSymName(), g.function.getSymName(),
       operandsOf(f, args), operandsOf(g, {}), args.size());
+  markCheckpoint(op);
   std::vector<Value> out;
   for (mlir::Value v : op.getResults()) out.push_back(wrap(v));
   return out;

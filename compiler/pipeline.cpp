@@ -48,7 +48,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     pm.addPass(createHoistInvariantsPass());
     break;
   case Phase::differentiate:
-    pm.addPass(createDifferentiatePass());
+    pm.addPass(createDifferentiatePass({options.recompute, true}));
     break;
   case Phase::segment:
     pm.addPass(createSegmentBatchSumsPass({options.shardsPerMicro}));

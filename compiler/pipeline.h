@@ -32,9 +32,10 @@ llvm::ArrayRef<PhaseInfo> phases();
 const PhaseInfo *findPhase(llvm::StringRef name);
 
 struct PipelineOptions {
-  int64_t shardsPerMicro = 1; // virtual shards inside a micro-batch
-  int64_t threads = 2;        // to find work for
-  std::string bf16Unit;       // the dot unit of bf16 products; "": everything is f32
+  int64_t shardsPerMicro = 1;         // virtual shards inside a micro-batch
+  int64_t threads = 2;                // to find work for
+  std::vector<std::string> recompute; // ops whose values backward computes again (passes.td, differentiate)
+  std::string bf16Unit;               // the dot unit of bf16 products; "": everything is f32
   Phase stopAfter = Phase::plan;
   // Called with the module after each phase, in order; a failure ends the pipeline.
   std::function<mlir::LogicalResult(const PhaseInfo &, mlir::ModuleOp)> afterPhase;

@@ -22,6 +22,7 @@ MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes e
   --set KEY=VALUE         a recipe's key, as model.dim=512 or train.seq=1024; may be given often
   --target T              cpu (every level, chosen when it starts), cpu:native (default), cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx
   --precision P           f32 (default), or bf16: of the factors of products
+  --memory-budget SIZE    most memory a rank, as 1.5GB: what does not fit is computed again in backward
   --dot-unit U            auto (default), amx, vdpbf16: the order in which bf16 products are added
   --batch N               sequences of a step, over all ranks (default 64)
   --micro-batch N         sequences computed at once on a rank (default 16)
@@ -78,10 +79,15 @@ int compile(const std::vector<std::string> &args) {
   std::vector<std::string> overrides;
   CompileRequest request;
   // Options that are a recipe's key under another name.
-  const std::pair<const char *, const char *> keys[] = {
-      {"--config", "model.config"},     {"--target", "run.target"},  {"--precision", "train.precision"},
-      {"--dot-unit", "train.dot_unit"}, {"--batch", "train.batch"},  {"--micro-batch", "train.micro_batch"},
-      {"--seq", "train.seq"},           {"--shards", "train.shards"}};
+  const std::pair<const char *, const char *> keys[] = {{"--config", "model.config"},
+                                                        {"--target", "run.target"},
+                                                        {"--precision", "train.precision"},
+                                                        {"--dot-unit", "train.dot_unit"},
+                                                        {"--batch", "train.batch"},
+                                                        {"--micro-batch", "train.micro_batch"},
+                                                        {"--seq", "train.seq"},
+                                                        {"--shards", "train.shards"},
+                                                        {"--memory-budget", "run.memory_budget"}};
   for (size_t i = 0; i < args.size(); ++i) {
     std::string a = args[i], value;
     bool has = false;

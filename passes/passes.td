@@ -13,9 +13,11 @@ def DifferentiatePass : WeftPass<"differentiate"> {
   let description = [{
     Function by function: the differentiated function is inlined where its gradient is taken; the body of a `graph.repeat` becomes two bodies, forward (which also
     returns residuals, stacked) and backward (which runs down). Before: `%l, %g = graph.value_and_grad @f(%w, %x) acc(%g0) wrt [0]`. After: the ops of @f, then those of its adjoint;
-    %g is a chain that starts at %g0. What backward needs of forward is saved when a matmul, attention, reduction or gather made it, and computed again otherwise; a remark
-    says so for each.
+    %g is a chain that starts at %g0. What backward needs of forward is saved when a matmul, attention, reduction or gather made it, and computed again otherwise, or where
+    the op is marked `graph.recompute` or named by `recompute`; a remark says so for each. Ops of a body are named by its function and their number in it: "layer:12".
   }];
+  let options = [ListOption<"recompute", "recompute", "std::string", "ops whose values backward computes again instead of keeping them">,
+                 Option<"reportKept", "report-kept", "bool", "false", "lists on the module what is kept: op, bytes, operations to compute it again">];
 }
 
 def SplitRepeatsPass : WeftPass<"split-repeats"> {

@@ -24,6 +24,21 @@ Operation *GraphDialect::materializeConstant(OpBuilder &b, Attribute value, Type
   return nullptr;
 }
 
+int64_t flopsOf(Operation *op) {
+  int64_t elements = 0;
+  for (Value v : op->getResults()) elements += numElements(shapeOf(v));
+  if (auto matmul = dyn_cast<MatmulOp>(op)) {
+    auto lhs = shapeOf(matmul.getLhs());
+    return 2 * elements * (matmul.getTransposeLhs() ? lhs[lhs.size() - 2] : lhs.back());
+  }
+  if (auto attention = dyn_cast<AttentionOp>(op)) { // of all pairs; a causal range has half
+    auto q = shapeOf(attention.getQ());
+    return numElements(q.drop_back()) * shapeOf(attention.getK())[1] * (q[3] + shapeOf(attention.getV())[3]);
+  }
+  if (auto reduce = dyn_cast<ReduceOp>(op)) return numElements(shapeOf(reduce.getX()));
+  return elements;
+}
+
 bool isRounding(CastOp op) {
   auto between = [](Type x, Type y) { return x.isF32() && y.isBF16(); };
   Type from = tensorType(op.getX()).getElementType(), to = op.getElement();

@@ -25,8 +25,14 @@ inline mlir::RankedTensorType tensorType(mlir::Value v) {
 inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value v) { return tensorType(v).getShape(); }
 inline bool isFloat(mlir::Value v) { return mlir::isa<mlir::FloatType>(tensorType(v).getElementType()); }
 
+// On an op: backward computes it again (`checkpoint` in the DSL).
+inline constexpr llvm::StringLiteral kRecompute = "graph.recompute";
+
 // A cast between f32 and bf16: one value, rounded or not.
 bool isRounding(CastOp op);
+
+// Arithmetic operations of computing an op once: two a product, one an element otherwise.
+int64_t flopsOf(mlir::Operation *op);
 
 // Small makers, with inferred types, for rules that build graph code.
 mlir::Value splat(mlir::OpBuilder &b, mlir::Location loc, mlir::RankedTensorType type, double value);

@@ -112,6 +112,10 @@ public:
   // adjoints of the results…).
   virtual std::vector<Value> custom_gradient(int forward, int backward, const std::vector<Value> &args) = 0;
 
+  // Ops made in between are computed again in backward, not kept. Nests.
+  virtual void begin_checkpoint() = 0;
+  virtual void end_checkpoint() = 0;
+
   // An entry of the program ("train_step"): begin, then inputs, then ops, then outputs.
   virtual void begin_entry(const std::string &name) = 0;
   // limit: integers lie in [0, limit); -1 none. micro: one per micro-batch, with the step's trip count as

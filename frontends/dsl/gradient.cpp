@@ -69,4 +69,7 @@ Tensor call_custom_gradient(int forward, int backward, const std::vector<Tensor>
   return {builder().custom_gradient(forward, backward, values_of(xs)).at(0), blamed_line(at)};
 }
 
+CheckpointGuard::CheckpointGuard() { builder().begin_checkpoint(); }
+CheckpointGuard::~CheckpointGuard() { builder().end_checkpoint(); }
+
 } // namespace weft::detail

@@ -35,7 +35,25 @@ void require_gradients(const std::vector<Tensor> &xs, const std::vector<Tensor> 
 std::vector<Tensor> call_value_and_grad(int function, const std::vector<Tensor> &xs, const SourceLine &at);
 Tensor call_custom_gradient(int forward, int backward, const std::vector<Tensor> &xs, const SourceLine &at);
 
+class CheckpointGuard {
+public:
+  CheckpointGuard();
+  ~CheckpointGuard();
+  CheckpointGuard(const CheckpointGuard &) = delete;
+  CheckpointGuard &operator=(const CheckpointGuard &) = delete;
+};
+
 } // namespace detail
+
+// f(), of which backward keeps what goes in and computes the rest again (Chen et al., 2016;
+// arXiv:1604.06174): memory for time, and the same bits. Around a block of a `repeat`, a layer keeps its
+// input alone:
+//   x = repeat(s / "layers", {0, c.layers}, x, [&](Scope s, Tensor x) { return checkpoint([&] { return
+//   block(s, x, seq, c); }); });
+template <class F> auto checkpoint(F &&f) {
+  detail::CheckpointGuard guard;
+  return f();
+}
 
 struct ValueAndGrad {
   Tensor value;                  // scalar

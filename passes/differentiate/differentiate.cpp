@@ -13,11 +13,29 @@ namespace weft {
 
 namespace {
 
-// At the top the forward values are in scope: nothing needs saving.
+// At the top the forward values are in scope: nothing needs saving, and what the model asks to be computed
+// again is.
 class TopReverse : public Reverse {
 public:
   using Reverse::Reverse;
-  Value needed(Value forward) override { return forward; }
+  Value needed(Value v) override {
+    Operation *source = v.getDefiningOp();
+    if (!source || !isCheckpointed(source)) return v;
+    if (Value known = available.lookup(v)) return known;
+    IRMapping map;
+    for (Value operand : source->getOperands()) map.map(operand, needed(operand));
+    Operation *copy = computeAgain(b, source, map);
+    for (auto [from, to] : llvm::zip(source->getResults(), copy->getResults())) available[from] = to;
+    return available[v];
+  }
+
+protected:
+  void replaced(Value from, Value to) override {
+    if (Value known = available.lookup(from)) available[to] = known;
+  }
+
+private:
+  llvm::DenseMap<Value, Value> available;
 };
 
 // x + value, as a continuation of the chain where the value is a column sum (perhaps reshaped).
@@ -33,7 +51,7 @@ Value continueFrom(OpBuilder &b, Value x, Value value) {
   return reshape ? graph::reshape(b, value.getLoc(), sum, graph::shapeOf(value)) : sum;
 }
 
-LogicalResult expandValueAndGrad(graph::ValueAndGradOp op, SymbolTable &symbols) {
+LogicalResult expandValueAndGrad(graph::ValueAndGradOp op, SymbolTable &symbols, ResidualChoice &choice) {
   auto f = symbols.lookup<func::FuncOp>(op.getFunction());
   OpBuilder b(op);
   IRMapping map;
@@ -54,7 +72,7 @@ LogicalResult expandValueAndGrad(graph::ValueAndGradOp op, SymbolTable &symbols)
   for (Value v : f.getBody().front().getTerminator()->getOperands())
     results.push_back(map.lookupOrDefault(v));
 
-  TopReverse reverse(b, symbols);
+  TopReverse reverse(b, symbols, choice);
   reverse.activate(wrt, forward);
   reverse.set(results[0], graph::splat(b, op.getLoc(), graph::tensorType(results[0]), 1));
   for (auto [v, acc] : llvm::zip(wrt, op.getAcc())) reverse.set(v, acc);
@@ -77,7 +95,7 @@ LogicalResult expandValueAndGrad(graph::ValueAndGradOp op, SymbolTable &symbols)
 // Functions of which a gradient is asked may ask for one themselves: those inside come first.
 class Expander {
 public:
-  explicit Expander(SymbolTable &symbols) : symbols(symbols) {}
+  Expander(SymbolTable &symbols, ResidualChoice &choice) : symbols(symbols), choice(choice) {}
 
   LogicalResult expand(func::FuncOp f) {
     if (!done.insert(f).second) return success();
@@ -88,7 +106,7 @@ public:
       if (auto vag = dyn_cast<graph::ValueAndGradOp>(op)) ops.push_back(vag);
     }
     for (auto op : ops)
-      if (failed(expandValueAndGrad(op, symbols))) return failure();
+      if (failed(expandValueAndGrad(op, symbols, choice))) return failure();
     return success();
   }
 
@@ -101,6 +119,7 @@ private:
     return success();
   }
   SymbolTable &symbols;
+  ResidualChoice &choice;
   llvm::DenseSet<func::FuncOp> done;
 };
 
@@ -115,12 +134,27 @@ void inlineForward(graph::CustomGradientOp op, SymbolTable &symbols) {
   op.erase();
 }
 
+// For who chooses under a memory budget.
+void report(ModuleOp module, ResidualChoice &choice) {
+  Builder b(module.getContext());
+  SmallVector<Attribute> kept;
+  for (const Residual &r : choice.kept)
+    kept.push_back(
+        b.getArrayAttr({b.getStringAttr(r.key), b.getI64IntegerAttr(r.bytes), b.getI64IntegerAttr(r.flops)}));
+  module->setAttr("weft.kept", b.getArrayAttr(kept));
+}
+
 struct DifferentiatePass : impl::DifferentiatePassBase<DifferentiatePass> {
+  using DifferentiatePassBase::DifferentiatePassBase;
+
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    Expander expander(symbols);
+    ResidualChoice choice;
+    for (const std::string &key : recompute) choice.recompute.insert(key);
+    Expander expander(symbols, choice);
     for (auto f : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (failed(expander.expand(f))) return signalPassFailure();
+    if (reportKept) report(getOperation(), choice);
     // What only gradients cared about.
     getOperation().walk([](graph::StopGradientOp op) {
       op.replaceAllUsesWith(op.getX());

@@ -106,6 +106,19 @@ void Reverse::runCustom(graph::CustomGradientOp op) {
     if (wants(v)) add(v, map.lookupOrDefault(d));
 }
 
+bool isCheckpointed(Operation *op) {
+  if (op->hasAttr(graph::kRecompute)) return true;
+  auto cast = dyn_cast<graph::CastOp>(op);
+  return cast && graph::isRounding(cast) && cast.getX().getDefiningOp() &&
+         isCheckpointed(cast.getX().getDefiningOp());
+}
+
+Operation *computeAgain(OpBuilder &b, Operation *op, IRMapping &map) {
+  Operation *copy = b.clone(*op, map);
+  copy->removeAttr(graph::kRecompute);
+  return copy;
+}
+
 namespace {
 
 // What a saved or recomputed value costs decides: these are saved.
@@ -133,9 +146,13 @@ public:
     int residual = -1;
   };
 
-  BodyReverse(OpBuilder &b, SymbolTable &symbols, Block *block, func::FuncOp forward, RepeatOp op,
-              Reverse &parent)
-      : Reverse(b, symbols), block(block), forward(forward), op(op), parent(parent) {}
+  BodyReverse(OpBuilder &b, SymbolTable &symbols, ResidualChoice &choice, Block *block, func::FuncOp forward,
+              RepeatOp op, Reverse &parent)
+      : Reverse(b, symbols, choice), block(block), forward(forward), op(op), parent(parent) {
+    // Ops are numbered as they were before anything is added to them.
+    int64_t number = 0;
+    for (Operation &o : forward.getBody().front()) numbers[&o] = number++;
+  }
 
   Value input(Role role, Type type, Value outer, int residual = -1) {
     Value inner = block->addArgument(type, op.getLoc());
@@ -167,20 +184,35 @@ private:
       return save(v, "the value carried into each iteration");
     }
     Operation *source = v.getDefiningOp();
-    if (isExpensive(source) || isRoundedExpensive(source)) return save(v, "costly to compute again");
+    if (isExpensive(source) || isRoundedExpensive(source)) {
+      Operation *costly = isExpensive(source) ? source : source->getOperand(0).getDefiningOp();
+      std::string key = (op.getBody() + ":" + Twine(numbers.lookup(costly))).str();
+      bool budget = choice.recompute.contains(key) && numbers.count(costly);
+      if (!isCheckpointed(costly) && !budget) {
+        if (numbers.count(costly) && !isa<RepeatOp, graph::CustomGradientOp>(costly))
+          choice.kept.push_back({key, bytesOf(v) * op.tripCount(), graph::flopsOf(costly) * op.tripCount()});
+        return save(v, "costly to compute again");
+      }
+      emitRemark(v.getLoc()) << "computed again in backward: " << graph::flopsOf(costly)
+                             << " operations instead of " << bytesOf(v) << " bytes an iteration, "
+                             << (budget ? "for the memory budget" : "as the model asks");
+    }
     OpBuilder::InsertionGuard guard(b);
     IRMapping map;
     for (Value operand : source->getOperands()) map.map(operand, needed(operand));
     b.setInsertionPointToEnd(block);
-    Operation *copy = b.clone(*source, map);
+    Operation *copy = computeAgain(b, source, map);
+    for (auto [from, to] : llvm::zip(source->getResults(), copy->getResults())) available[from] = to;
     return copy->getResult(cast<OpResult>(v).getResultNumber());
+  }
+  static int64_t bytesOf(Value v) {
+    return graph::tensorType(v).getNumElements() * graph::tensorType(v).getElementTypeBitWidth() / 8;
   }
   Value save(Value v, StringRef why) {
     // Layer values that the iteration does not change would have been hoisted; what is left has one value an
     // iteration.
     residuals.push_back(v);
-    int64_t bytes = graph::tensorType(v).getNumElements() * graph::tensorType(v).getElementTypeBitWidth() / 8;
-    emitRemark(v.getLoc()) << "saved for backward: " << bytes << " bytes an iteration, " << why;
+    emitRemark(v.getLoc()) << "saved for backward: " << bytesOf(v) << " bytes an iteration, " << why;
     return input(stacked, v.getType(), {}, residuals.size() - 1);
   }
 
@@ -189,6 +221,7 @@ private:
   RepeatOp op;
   Reverse &parent;
   llvm::DenseMap<Value, Value> available;
+  llvm::DenseMap<Operation *, int64_t> numbers; // of forward's ops
 };
 
 } // namespace
@@ -219,7 +252,7 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   symbols.insert(bwd, std::next(fwd->getIterator()));
   Block *block = bwd.addEntryBlock();
   OpBuilder inner = OpBuilder::atBlockEnd(block);
-  BodyReverse reverse(inner, symbols, block, fwd, op, *this);
+  BodyReverse reverse(inner, symbols, choice, block, fwd, op, *this);
 
   SmallVector<Operation *> ops;
   for (Operation &o : fwdBlock.without_terminator()) ops.push_back(&o);
@@ -299,6 +332,7 @@ LogicalResult Reverse::runRepeat(RepeatOp &op) {
   auto extended =
       at.create<RepeatOp>(op.getLoc(), types, fwd.getSymName(), op.getCarry(), op.getStacked(),
                           op.getInvariant(), op.getBegin(), op.getEnd(), tied, op.getReverse(), false, 0, 1);
+  extended->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   for (auto [from, to] : llvm::zip(op.getResults(), extended.getResults())) {
     if (Value d = adjoint(from)) set(to, d);
     if (active.contains(from)) active.insert(to);

@@ -2,13 +2,34 @@
 #pragma once
 #include "dialects/graph/graph.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace weft {
 
+// A value that forward keeps for backward when it could be computed again. `key` names the op that makes it,
+// the same each time the same program is differentiated: "layer:12".
+struct Residual {
+  std::string key;
+  int64_t bytes, flops; // of all iterations
+};
+
+// What backward computes again instead of keeping it, and what is kept all the same.
+struct ResidualChoice {
+  llvm::StringSet<> recompute; // keys
+  std::vector<Residual> kept;
+};
+
+// Whether the model asks for an op to be computed again in backward; a rounding goes with what it rounds.
+bool isCheckpointed(mlir::Operation *op);
+// A copy of the op behind what is built so far, made to stay apart from the original.
+mlir::Operation *computeAgain(mlir::OpBuilder &b, mlir::Operation *op, mlir::IRMapping &map);
+
 class Reverse : public graph::GradientBuilder {
 public:
-  Reverse(mlir::OpBuilder &b, mlir::SymbolTable &symbols) : GradientBuilder(b), symbols(symbols) {}
+  Reverse(mlir::OpBuilder &b, mlir::SymbolTable &symbols, ResidualChoice &choice)
+      : GradientBuilder(b), choice(choice), symbols(symbols) {}
 
   // Marks what depends on `sources` as wanting a gradient; call before run.
   void activate(llvm::ArrayRef<mlir::Value> sources, llvm::ArrayRef<mlir::Operation *> forward);
@@ -21,6 +42,7 @@ public:
 protected:
   // A forward value was replaced by an equal one.
   virtual void replaced(mlir::Value from, mlir::Value to) {}
+  ResidualChoice &choice;
 
 private:
   mlir::LogicalResult runRepeat(graph::RepeatOp &op);

@@ -91,6 +91,7 @@ struct RoundFactorsPass : impl::RoundFactorsPassBase<RoundFactorsPass> {
           v = rounded(b, op.getLoc(), op.getV());
     auto narrow = b.create<graph::AttentionOp>(op.getLoc(), q, k, v, op.getBegin(), op.getEnd(),
                                                op.getScaleAttr(), op.getKeyBlockAttr());
+    narrow->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     op.getOut().replaceAllUsesWith(graph::castTo(b, op.getLoc(), narrow.getOut(), b.getF32Type()));
     op.getLse().replaceAllUsesWith(narrow.getLse());
     op.erase();

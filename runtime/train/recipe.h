@@ -50,7 +50,7 @@ struct Recipe {
     std::string plan;
     bool save_initial = false;
     int64_t log_every = 10;
-    std::string target = "cpu:native";
+    std::string target = "cpu:native", memory_budget;
   } run;
 
   // Keys that the file or the command line gave ("train.steps").
@@ -58,6 +58,7 @@ struct Recipe {
 
   // Of the plan, once Resolve has been called.
   int64_t data_parallel = 1, pipeline = 1;
+  int64_t memory_budget = 0; // bytes a rank; 0: none
   int64_t WarmupSteps() const { return optimizer.warmup; }
   int64_t DecaySteps() const; // optimizer.decay_steps, or decay_fraction of the steps where that is -1
 };

@@ -63,6 +63,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"run.plan", "text", "", "how ranks share the work: dp2, pp2, or dp2,pp2 (data-parallel, pipeline)", {}, 0, 0, FIELD(run.plan)},
       {"run.log_every", "integer", "steps", "steps between lines of progress where there is no terminal", {}, 1, kMany, FIELD(run.log_every)},
       {"run.target", "text", "", "what to compile for: cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx", {}, 0, 0, FIELD(run.target)},
+      {"run.memory_budget", "text", "", "most memory of a rank's parameters, states and activations, as 1.5GB; what does not fit is computed again in backward (\"\" = any)", {}, 0, 0, FIELD(run.memory_budget)},
   };
   // clang-format on
   return keys;

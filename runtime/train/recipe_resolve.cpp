@@ -1,4 +1,5 @@
 // What in a recipe involves several keys, and the recipe written out.
+#include "runtime/train/byte_size.h"
 #include "runtime/train/recipe.h"
 #include "runtime/train/schedule.h"
 
@@ -40,6 +41,16 @@ absl::Status ParsePlan(Recipe &recipe) {
                                                    " ranks when run.ranks is ", recipe.run.ranks,
                                                    "\nhint: leave run.ranks out, or make it ", ranks));
   recipe.run.ranks = ranks;
+  return absl::OkStatus();
+}
+
+absl::Status ParseBudget(Recipe &recipe) {
+  if (recipe.run.memory_budget.empty()) return absl::OkStatus();
+  std::optional<int64_t> bytes = ParseByteSize(recipe.run.memory_budget);
+  if (!bytes)
+    return absl::InvalidArgumentError(absl::StrCat("run.memory_budget is \"", recipe.run.memory_budget,
+                                                   "\" when it should be a size like 1.5GB or 800MB"));
+  recipe.memory_budget = *bytes;
   return absl::OkStatus();
 }
 
@@ -101,6 +112,7 @@ bool IsBareKey(const std::string &name) {
 
 absl::Status ResolveRecipe(Recipe &recipe) {
   if (absl::Status status = ParsePlan(recipe); !status.ok()) return status;
+  if (absl::Status status = ParseBudget(recipe); !status.ok()) return status;
   if (absl::Status status = CheckBatch(recipe); !status.ok()) return status;
   if (recipe.run.dir.empty())
     return absl::InvalidArgumentError("run.dir is empty\nhint: name the folder for the run");

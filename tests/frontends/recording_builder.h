@@ -52,6 +52,8 @@ public:
   std::vector<Value> call(int function, const std::vector<Value> &args) override;
   std::vector<Value> value_and_grad(int function, const std::vector<Value> &args) override;
   std::vector<Value> custom_gradient(int forward, int backward, const std::vector<Value> &args) override;
+  void begin_checkpoint() override { ++checkpoints; }
+  void end_checkpoint() override { --checkpoints; }
   Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
 
 private:

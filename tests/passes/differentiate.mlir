@@ -301,3 +301,23 @@ func.func @step(%w: tensor<5x4xf32>, %x: tensor<4xf32>) -> (tensor<f32>, tensor<
     : (tensor<5x4xf32>, tensor<4xf32>) -> (tensor<f32>, tensor<4xf32>)
   return %l, %d : tensor<f32>, tensor<4xf32>
 }
+
+// -----
+
+// What the model marks is computed again behind the forward ops, by a copy that is not merged with the original.
+// CHECK-LABEL: func.func @again
+// CHECK: %[[Y:.*]] = graph.matmul %{{.*}}, %{{.*}} {graph.recompute}
+// CHECK: graph.reduce sum
+// CHECK: %[[AGAIN:.*]] = graph.matmul %{{.*}}, %{{.*}} : (tensor<2x4xf32>, tensor<4x3xf32>)
+// CHECK: graph.exp %[[AGAIN]]
+func.func private @loss(%w: tensor<4x3xf32>, %x: tensor<2x4xf32>) -> tensor<f32> {
+  %y = graph.matmul %x, %w {graph.recompute} : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  %e = graph.exp %y {graph.recompute} : tensor<2x3xf32>
+  %l = graph.reduce sum %e axes = [0, 1] : (tensor<2x3xf32>) -> tensor<f32>
+  return %l : tensor<f32>
+}
+func.func @again(%w: tensor<4x3xf32>, %x: tensor<2x4xf32>) -> (tensor<f32>, tensor<4x3xf32>) {
+  %l, %d = graph.value_and_grad @loss(%w, %x) acc() wrt [0]
+    : (tensor<4x3xf32>, tensor<2x4xf32>) -> (tensor<f32>, tensor<4x3xf32>)
+  return %l, %d : tensor<f32>, tensor<4x3xf32>
+}

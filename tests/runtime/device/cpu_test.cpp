@@ -88,7 +88,8 @@ TEST_F(Cpu, SaysWhichLevelIsMissing) {
         << status;
   }
   status = KernelLibrary::Load(*Artifact({"avx2"}), {"mmx"}).status();
-  EXPECT_TRUE(Contains(status, "cpu level is 'mmx' when it should be avx2, avx512, avx512bf16 or amx")) << status;
+  EXPECT_TRUE(Contains(status, "cpu level is 'mmx' when it should be avx2, avx512, avx512bf16 or amx"))
+      << status;
   status = KernelLibrary::Load(*Artifact({"sve"})).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(Contains(status, std::string("f.weft: has kernels for sve when this machine has ") +

@@ -109,9 +109,8 @@ TEST(Recipe, WrongValuesNameWhatIsExpected) {
             "/r/recipe.toml:2: optimizer.lr is nan when it should be between 0 and 1e+06");
   EXPECT_EQ(Error("[data]\ntrain = [1]\n"),
             "/r/recipe.toml:2: data.train is [ 1 ] when it should be a list of texts in quotes");
-  EXPECT_EQ(
-      Error("[train]\nprecision = \"f23\"\n"),
-      "/r/recipe.toml:2: train.precision is \"f23\" when it should be one of f32, bf16\nhint: did you mean f32?");
+  EXPECT_EQ(Error("[train]\nprecision = \"f23\"\n"), "/r/recipe.toml:2: train.precision is \"f23\" when it "
+                                                     "should be one of f32, bf16\nhint: did you mean f32?");
   EXPECT_EQ(Error("[model]\nlayers = [1]\n"),
             "/r/recipe.toml:2: model.layers is [ 1 ] when it should be a number, true, false or text");
 }
