@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs tests/amx with an interpreter that has its packages: run.sh JOB calls a kernel (run_kernel.py), run.sh alone
-# checks the emulated processor (test_emulated.py).
+# Runs tests/amx with an interpreter that has its packages: run.sh JOB calls a kernel and run.sh FOLDER those of all jobs
+# in it (run_kernel.py), run.sh alone checks the emulated processor (test_emulated.py).
 #   PYTHON=…  an interpreter (CPython 3.11) that has requirements.txt's packages; otherwise a venv is made in
 #             build/amx-venv
 set -euo pipefail

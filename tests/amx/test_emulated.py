@@ -339,6 +339,48 @@ class CommandLine(Emulated):
         report = (self.object.parent / "report.json").read_text()
         self.assertEqual(json.loads(report), json.loads(result.stdout))
 
+    def test_expectations(self):
+        folder = self.object.parent
+        ones = np.ones((2, 16, 16), np.float32)
+        (folder / "ones").write_bytes(ones.tobytes())
+        (folder / "changed").write_bytes(ones[:1].tobytes() + bytes([1]) + ones[1:].tobytes()[1:])
+        zeros = {"size": 2048, "zero": True}
+
+        def job(expected, **changes):
+            sums = {"name": "sums", "file": "ones", "expected": expected}
+            return self.job(buffers=[zeros, zeros, sums], end=2, **changes)
+        for cuts in ([], [0, 1, 1]):
+            result = job("ones", cuts=cuts)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual(json.loads(result.stdout)["amx"]["tilestored"], 2)
+        result = job("changed")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r"^fault: 1 bytes of 'sums' .* 1024 to 1027: 00 00 80 3f instead of 01 00")
+
+    def test_an_offset(self):
+        folder = self.object.parent
+        (folder / "sums").write_bytes(bytes(range(64)) + bytes(1024))
+        sums = {"name": "sums", "file": "sums", "offset": 64, "expected": "sums"}
+        tile = {"size": 1024, "zero": True}
+        self.assertEqual(self.job(buffers=[tile, tile, sums]).returncode, 0)
+        result = self.job(buffers=[tile, tile, {**sums, "offset": 128}])
+        self.assertRegex(result.stderr, "past the end of 'sums'")
+
+    def test_a_folder(self):
+        self.job()
+        jobs = self.object.parent / "jobs"
+        jobs.mkdir()
+        job = json.loads((self.object.parent / "job.json").read_text())
+        job["object"] = "../instructions.so"
+        job["buffers"][2]["file"] = "../c"
+        (jobs / "1.json").write_text(json.dumps(job))
+        (jobs / "2.json").write_text(json.dumps({**job, "end": 2}))
+        result = subprocess.run([sys.executable, HERE / "run_kernel.py", jobs], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stdout, r"^1.json: {.*}\n2 jobs, 1 failed\n$")
+        self.assertRegex(result.stderr, "^2.json: fault: ")
+
     def test_failures(self):
         result = self.job(end=2)
         self.assertEqual(result.returncode, 1)

@@ -78,10 +78,12 @@ void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &row
                  frame.stride(output, 1),
                  {}};
     } else {
-      // With one K block the partial sums live for one tile only, always in the same place.
-      Value place = addI64(b, mulI64(b, rows.partial, plan.partialColumns), column);
+      // [n tile][row][tile_n]. With one K block the partial sums live for one tile only, always in the same
+      // place.
+      Value place =
+          addI64(b, mulI64(b, column, plan.chunkBlocks * plan.partialRows), mulI64(b, rows.partial, width));
       place = b.create<arith::SelectOp>(block.oneBlock, constantI64(b, 0), place);
-      partial = {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, plan.partialColumns), {}};
+      partial = {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}};
     }
     Values acc = unit.chain(initial(unit, block, rows, column, partial), lhs, panel, block.steps);
     if (!plan.direct) {
@@ -185,7 +187,7 @@ void MatmulEmitter::emitAmxRows(const Block &block, Value row, Value rows, Value
       Rows part{addI64(b, row, within), minI64(b, subI64(b, rows, within), constantI64(b, height)),
                 addI64(b, partialRow, within)};
       Value packed = scratchAt(plan.lhsOffset);
-      packLhsRows(block, part.row, height, part.count, packed);
+      packLhsRows(block, part.row, part.count, packed);
       emitTiles(*unit, block, part, {packed, plan.lhsRowBytes, {}});
     });
   };

@@ -34,8 +34,8 @@ private:
   void packLhs(const Block &block, mlir::Value row, mlir::Value tiles);
   // One tile of `rows` rows in pairs, at `to`; `width` of them are written a step.
   void packLhsPairs(const Block &block, mlir::Value row, int64_t rows, int64_t width, mlir::Value to);
-  // Row by row, for AMX: `rows` rows of which `count` exist.
-  void packLhsRows(const Block &block, mlir::Value row, int64_t rows, mlir::Value count, mlir::Value to);
+  // `count` rows one after another, for AMX.
+  void packLhsRows(const Block &block, mlir::Value row, mlir::Value count, mlir::Value to);
 
   void emitRows(const Block &block, mlir::Value mBlock);
   void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);

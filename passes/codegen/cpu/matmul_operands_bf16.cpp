@@ -79,42 +79,56 @@ void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, in
   zeroSteps(b, to, used, block.steps, rows, width);
 }
 
-void MatmulEmitter::packLhsRows(const Block &block, Value row, int64_t rows, Value count, Value to) {
+// Rows that do not exist keep what they hold: nobody reads what comes of them.
+void MatmulEmitter::packLhsRows(const Block &block, Value row, Value count, Value to) {
+  constexpr int64_t group = 2 * kLanes; // elements of k
   Type half = b.getI16Type();
-  Value source = access(kLhsAccess, block.batch, row, block.k), last = subI64(b, count, constantI64(b, 1));
+  Value source = access(kLhsAccess, block.batch, row, block.k);
   Value mStride = frame.stride(kLhsAccess, 1), kStride = frame.stride(kLhsAccess, 2);
-  auto rowAt = [&](Value r) { return at(to, mulI64(b, r, plan.lhsRowBytes), b.getI8Type()); };
+  Value whole = subI64(b, block.kCount, remI64(b, block.kCount, constantI64(b, group)));
+  Value filled = mulI64(b, block.steps, 2);
+  auto lineAt = [&](Value r, Value k) {
+    return at(at(to, mulI64(b, r, plan.lhsRowBytes), b.getI8Type()), k, half);
+  };
   if (frame.strideIs(kLhsAccess, 1, 1)) {
     // 16 rows of 32 k at a time: pairs of k, transposed.
-    for (int64_t r = 0; r < rows; r += kLanes) {
-      Value there = tailMask(b, lanesLeft(b, count, r / kLanes)), first = at(source, constantI64(b, r), half);
-      forLoop(b, 0, block.steps, kLanes, [&](Value step) {
+    forLoop(b, 0, count, kLanes, [&](Value r) {
+      Value there = tailMask(b, lanesLeft(b, subI64(b, count, r), 0)), first = at(source, r, half);
+      auto transpose = [&](Value k, bool all) {
+        auto load = [&](int64_t i) {
+          Value index = addI64(b, k, i), mask = there;
+          if (!all) mask = b.create<arith::AndIOp>(mask, splat(b, lessThan(b, index, block.kCount)));
+          return loadLanes(b, at(first, mulI64(b, index, kStride), half), half, mask);
+        };
         Values now;
-        for (int64_t p = 0; p < kLanes; ++p) {
-          auto load = [&](int64_t k) {
-            Value index = addI64(b, mulI64(b, step, 2), k), inside = lessThan(b, index, block.kCount);
-            Value mask = b.create<arith::AndIOp>(there, splat(b, inside));
-            return loadLanes(b, at(first, mulI64(b, index, kStride), half), half, mask);
-          };
-          now.push_back(joinPairs(b, load(2 * p), load(2 * p + 1)));
-        }
+        for (int64_t i = 0; i < group; i += 2) now.push_back(joinPairs(b, load(i), load(i + 1)));
         for (auto [i, vector] : llvm::enumerate(interleave(b, now)))
-          storeLanes(b, at(rowAt(constantI64(b, r + i)), step, b.getI32Type()), vector);
-      });
-    }
+          storeLanes(b, lineAt(addI64(b, r, i), k), vector);
+      };
+      forLoop(b, 0, whole, group, [&](Value k) { transpose(k, true); });
+      ifThen(b, lessThan(b, whole, filled), [&] { transpose(whole, false); });
+    });
     return;
   }
-  Value stride = frame.strideIs(kLhsAccess, 2, 1) ? Value() : kStride,
-        whole = divI64(b, block.kCount, kLanes);
-  forLoop(b, 0, constantI64(b, rows), 1, [&](Value r) { // rows past the end repeat the last one
-    Value from = at(source, mulI64(b, minI64(b, r, last), mStride), half), line = rowAt(r);
+  bool contiguous = frame.strideIs(kLhsAccess, 2, 1);
+  VectorType wide = VectorType::get({group}, half);
+  forLoop(b, 0, count, 1, [&](Value r) {
+    Value from = at(source, mulI64(b, r, mStride), half);
     auto copy = [&](Value k, Value mask) {
-      storeLanes(b, at(line, k, half),
-                 loadLanes(b, at(from, mulI64(b, k, kStride), half), half, mask, stride));
+      storeLanes(
+          b, lineAt(r, k),
+          loadLanes(b, at(from, mulI64(b, k, kStride), half), half, mask, contiguous ? Value() : kStride));
     };
-    Value wholeK = mulI64(b, whole, kLanes);
-    forLoop(b, constantI64(b, 0), wholeK, kLanes, [&](Value k) { copy(k, {}); });
-    forLoop(b, wholeK, mulI64(b, block.steps, 2), kLanes,
+    forLoop(b, 0, whole, group, [&](Value k) {
+      if (!contiguous) {
+        copy(k, {});
+        copy(addI64(b, k, kLanes), {});
+        return;
+      }
+      Value loaded = b.create<LLVM::LoadOp>(wide, at(from, k, half), 2);
+      b.create<LLVM::StoreOp>(loaded, lineAt(r, k), 2);
+    });
+    forLoop(b, whole, filled, kLanes,
             [&](Value k) { copy(k, tailMask(b, lanesLeft(b, subI64(b, block.kCount, k), 0))); });
   });
 }

@@ -13,7 +13,7 @@ constexpr int64_t kPartialBytes = 256 * 1024;
 // the tallest tile of 16 columns.
 static MatmulTile tileFor(kernel::ScheduleAttr schedule, UnitFacts unit, int64_t sumBytes,
                           const CpuLevel &level) {
-  if (unit.kind == UnitKind::amx) return {2 * kAmxRows, 2};
+  if (unit.kind == UnitKind::amx) return {2 * kAmxRows, schedule.getBlockN() > kLanes ? 2 : 1};
   int64_t perVector = level.registersPerLanes() * sumBytes / 4;
   MatmulTile tile{schedule.getTileM(), int64_t(llvm::divideCeil(schedule.getTileN(), kLanes))};
   auto registers = [&](MatmulTile t) { return perVector * unit.vectorsFor(t) + 1; };
@@ -60,7 +60,7 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   };
   plan.scratchBytes = 0;
   plan.rhsOffset = place(plan.partialColumns * plan.steps * packedBytes);
-  plan.lhsOffset = place(llvm::divideCeil(plan.blockM, plan.tile.rows) * plan.lhsTileBytes);
+  plan.lhsOffset = place((amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);
   plan.partialOffset =
       place(plan.direct ? 0 : plan.chunkBlocks * plan.partialRows * plan.partialColumns * bytes);
   plan.configOffset = place(amx ? 64 : 0);

@@ -19,7 +19,7 @@ struct MatmulPlan {
                        // are interleaved
   int64_t lhsRowBytes; // AMX: a packed row of lhs
   int64_t lhsTileBytes;   // a packed tile of lhs
-  int64_t partialColumns; // row stride of partial sums in scratch
+  int64_t partialColumns; // of partial sums in scratch: whole tiles
   int64_t partialRows;    // of one m block, whole tiles
   int64_t chunkBlocks;    // m blocks whose partial sums scratch holds
   int64_t lhsOffset, rhsOffset, partialOffset, configOffset, scratchBytes;

@@ -4,8 +4,7 @@ using namespace mlir;
 namespace weft::cpu {
 
 // Tile registers: sums (row tile r, column tile c) at 2 r + c, then lhs, then rhs.
-constexpr int64_t kLhsTile = 4, kRhsTile = 6, kTiles = 8;
-constexpr int64_t kTileBytes = 64; // of a row: 16 sums, or 32 bf16
+constexpr int64_t kLhsTile = 4, kRhsTile = 6;
 
 static void call(Builder &b, StringRef name, ValueRange args) {
   b.create<LLVM::CallIntrinsicOp>(TypeRange(), ("llvm.x86." + name).str(), args);
@@ -14,19 +13,19 @@ static Value tileNumber(Builder &b, int64_t tile) { return b.create<arith::Const
 static void load(Builder &b, int64_t tile, Value pointer, Value strideBytes) {
   call(b, "tileloadd64", {tileNumber(b, tile), pointer, strideBytes});
 }
+// What is read once a tile of lhs: it need not push others out of the first level.
+static void loadStreamed(Builder &b, int64_t tile, Value pointer, Value strideBytes) {
+  call(b, "tileloaddt164", {tileNumber(b, tile), pointer, strideBytes});
+}
 
-// The configuration (Intel's manual, volume 1, 18.2): palette 1, each tile 16 rows of 64 bytes.
+// The configuration (Intel's manual, volume 1, 18.2): palette 1; for each of eight tiles 64 bytes a row, as
+// u16 from byte 16 on (16 sums, or 32 bf16), and 16 rows, as u8 from byte 48 on.
 void beginAmx(Builder &b, Value scratch) {
-  auto byteAt = [&](int64_t offset) {
-    return elementAddress(b, scratch, constantI64(b, offset), b.getI8Type());
-  };
-  Value zero = constantI64(b, 0);
-  for (int64_t at = 0; at < 64; at += 8) storeScalar(b, byteAt(at), zero);
-  storeScalar(b, scratch, b.create<arith::ConstantIntOp>(1, 8));
-  for (int64_t tile = 0; tile < kTiles; ++tile) {
-    storeScalar(b, byteAt(16 + 2 * tile), b.create<arith::ConstantIntOp>(kTileBytes, 16));
-    storeScalar(b, byteAt(48 + tile), b.create<arith::ConstantIntOp>(kAmxRows, 8));
-  }
+  constexpr int32_t words[kLanes] = {1, 0, 0, 0, 0x400040,   0x400040,   0x400040, 0x400040,
+                                     0, 0, 0, 0, 0x10101010, 0x10101010, 0,        0};
+  Value configuration =
+      b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI32Type()), ArrayRef<int32_t>(words)));
+  storeLanes(b, scratch, configuration);
   call(b, "ldtilecfg", scratch);
 }
 void endAmx(Builder &b) { call(b, "tilerelease", {}); }
@@ -72,7 +71,8 @@ Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, Value panel, Value coun
            elementAddress(b, left, constantI64(b, r * kAmxRows * lhs.rowStride), b.getI8Type()), lhsStride);
     };
     auto loadRhs = [&](int64_t c) {
-      load(b, kRhsTile + c, elementAddress(b, right, constantI64(b, c * kLanes), b.getI32Type()), rhsStride);
+      loadStreamed(b, kRhsTile + c, elementAddress(b, right, constantI64(b, c * kLanes), b.getI32Type()),
+                   rhsStride);
     };
     // Products as soon as their operands are there.
     loadLhs(0);

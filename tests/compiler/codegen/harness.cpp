@@ -1,4 +1,5 @@
 #include "tests/compiler/codegen/harness.h"
+#include "tests/compiler/codegen/amx_jobs.h"
 
 #include "dialects/kernel/interpret.h"
 #include "passes/codegen/cpu/emit.h"
@@ -149,6 +150,7 @@ void KernelSuite::compile() {
     libraries.push_back(std::move(library));
   }
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (bf16 && AmxJobs::wanted()) amxJobs = std::make_unique<AmxJobs>(*outlined);
 }
 
 std::string KernelSuite::compileError() {
@@ -175,6 +177,7 @@ Operation *KernelSuite::kernelOp(const std::string &name) {
 // What a launch of the kernel as written passes.
 struct KernelSuite::Launch {
   std::vector<int64_t> sizes, offsets; // offsets: bytes, one a buffer
+  std::vector<int64_t> elementBytes;   // of each buffer
   std::vector<int> operands;           // the operand (inputs, then results) of each buffer
   int64_t items = 0, scratchBytes = 0;
 };
@@ -200,7 +203,8 @@ KernelSuite::Launch KernelSuite::prepare(const std::string &name) {
         matmul && matmul.getInit() && a >= 2 ? a + 1 : a; // a matmul's init stands before its extras
     Type type = isInput ? op->getOperand(operand).getType() : op->getResult(result).getType();
     int64_t bits = cast<RankedTensorType>(type).getElementTypeBitWidth();
-    launch.offsets.push_back(access.getOffset() * std::max<int64_t>(bits / 8, 1));
+    launch.elementBytes.push_back(std::max<int64_t>(bits / 8, 1));
+    launch.offsets.push_back(access.getOffset() * launch.elementBytes.back());
     launch.operands.push_back(isInput ? a : layout.numInputs + result);
   }
   launch.items = kernel::numWorkItems(op, own);
@@ -232,6 +236,11 @@ struct Guarded {
 };
 
 } // namespace
+
+static bool usesAmx(Operation *op) {
+  auto reduction = op->getAttrOfType<kernel::ReductionAttr>("reduction");
+  return reduction && reduction.getUnit() == "amx";
+}
 
 std::vector<Bytes> KernelSuite::run(const std::string &name, const std::vector<Bytes> &inputs,
                                     const std::vector<Bytes> &results, const std::map<int, int> &alias) {
@@ -276,6 +285,16 @@ std::vector<Bytes> KernelSuite::run(const std::string &name, const std::vector<B
       else
         EXPECT_EQ(outputs, first) << "bits differ from one range at " << libraries[0]->level;
     }
+  if (amxJobs && alias.empty() && usesAmx(kernelOp(name))) {
+    AmxJob job{name, {}, launch.sizes, launch.items, launch.scratchBytes};
+    for (size_t i = 0; i < launch.operands.size(); ++i) {
+      size_t operand = launch.operands[i], result = operand - inputs.size();
+      bool isInput = operand < inputs.size();
+      job.buffers.push_back({isInput ? inputs[operand] : results[result], launch.offsets[i],
+                             launch.elementBytes[i], isInput ? nullptr : &first[result]});
+    }
+    amxJobs->add(job);
+  }
   return first;
 }
 

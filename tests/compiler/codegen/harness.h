@@ -38,6 +38,8 @@ std::vector<uint16_t> narrowed(const std::vector<float> &values);
 std::vector<float> randomFloats(size_t count, int seed, float low = -2, float high = 2);
 std::vector<int32_t> randomInts(size_t count, int seed, int32_t low, int32_t high); // [low, high)
 
+class AmxJobs;
+
 class KernelSuite {
 public:
   KernelSuite();
@@ -84,6 +86,7 @@ private:
   std::unique_ptr<mlir::MLIRContext> owned;
   mlir::OwningOpRef<mlir::ModuleOp> written, outlined;
   std::vector<std::unique_ptr<Library>> libraries;
+  std::unique_ptr<AmxJobs> amxJobs; // where wanted (amx_jobs.h)
   double seconds = 0;
 
   struct Launch;

@@ -98,6 +98,20 @@ TEST(MatmulBf16, AddsInTheUnitsOrderAtOddShapesAndLayouts) {
   expectAllSums(ops);
 }
 
+// Whole and broken tiles of AMX's 16 and 32 rows, 16 and 32 columns, groups of 32 k.
+TEST(MatmulBf16, NumbersOfRowsAroundATile) {
+  std::vector<Matmul> ops;
+  int64_t rows[] = {1, 15, 16, 17, 31, 32, 33, 65};
+  for (int64_t i = 0; i < int64_t(std::size(rows)); ++i) {
+    Matmul op =
+        plain("rows" + std::to_string(rows[i]), 1, rows[i], 15 + 8 * i, 65 - 9 * i, i & 1, i & 2, "bf16");
+    op.init = i & 4;
+    op.schedule = "tile_m = 8, tile_n = 32, block_m = 96, block_n = 96, block_k = 32";
+    ops.push_back(op);
+  }
+  expectAllSums(ops);
+}
+
 TEST(MatmulBf16, BatchesStridesAndAccumulation) {
   std::vector<Matmul> ops;
   for (bool init : {false, true})
@@ -114,6 +128,11 @@ TEST(MatmulBf16, BatchesStridesAndAccumulation) {
   op.outputs = {{"4x20x9xf32", {180, 1, 9}}};
   op.init = true;
   ops.push_back(op);
+  op = plain("offset", 1, 18, 21, 40, true, false, "bf16");
+  op.lhs = {"48x20xbf16", {0, 1, 20}, 101};
+  op.rhs = {"48x24xbf16", {0, 24, 1}, 51};
+  op.outputs = {{"20x24xf32", {0, 24, 1}, 27}};
+  ops.push_back(op);
   expectAllSums(ops);
 }
 
@@ -126,6 +145,28 @@ TEST(MatmulBf16, ResultsAreRoundedInTheEpilogue) {
     ops.push_back(op);
   }
   expectAllSums(ops);
+}
+
+TEST(MatmulBf16, TheEpilogueReadsTensorsAndWritesSeveral) {
+  KernelSuite suite;
+  for (const char *unit : {"vdpbf16", "amx"}) {
+    Matmul op = plain(unit + std::string("_epilogue"), 2, 35, 45, 70, false, true, "bf16");
+    op.unit = unit;
+    op.schedule = kSchedule;
+    op.extras = {{"45xf32", {0, 0, 1}}, {"2x35xf32", {35, 1, 0}}, {"2x35x45xbf16", {1575, 45, 1}}};
+    op.outputs = {{"2x35x45xf32", {1575, 45, 1}}, {"2x45x35xbf16", {1575, 1, 35}}};
+    op.region = "%s = arith.addf %acc, %x0 : f32\n%t = arith.mulf %s, %x1 : f32\n"
+                "%w = arith.extf %x2 : bf16 to f32\n%u = arith.addf %t, %w : f32\n"
+                "%r = arith.truncf %u : f32 to bf16\nkernel.yield %t, %r : f32, bf16";
+    suite.add(op.name, op.text());
+  }
+  suite.compile();
+  for (const char *name : {"vdpbf16_epilogue", "amx_epilogue"})
+    suite.check(name,
+                {bytesOf(narrowed(randomFloats(2 * 35 * 70, 1))),
+                 bytesOf(narrowed(randomFloats(2 * 45 * 70, 2))), bytesOf(randomFloats(45, 3)),
+                 bytesOf(randomFloats(70, 4)), bytesOf(narrowed(randomFloats(3150, 5)))},
+                {Bytes(3150 * 4), Bytes(3150 * 2)}, 0.01);
 }
 
 // Products about 2^-127: those and sums that are denormal are zero, whatever the level.
@@ -142,6 +183,12 @@ TEST(MatmulBf16, SchedulesChangeNoBit) {
     op.schedule = schedule;
     ops.push_back(op);
   }
+  // Scratch holds the partial sums of one block of rows only.
+  Matmul op = plain("chunks", 1, 200, 35, 70, false, true, "bf16");
+  op.schedule = "tile_m = 8, tile_n = 32, block_m = 96, block_n = 512, block_k = 32";
+  op.outputs = {{"200x35xbf16", {0, 35, 1}}};
+  op.region = "%r = arith.truncf %acc : f32 to bf16\nkernel.yield %r : bf16";
+  ops.push_back(op);
   expectAllSums(ops);
 }
 
