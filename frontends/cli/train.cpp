@@ -23,7 +23,7 @@ int TrainCommand(const Arguments &arguments) {
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
       "Ctrl-C saves a checkpoint and leaves (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "
-      "metrics.jsonl, log.txt and data/ (the tokens).\n",
+      "metrics.jsonl, tensorboard/, log.txt and data/ (the tokens).\n",
       0,
       SIZE_MAX};
   Args args(spec, arguments);

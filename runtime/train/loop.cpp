@@ -3,6 +3,7 @@
 #include "runtime/data/prepare.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/compile.h"
+#include "runtime/train/event_file.h"
 #include "runtime/train/file_hash.h"
 #include "runtime/train/interrupt.h"
 #include "runtime/train/metrics.h"
@@ -98,6 +99,7 @@ private:
   std::optional<EvalLoader> eval_;
   std::optional<FoundCheckpoint> found_;
   std::optional<MetricsFile> metrics_;
+  std::optional<EventFile> events_;
   std::optional<Progress> progress_;
   int64_t start_ = 0, saved_ = -1; // steps done at the start, and in the newest checkpoint
 };
@@ -276,6 +278,8 @@ absl::Status Run::Save(int64_t step) {
   contents.files["weft-recipe.toml"] = RecipeText(recipe_);
   contents.files["config.json"] = ConfigJson(ranks_->artifact(), data_->tokenizer);
   if (absl::Status status = metrics_->Sync(); !status.ok()) return status;
+  if (events_)
+    if (absl::Status status = events_->Sync(); !status.ok()) return status;
   absl::StatusOr<std::string> path = WriteCheckpoint(Path("checkpoints"), contents, recipe_.run.keep);
   if (!path.ok())
     return absl::Status(
@@ -291,7 +295,8 @@ absl::Status Run::Evaluation(int64_t step) {
   if (!result.ok()) return result.status();
   result->step = step;
   progress_->Eval(*result);
-  return metrics_->Add(*result);
+  if (absl::Status status = metrics_->Add(*result); !status.ok()) return status;
+  return events_->Add(*result);
 }
 
 absl::Status Run::CheckFinite(int64_t step, const StepResult &result) {
@@ -330,6 +335,12 @@ absl::StatusOr<TrainEnd> Run::Go() {
   metrics_.emplace(*std::move(metrics));
   progress_.emplace(stderr, isatty(STDERR_FILENO), folder_->log(), start_ + 1, steps, recipe_.run.log_every);
 
+  if (start_ < steps) {
+    absl::StatusOr<EventFile> events = EventFile::Create(Path("tensorboard"), start_ + 1);
+    if (!events.ok()) return events.status();
+    events_.emplace(*std::move(events));
+  }
+
   if (start_ == steps)
     Say(absl::StrCat("the run has all its ", steps, " steps; a larger train.steps goes on"));
   InterruptGuard interrupt;
@@ -348,6 +359,7 @@ absl::StatusOr<TrainEnd> Run::Go() {
     m.loss = result->loss;
     m.grad_norm = result->grad_norm;
     if (absl::Status status = metrics_->Add(m); !status.ok()) return status;
+    if (absl::Status status = events_->Add(m); !status.ok()) return status;
     if (absl::Status status = CheckFinite(step, *result); !status.ok()) return status;
     progress_->Step(m);
 

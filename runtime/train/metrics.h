@@ -1,6 +1,8 @@
 // What a run reports: metrics.jsonl, a line of progress on the terminal, log.txt.
 #pragma once
 
+#include "runtime/train/append_file.h"
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
@@ -24,24 +26,22 @@ struct EvalMetrics {
 
 // metrics.jsonl: a JSON object a line.
 // {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
-// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation. A line is written at once or not at all.
+// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation.
 class MetricsFile {
 public:
   // Opens `path`, and cuts off what belongs to steps after `last_step`, and a last line that a crash left
   // unfinished.
   static absl::StatusOr<MetricsFile> Open(const std::string &path, int64_t last_step);
-  MetricsFile(MetricsFile &&other) noexcept;
-  ~MetricsFile();
 
+  // Errors of AppendFile.
   absl::Status Add(const StepMetrics &metrics);
   absl::Status Add(const EvalMetrics &metrics);
-  absl::Status Sync();
+  absl::Status Flush() { return file_.Flush(); }
+  absl::Status Sync() const { return file_.Sync(); }
 
 private:
-  MetricsFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  absl::Status Write(const std::string &line);
-  std::string path_;
-  int fd_ = -1;
+  explicit MetricsFile(AppendFile file) : file_(std::move(file)) {}
+  AppendFile file_;
 };
 
 // "1h02m", "3m20s", "12s"

@@ -2,12 +2,15 @@
 #include "runtime/train/checkpoint.h"
 #include "tests/cli/child.h"
 #include "tests/runtime/train/bigram.h"
+#include "tests/runtime/train/events.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <filesystem>
+#include <map>
+#include <set>
 #include <thread>
 
 namespace weft {
@@ -117,6 +120,41 @@ TEST_F(Run, AResumedRunHasTheSameBits) {
     return line["step"] == 8 && line.contains("eval_loss");
   }); // the shorter run's last
   EXPECT_EQ(a, b);
+}
+
+TEST_F(Run, EventFilesHoldTheMetricsAndTellWhereARunWentOn) {
+  std::string run = MakeRun("a");
+  ASSERT_EQ(Train(run, {"train.steps=10"}).status, 0);
+  fs::remove_all(run + "/checkpoints/step-000010");
+  ASSERT_EQ(Train(run, {"--resume"}).status, 0); // from step 8
+  std::set<std::string> files;
+  for (const auto &entry : fs::directory_iterator(run + "/tensorboard")) files.insert(entry.path());
+  ASSERT_EQ(files.size(), 2u);
+  std::map<std::string, std::map<int64_t, float>> scalars; // as a reader that follows SessionLog has them
+  std::vector<int64_t> starts;
+  for (const std::string &file : files)
+    for (const tensorboard::Event &event : ReadEvents(file)) {
+      if (event.has_session_log()) {
+        starts.push_back(event.step());
+        for (auto &[tag, values] : scalars) values.erase(values.lower_bound(event.step()), values.end());
+      }
+      for (const auto &value : event.summary().value()) {
+        EXPECT_FALSE(scalars[value.tag()].contains(event.step())) << value.tag() << " " << event.step();
+        scalars[value.tag()][event.step()] = value.simple_value();
+      }
+    }
+  EXPECT_EQ(starts, (std::vector<int64_t>{1, 9}));
+  auto lines = Metrics(run);
+  for (const auto &line : lines) {
+    bool step = line.contains("loss");
+    std::string tag = step ? "train/loss" : "validation/loss";
+    EXPECT_EQ(scalars[tag][line["step"]], line[step ? "loss" : "eval_loss"].get<float>()) << line;
+  }
+  EXPECT_EQ(scalars["train/loss"].size() + scalars["validation/loss"].size(), lines.size());
+  EXPECT_EQ(scalars["train/lr"].size(), 12u);
+
+  ASSERT_EQ(Train(run, {"--resume"}).status, 0); // nothing is left to do: no file for it
+  EXPECT_EQ(std::distance(fs::directory_iterator(run + "/tensorboard"), fs::directory_iterator()), 2);
 }
 
 TEST_F(Run, ABrokenCheckpointIsNamedAndTheOneBeforeItUsed) {
