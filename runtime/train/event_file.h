@@ -1,9 +1,9 @@
 // TensorBoard's event files: the numbers of metrics.jsonl as TensorBoard reads them.
 //
 // A file is a sequence of records, each a length, its checksum, the bytes of a message Event (event.proto)
-// and their checksum:
+// and their checksum, little-endian:
 //
-//   u64 length | u32 masked CRC32C of length | bytes | u32 masked CRC32C of bytes           (little-endian)
+//   u64 length | u32 masked CRC32C of length | bytes | u32 masked CRC32C of bytes
 //
 // The first event gives the version of the format. The second is a SessionLog START with the first step that
 // follows: a run that goes on from a checkpoint writes another file, and readers drop what the files before
@@ -23,9 +23,9 @@
 
 namespace weft {
 
-// CRC-32 with Castagnoli's polynomial (RFC 3720, B.4), and as records hold it: rotated by 15 bits, plus a
-// constant.
+// CRC-32 with Castagnoli's polynomial (RFC 3720, B.4).
 uint32_t Crc32c(std::string_view bytes);
+// As records hold it: rotated by 15 bits, plus a constant.
 uint32_t MaskedCrc32c(std::string_view bytes);
 
 // `message` framed as a record.
@@ -33,8 +33,8 @@ std::string EventRecord(std::string_view message);
 
 class EventFile {
 public:
-  // Creates folder/events.out.tfevents.SECONDS.weft, whose name sorts after those that are there, which is
-  // the order they are read in.
+  // Creates folder/events.out.tfevents.SECONDS.weft, whose name sorts after those that are there: names give
+  // the order that files are read in.
   static absl::StatusOr<EventFile> Create(const std::string &folder, int64_t first_step);
 
   // train/loss, train/lr, train/grad_norm, train/tokens_per_second, train/step_ms; errors of AppendFile.

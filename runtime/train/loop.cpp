@@ -2,6 +2,7 @@
 #include "runtime/data/file_io.h"
 #include "runtime/data/prepare.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/checkpoint_saver.h"
 #include "runtime/train/compile.h"
 #include "runtime/train/event_file.h"
 #include "runtime/train/file_hash.h"
@@ -21,6 +22,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <unistd.h>
 
 namespace weft {
@@ -63,6 +65,12 @@ std::string ConfigJson(const fb::Artifact &artifact, const Tokenizer &tokenizer)
   return config.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
+absl::Status NotSaved(int64_t step, const absl::Status &status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat("the checkpoint of step ", step,
+                                                  " could not be written: ", status.message()));
+}
+
 // One run, in the order it goes.
 class Run {
 public:
@@ -77,6 +85,7 @@ private:
   absl::Status TakeOver();
   absl::Status Resume();
   absl::Status Save(int64_t step);
+  absl::Status Settle(bool wait);
   absl::Status Evaluation(int64_t step);
   absl::Status CheckFinite(int64_t step, const StepResult &result);
   CheckpointState State(int64_t step) const;
@@ -100,8 +109,10 @@ private:
   std::optional<FoundCheckpoint> found_;
   std::optional<MetricsFile> metrics_;
   std::optional<EventFile> events_;
+  std::map<std::string, std::string> checkpoint_files_;
   std::optional<Progress> progress_;
-  int64_t start_ = 0, saved_ = -1; // steps done at the start, and in the newest checkpoint
+  std::optional<CheckpointSaver> saver_; // goes first: its thread syncs the metrics
+  int64_t start_ = 0, saved_ = -1;       // steps done at the start, and in the newest checkpoint
 };
 
 CheckpointState Run::State(int64_t step) const {
@@ -269,24 +280,26 @@ absl::Status Run::Resume() {
 }
 
 absl::Status Run::Save(int64_t step) {
+  if (absl::Status status = Settle(/*wait=*/true); !status.ok()) return status;
   if (step == saved_) return absl::OkStatus();
   CheckpointContents contents;
   contents.state = State(step);
   contents.variables = ranks_->CheckpointVariables();
-  contents.files["tokenizer.json"] = data_->tokenizer.ToJson();
-  contents.files["tokenizer_config.json"] = data_->tokenizer.ToConfigJson();
-  contents.files["weft-recipe.toml"] = RecipeText(recipe_);
-  contents.files["config.json"] = ConfigJson(ranks_->artifact(), data_->tokenizer);
-  if (absl::Status status = metrics_->Sync(); !status.ok()) return status;
-  if (events_)
-    if (absl::Status status = events_->Sync(); !status.ok()) return status;
-  absl::StatusOr<std::string> path = WriteCheckpoint(Path("checkpoints"), contents, recipe_.run.keep);
-  if (!path.ok())
-    return absl::Status(
-        path.status().code(),
-        absl::StrCat("the checkpoint of step ", step, " could not be written: ", path.status().message()));
-  saved_ = step;
-  Say(absl::StrCat("saved ", *path));
+  contents.files = checkpoint_files_;
+  absl::Status begun = saver_->Begin(contents, [this] { // a checkpoint's metrics are there when it is
+    if (absl::Status status = metrics_->Sync(); !status.ok()) return status;
+    return events_ ? events_->Sync() : absl::OkStatus();
+  });
+  return NotSaved(step, begun);
+}
+
+// Takes note of the checkpoint that was under way.
+absl::Status Run::Settle(bool wait) {
+  std::optional<CheckpointSaver::Outcome> ended = saver_->Ended(wait);
+  if (!ended) return absl::OkStatus();
+  if (!ended->path.ok()) return NotSaved(ended->step, ended->path.status());
+  saved_ = ended->step;
+  Say(absl::StrCat("saved ", *ended->path));
   return absl::OkStatus();
 }
 
@@ -343,6 +356,11 @@ absl::StatusOr<TrainEnd> Run::Go() {
 
   if (start_ == steps)
     Say(absl::StrCat("the run has all its ", steps, " steps; a larger train.steps goes on"));
+  checkpoint_files_ = {{"tokenizer.json", data_->tokenizer.ToJson()},
+                       {"tokenizer_config.json", data_->tokenizer.ToConfigJson()},
+                       {"weft-recipe.toml", RecipeText(recipe_)},
+                       {"config.json", ConfigJson(ranks_->artifact(), data_->tokenizer)}};
+  saver_.emplace(Path("checkpoints"), recipe_.run.keep);
   InterruptGuard interrupt;
   if (recipe_.run.save_initial && start_ == 0)
     if (absl::Status status = Save(0); !status.ok()) return status;
@@ -367,14 +385,17 @@ absl::StatusOr<TrainEnd> Run::Go() {
     if (eval_ && !leave && (step % recipe_.train.eval_every == 0 || step == steps))
       if (absl::Status status = Evaluation(step); !status.ok()) return status;
     bool due = recipe_.run.checkpoint_every > 0 && step % recipe_.run.checkpoint_every == 0;
-    if (due || step == steps || leave)
-      if (absl::Status status = Save(step); !status.ok()) return status;
+    if (absl::Status status = due || step == steps || leave ? Save(step) : Settle(/*wait=*/false);
+        !status.ok())
+      return status;
     if (leave) {
+      if (absl::Status status = Settle(/*wait=*/true); !status.ok()) return status;
       Say(absl::StrCat("interrupted after step ", step, "; weft train ", recipe_.run.dir,
                        " --resume goes on"));
       return TrainEnd::interrupted;
     }
   }
+  if (absl::Status status = Settle(/*wait=*/true); !status.ok()) return status;
   progress_->Finish();
   return TrainEnd::finished;
 }

@@ -18,8 +18,7 @@ std::string Hex(std::string_view bytes) {
   return text;
 }
 
-// Golden values: RFC 3720, B.4, and what the package tensorboard 2.21 (its RecordWriter, event_pb2) makes of
-// the same.
+// Golden values: RFC 3720, B.4, and what the package tensorboard 2.21 (RecordWriter, event_pb2) makes.
 TEST(EventFile, ChecksumsAreThoseOfTheStandard) {
   EXPECT_EQ(Crc32c("123456789"), 0xe3069283);
   EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aa);
