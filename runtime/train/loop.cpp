@@ -4,10 +4,10 @@
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/checkpoint_saver.h"
 #include "runtime/train/compile.h"
-#include "runtime/train/event_file.h"
 #include "runtime/train/file_hash.h"
 #include "runtime/train/interrupt.h"
 #include "runtime/train/metrics.h"
+#include "runtime/train/recorder.h"
 #include "runtime/train/run_folder.h"
 #include "runtime/train/schedule.h"
 #include "runtime/train/trainer.h"
@@ -65,12 +65,6 @@ std::string ConfigJson(const fb::Artifact &artifact, const Tokenizer &tokenizer)
   return config.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-absl::Status NotSaved(int64_t step, const absl::Status &status) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat("the checkpoint of step ", step,
-                                                  " could not be written: ", status.message()));
-}
-
 // One run, in the order it goes.
 class Run {
 public:
@@ -84,8 +78,11 @@ private:
   absl::Status Start();
   absl::Status TakeOver();
   absl::Status Resume();
-  absl::Status Save(int64_t step);
-  absl::Status Settle(bool wait);
+  absl::StatusOr<TrainEnd> Steps(const Schedule &schedule);
+  void Save(int64_t step);
+  void Settle(bool wait);
+  void NotSaved(int64_t step);
+  absl::Status SaveLast(int64_t step);
   absl::Status Evaluation(int64_t step);
   absl::Status CheckFinite(int64_t step, const StepResult &result);
   CheckpointState State(int64_t step) const;
@@ -107,12 +104,13 @@ private:
   std::unique_ptr<Trainer> trainer_;
   std::optional<EvalLoader> eval_;
   std::optional<FoundCheckpoint> found_;
-  std::optional<MetricsFile> metrics_;
-  std::optional<EventFile> events_;
+  std::unique_ptr<Recorder> recorder_;
   std::map<std::string, std::string> checkpoint_files_;
   std::optional<Progress> progress_;
-  std::optional<CheckpointSaver> saver_; // goes first: its thread syncs the metrics
+  std::optional<CheckpointSaver> saver_; // destroyed before the recorder, which its thread syncs
   int64_t start_ = 0, saved_ = -1;       // steps done at the start, and in the newest checkpoint
+  int64_t last_ = -1;                    // the step that the run ends with, once it is known
+  absl::Status not_saved_;               // of the checkpoint tried last
 };
 
 CheckpointState Run::State(int64_t step) const {
@@ -279,28 +277,51 @@ absl::Status Run::Resume() {
   return absl::OkStatus();
 }
 
-absl::Status Run::Save(int64_t step) {
-  if (absl::Status status = Settle(/*wait=*/true); !status.ok()) return status;
-  if (step == saved_) return absl::OkStatus();
+// Begins the checkpoint of `step`. One that cannot be written does not end the run: there may be room for the
+// next.
+void Run::Save(int64_t step) {
+  Settle(/*wait=*/true);
+  if (step == saved_) return;
   CheckpointContents contents;
   contents.state = State(step);
   contents.variables = ranks_->CheckpointVariables();
   contents.files = checkpoint_files_;
-  absl::Status begun = saver_->Begin(contents, [this] { // a checkpoint's metrics are there when it is
-    if (absl::Status status = metrics_->Sync(); !status.ok()) return status;
-    return events_ ? events_->Sync() : absl::OkStatus();
-  });
-  return NotSaved(step, begun);
+  // A checkpoint's metrics are on the disk when it is.
+  not_saved_ = saver_->Begin(contents, [this] { return recorder_->Sync(); });
+  if (!not_saved_.ok()) NotSaved(step);
 }
 
-// Takes note of the checkpoint that was under way.
-absl::Status Run::Settle(bool wait) {
+// Takes note of how the checkpoint under way ended.
+void Run::Settle(bool wait) {
   std::optional<CheckpointSaver::Outcome> ended = saver_->Ended(wait);
-  if (!ended) return absl::OkStatus();
-  if (!ended->path.ok()) return NotSaved(ended->step, ended->path.status());
+  if (!ended) return;
+  not_saved_ = ended->path.status();
+  if (!not_saved_.ok()) return NotSaved(ended->step);
   saved_ = ended->step;
   Say(absl::StrCat("saved ", *ended->path));
-  return absl::OkStatus();
+}
+
+void Run::NotSaved(int64_t step) {
+  not_saved_ = absl::Status(not_saved_.code(),
+                            absl::StrCat("the checkpoint of step ", step,
+                                         " could not be written: ", std::string(not_saved_.message())));
+  if (step == last_) return; // that is an error
+  int64_t every = recipe_.run.checkpoint_every,
+          next = every > 0 ? (step / every + 1) * every : recipe_.train.steps;
+  Say(absl::StrCat("warning: ", std::string(not_saved_.message()),
+                   " (the run goes on; the next is due at step ", std::min(next, recipe_.train.steps), ")"));
+}
+
+// The last chance.
+absl::Status Run::SaveLast(int64_t step) {
+  last_ = step;
+  Save(step);
+  Settle(/*wait=*/true);
+  if (saved_ == step) return absl::OkStatus();
+  std::string resume = absl::StrCat("weft train ", recipe_.run.dir, " --resume ");
+  return absl::Status(not_saved_.code(),
+                      absl::StrCat(std::string(not_saved_.message()), "\nhint: make room; ", resume,
+                                   saved_ > 0 ? absl::StrCat("goes back to step ", saved_) : "starts again"));
 }
 
 absl::Status Run::Evaluation(int64_t step) {
@@ -308,12 +329,13 @@ absl::Status Run::Evaluation(int64_t step) {
   if (!result.ok()) return result.status();
   result->step = step;
   progress_->Eval(*result);
-  if (absl::Status status = metrics_->Add(*result); !status.ok()) return status;
-  return events_->Add(*result);
+  recorder_->Add(*result);
+  return absl::OkStatus();
 }
 
 absl::Status Run::CheckFinite(int64_t step, const StepResult &result) {
   if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) return absl::OkStatus();
+  Settle(/*wait=*/true);
   return absl::FailedPreconditionError(absl::StrFormat(
       "the run has diverged: the %s is %f at step %d\nhint: %s, with a lower optimizer.lr or a longer "
       "optimizer.warmup",
@@ -343,60 +365,61 @@ absl::StatusOr<TrainEnd> Run::Go() {
       MakeSchedule(recipe_.optimizer.schedule, steps, recipe_.WarmupSteps(), recipe_.DecaySteps(),
                    recipe_.optimizer.lr, recipe_.optimizer.min_lr);
   if (!schedule.ok()) return schedule.status();
-  absl::StatusOr<MetricsFile> metrics = MetricsFile::Open(Path("metrics.jsonl"), start_);
-  if (!metrics.ok()) return metrics.status();
-  metrics_.emplace(*std::move(metrics));
   progress_.emplace(stderr, isatty(STDERR_FILENO), folder_->log(), start_ + 1, steps, recipe_.run.log_every);
-
-  if (start_ < steps) {
-    absl::StatusOr<EventFile> events = EventFile::Create(Path("tensorboard"), start_ + 1);
-    if (!events.ok()) return events.status();
-    events_.emplace(*std::move(events));
-  }
-
-  if (start_ == steps)
-    Say(absl::StrCat("the run has all its ", steps, " steps; a larger train.steps goes on"));
+  absl::StatusOr<std::unique_ptr<Recorder>> recorder = Recorder::Open(
+      recipe_.run.dir, start_, start_ < steps, [this](const std::string &text) { progress_->Say(text); });
+  if (!recorder.ok()) return recorder.status();
+  recorder_ = *std::move(recorder);
   checkpoint_files_ = {{"tokenizer.json", data_->tokenizer.ToJson()},
                        {"tokenizer_config.json", data_->tokenizer.ToConfigJson()},
                        {"weft-recipe.toml", RecipeText(recipe_)},
                        {"config.json", ConfigJson(ranks_->artifact(), data_->tokenizer)}};
   saver_.emplace(Path("checkpoints"), recipe_.run.keep);
+
+  if (start_ == steps)
+    Say(absl::StrCat("the run has all its ", steps, " steps; a larger train.steps goes on"));
+  absl::StatusOr<TrainEnd> end = Steps(*schedule);
+  Settle(/*wait=*/true);
+  progress_->Finish();
+  absl::Status recorded = recorder_->Finish();
+  return end.ok() && !recorded.ok() ? recorded : end;
+}
+
+absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
+  const int64_t steps = recipe_.train.steps, every = recipe_.run.checkpoint_every;
+  const double tokens = static_cast<double>(recipe_.train.batch) * static_cast<double>(recipe_.train.seq);
   InterruptGuard interrupt;
   if (recipe_.run.save_initial && start_ == 0)
-    if (absl::Status status = Save(0); !status.ok()) return status;
-  const double tokens = static_cast<double>(recipe_.train.batch) * static_cast<double>(recipe_.train.seq);
+    if (absl::Status status = SaveLast(0); !status.ok()) return status;
   for (int64_t step = start_ + 1; step <= steps; ++step) {
     Clock::time_point begin = Clock::now();
     StepMetrics m;
     m.step = step;
-    m.lr = schedule->At(step);
+    m.lr = schedule.At(step);
     absl::StatusOr<StepResult> result = trainer_->Step(step, m.lr);
     if (!result.ok()) return result.status();
     m.step_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
     m.tokens_per_second = tokens / (m.step_ms / 1000);
     m.loss = result->loss;
     m.grad_norm = result->grad_norm;
-    if (absl::Status status = metrics_->Add(m); !status.ok()) return status;
-    if (absl::Status status = events_->Add(m); !status.ok()) return status;
+    recorder_->Add(m);
     if (absl::Status status = CheckFinite(step, *result); !status.ok()) return status;
     progress_->Step(m);
 
-    bool leave = interrupt.requested() && step < steps;
-    if (eval_ && !leave && (step % recipe_.train.eval_every == 0 || step == steps))
+    const bool last = step == steps;
+    if (eval_ && (last || (step % recipe_.train.eval_every == 0 && !interrupt.requested())))
       if (absl::Status status = Evaluation(step); !status.ok()) return status;
-    bool due = recipe_.run.checkpoint_every > 0 && step % recipe_.run.checkpoint_every == 0;
-    if (absl::Status status = due || step == steps || leave ? Save(step) : Settle(/*wait=*/false);
-        !status.ok())
-      return status;
-    if (leave) {
-      if (absl::Status status = Settle(/*wait=*/true); !status.ok()) return status;
-      Say(absl::StrCat("interrupted after step ", step, "; weft train ", recipe_.run.dir,
-                       " --resume goes on"));
-      return TrainEnd::interrupted;
-    }
+    if (!last && !interrupt.requested() && every > 0 && step % every == 0)
+      Save(step);
+    else
+      Settle(/*wait=*/false);
+    const bool leave = !last && interrupt.requested(); // asked for during the evaluation or the copy, too
+    if (last || leave)
+      if (absl::Status status = SaveLast(step); !status.ok()) return status;
+    if (!leave) continue;
+    Say(absl::StrCat("interrupted after step ", step, "; weft train ", recipe_.run.dir, " --resume goes on"));
+    return TrainEnd::interrupted;
   }
-  if (absl::Status status = Settle(/*wait=*/true); !status.ok()) return status;
-  progress_->Finish();
   return TrainEnd::finished;
 }
 

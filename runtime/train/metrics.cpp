@@ -7,7 +7,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 namespace weft {
@@ -81,11 +83,20 @@ void Progress::Clear() {
   line_open_ = false;
 }
 
+void Progress::Log(const std::string &text) {
+  if (!log_) return;
+  bool failed = std::fprintf(log_, "%s\n", text.c_str()) < 0 || std::fflush(log_) != 0;
+  if (failed && !log_failing_)
+    std::fprintf(out_, "warning: cannot write the log: %s (it is said here alone)\n", std::strerror(errno));
+  log_failing_ = failed;
+  std::clearerr(log_);
+}
+
 void Progress::Say(const std::string &text) {
   Clear();
   std::fprintf(out_, "%s\n", text.c_str());
   std::fflush(out_);
-  if (log_) std::fprintf(log_, "%s\n", text.c_str()), std::fflush(log_);
+  Log(text);
 }
 
 void Progress::Step(const StepMetrics &m) {
@@ -99,7 +110,7 @@ void Progress::Step(const StepMetrics &m) {
     if (line) Say(text);
     return;
   }
-  if (line && log_) std::fprintf(log_, "%s\n", text.c_str()), std::fflush(log_);
+  if (line) Log(text);
   auto now = std::chrono::steady_clock::now();
   if (!last && line_open_ && now - last_drawn_ < std::chrono::milliseconds(100)) return;
   Clear();

@@ -38,6 +38,7 @@ public:
   absl::Status Add(const EvalMetrics &metrics);
   absl::Status Flush() { return file_.Flush(); }
   absl::Status Sync() const { return file_.Sync(); }
+  const std::string &path() const { return file_.path(); }
 
 private:
   explicit MetricsFile(AppendFile file) : file_(std::move(file)) {}
@@ -50,7 +51,7 @@ std::string DurationText(double seconds);
 std::string CountText(double count);
 
 // Progress: one line that is written over on a terminal, a line every `log_every` steps elsewhere. What is
-// said goes to log.txt too. Used by one thread.
+// said goes to log.txt too; a log that cannot be written ends no run. Used by one thread.
 class Progress {
 public:
   // `out` is usually stderr; `log` may be null; both stay the caller's.
@@ -62,8 +63,9 @@ public:
 
 private:
   void Clear();
+  void Log(const std::string &text);
   FILE *out_, *log_;
-  bool terminal_, line_open_ = false;
+  bool terminal_, line_open_ = false, log_failing_ = false;
   int64_t first_step_, steps_, log_every_;
   double smoothed_ms_ = 0; // of a step, for the time left
   std::chrono::steady_clock::time_point last_drawn_;

@@ -1,85 +1,15 @@
 // Runs from the command line, to the end, interrupted, killed and resumed.
 #include "runtime/train/checkpoint.h"
-#include "tests/cli/child.h"
-#include "tests/runtime/train/bigram.h"
+#include "tests/cli/bigram_run.h"
 #include "tests/runtime/train/events.h"
 
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-
 #include <chrono>
-#include <filesystem>
-#include <map>
-#include <set>
 #include <thread>
 
 namespace weft {
 namespace {
 
-namespace fs = std::filesystem;
-
-class Run : public ::testing::Test {
-protected:
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 400; ++i)
-      text += "the " + std::string(i % 3 ? "cat" : "dog") + " sat on the mat number " +
-              std::to_string(i * 37 % 101) + ".\n\n";
-    folder_.Write("text.txt", text);
-    recipe_ = folder_.Write("recipe.toml", R"(
-[model]
-name = "bigram"
-[data]
-train = ["text.txt"]
-validation = 0.1
-tokenizer = "train:300"
-[train]
-steps = 12
-batch = 4
-micro_batch = 2
-seq = 16
-eval_every = 6
-[optimizer]
-lr = 30
-schedule = "constant"
-warmup = 0
-[run]
-checkpoint_every = 4
-threads = 1
-)");
-  }
-  // A run directory with the artifact that weftc would have made.
-  std::string MakeRun(const std::string &name, const weft::testing::BigramOptions &options = {}) {
-    std::string run = folder_ / name;
-    fs::create_directories(run);
-    fb::ArtifactT artifact = weft::testing::Bigram(options, KERNELS_PATH);
-    EXPECT_TRUE(WriteArtifact(artifact, run + "/model.weft").ok());
-    return run;
-  }
-  ChildResult Weft(std::vector<std::string> arguments) { return Child(folder_, std::move(arguments)).Wait(); }
-  ChildResult Train(const std::string &run, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"train", recipe_, "run.dir=" + run};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return Weft(arguments);
-  }
-  static std::vector<nlohmann::json> Metrics(const std::string &run) {
-    std::vector<nlohmann::json> lines;
-    std::ifstream file(run + "/metrics.jsonl");
-    for (std::string line; std::getline(file, line);) {
-      lines.push_back(nlohmann::json::parse(line));
-      lines.back().erase("step_ms");
-      lines.back().erase("tokens_per_second");
-    }
-    return lines;
-  }
-  static std::string Weights(const std::string &run, int64_t step) {
-    std::string checkpoint = run + "/checkpoints/" + CheckpointName(step);
-    EXPECT_TRUE(VerifyCheckpoint(checkpoint).ok()) << VerifyCheckpoint(checkpoint).status();
-    return Slurp(checkpoint + "/model.safetensors") + Slurp(checkpoint + "/weft-state.safetensors");
-  }
-  TempFolder folder_;
-  std::string recipe_;
-};
+class Run : public BigramRun {};
 
 TEST_F(Run, TrainsEvaluatesAndSaves) {
   std::string run = MakeRun("a");
@@ -127,22 +57,8 @@ TEST_F(Run, EventFilesHoldTheMetricsAndTellWhereARunWentOn) {
   ASSERT_EQ(Train(run, {"train.steps=10"}).status, 0);
   fs::remove_all(run + "/checkpoints/step-000010");
   ASSERT_EQ(Train(run, {"--resume"}).status, 0); // from step 8
-  std::set<std::string> files;
-  for (const auto &entry : fs::directory_iterator(run + "/tensorboard")) files.insert(entry.path());
-  ASSERT_EQ(files.size(), 2u);
-  std::map<std::string, std::map<int64_t, float>> scalars; // as a reader that follows SessionLog has them
   std::vector<int64_t> starts;
-  for (const std::string &file : files)
-    for (const tensorboard::Event &event : ReadEvents(file)) {
-      if (event.has_session_log()) {
-        starts.push_back(event.step());
-        for (auto &[tag, values] : scalars) values.erase(values.lower_bound(event.step()), values.end());
-      }
-      for (const auto &value : event.summary().value()) {
-        EXPECT_FALSE(scalars[value.tag()].contains(event.step())) << value.tag() << " " << event.step();
-        scalars[value.tag()][event.step()] = value.simple_value();
-      }
-    }
+  Scalars scalars = ReadScalars(run + "/tensorboard", &starts);
   EXPECT_EQ(starts, (std::vector<int64_t>{1, 9}));
   auto lines = Metrics(run);
   for (const auto &line : lines) {

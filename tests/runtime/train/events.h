@@ -7,6 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace weft {
@@ -34,6 +38,28 @@ inline std::vector<tensorboard::Event> ReadEvents(const std::string &path) {
     left.remove_prefix(bytes + 16);
   }
   return events;
+}
+
+using Scalars = std::map<std::string, std::map<int64_t, float>>; // by tag and step
+
+// What a reader of the folder has: files in the order of their names, and what a SessionLog says is done
+// again dropped. `starts` gets the steps that files start with.
+inline Scalars ReadScalars(const std::string &folder, std::vector<int64_t> *starts = nullptr) {
+  std::set<std::string> files;
+  for (const auto &entry : std::filesystem::directory_iterator(folder)) files.insert(entry.path());
+  Scalars scalars;
+  for (const std::string &file : files)
+    for (const tensorboard::Event &event : ReadEvents(file)) {
+      if (event.has_session_log()) {
+        if (starts) starts->push_back(event.step());
+        for (auto &[tag, values] : scalars) values.erase(values.lower_bound(event.step()), values.end());
+      }
+      for (const auto &value : event.summary().value()) {
+        EXPECT_FALSE(scalars[value.tag()].contains(event.step())) << value.tag() << " " << event.step();
+        scalars[value.tag()][event.step()] = value.simple_value();
+      }
+    }
+  return scalars;
 }
 
 } // namespace weft
