@@ -21,7 +21,7 @@ int TrainCommand(const Arguments &arguments) {
         "resume although the checkpoint was made with another dot unit; the bits change"},
        {"--cpu-level", "LEVEL", "avx2 or avx512", "the best of the machine"},
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
-      "Ctrl-C saves a checkpoint and leaves (exit status 130); once more leaves at once.\n"
+      "Ctrl-C, SIGTERM and SIGHUP save a checkpoint and leave (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "
       "metrics.jsonl, tensorboard/, log.txt and data/ (the tokens).\n",
       0,

@@ -56,12 +56,6 @@ protected:
     close(fd);
   }
   void MakeRoom() { fs::remove(disk_ + "/filler"); }
-  // Waits for what the run says.
-  static bool Says(const Child &child, const std::string &text) {
-    for (int i = 0; i < 6000 && child.Error().find(text) == std::string::npos; ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return child.Error().find(text) != std::string::npos;
-  }
   // Steps of the lines of metrics.jsonl, and of the event file's scalars.
   void ExpectStepsUpTo(const std::string &run, int64_t last) {
     std::vector<int64_t> expected(last), lines, events;
@@ -88,12 +82,12 @@ TEST_F(FullDisk, ACheckpointThatDoesNotFitIsTriedAgainAtTheNext) {
   MakeRun("disk/run");
   Child child(folder_, {"train", recipe_, "run.dir=" + run_, "train.steps=1000000", "train.eval_every=0",
                         "run.keep=0"});
-  ASSERT_TRUE(Says(child, "saved " + run_ + "/checkpoints/step-000008"));
+  ASSERT_TRUE(child.Says("saved " + run_ + "/checkpoints/step-000008"));
   Fill(kCheckpointBytes * 3 / 4); // its first file fits, its second does not
-  ASSERT_TRUE(Says(child, kFull));
+  ASSERT_TRUE(child.Says(kFull));
   std::vector<int64_t> before = ListCheckpoints(run_ + "/checkpoints");
-  ASSERT_TRUE(Says(child, "weft-state.safetensors" + std::string(kFull) +
-                              " (the run goes on; the next is due at step "))
+  ASSERT_TRUE(child.Says("weft-state.safetensors" + std::string(kFull) +
+                         " (the run goes on; the next is due at step "))
       << child.Error();
   EXPECT_EQ(ListCheckpoints(run_ + "/checkpoints"), before);
   for (int64_t step : before)
@@ -139,13 +133,13 @@ TEST_F(FullDisk, MetricsWaitUntilThereIsRoom) {
   MakeRun("disk/run");
   Child child(folder_,
               {"train", recipe_, "run.dir=" + run_, "train.steps=1000000", "run.checkpoint_every=0"});
-  ASSERT_TRUE(Says(child, "step 10/"));
+  ASSERT_TRUE(child.Says("step 10/"));
   Fill(0);
   for (const char *file : {"/metrics.jsonl", "/tensorboard/"})
-    ASSERT_TRUE(Says(child, "warning: cannot write " + run_ + file)) << child.Error();
-  ASSERT_TRUE(Says(child, "warning: cannot write the log" + std::string(kFull))) << child.Error();
+    ASSERT_TRUE(child.Says("warning: cannot write " + run_ + file)) << child.Error();
+  ASSERT_TRUE(child.Says("warning: cannot write the log" + std::string(kFull))) << child.Error();
   MakeRoom();
-  ASSERT_TRUE(Says(child, run_ + "/metrics.jsonl is written again and lacks nothing"));
+  ASSERT_TRUE(child.Says(run_ + "/metrics.jsonl is written again and lacks nothing"));
   child.Signal(SIGTERM);
   ChildResult result = child.Wait();
   EXPECT_EQ(result.status, 130) << result.error;
@@ -158,7 +152,7 @@ TEST_F(FullDisk, AnInterruptedRunThatCannotBeSavedSaysSo) {
   MakeRun("disk/run");
   Child child(folder_,
               {"train", recipe_, "run.dir=" + run_, "train.steps=1000000", "run.checkpoint_every=0"});
-  ASSERT_TRUE(Says(child, "step 10/"));
+  ASSERT_TRUE(child.Says("step 10/"));
   Fill(0);
   child.Signal(SIGINT);
   ChildResult result = child.Wait();

@@ -114,24 +114,6 @@ TEST_F(Run, AnotherDotUnitNeedsAFlag) {
   EXPECT_EQ(Train(run, {"--resume", "--allow-other-dot-unit"}).status, 0);
 }
 
-TEST_F(Run, InterruptingSavesAndSaysHowToGoOn) {
-  std::string whole = MakeRun("whole"), run = MakeRun("run");
-  Child child(folder_, {"train", recipe_, "run.dir=" + run, "train.steps=100000", "run.checkpoint_every=0",
-                        "run.log_every=1"});
-  for (int i = 0; i < 1000 && child.Error().find("step 3/") == std::string::npos; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  child.Signal(SIGINT);
-  ChildResult result = child.Wait();
-  EXPECT_EQ(result.status, 130);
-  EXPECT_NE(result.error.find("--resume goes on"), std::string::npos) << result.error;
-  std::vector<int64_t> steps = ListCheckpoints(run + "/checkpoints");
-  ASSERT_EQ(steps.size(), 1u) << result.error;
-  std::string target = "train.steps=" + std::to_string(steps[0] + 5);
-  ASSERT_EQ(Train(run, {"--resume", target}).status, 0);
-  ASSERT_EQ(Train(whole, {target}).status, 0);
-  EXPECT_TRUE(Weights(whole, steps[0] + 5) == Weights(run, steps[0] + 5));
-}
-
 TEST_F(Run, KilledAtAnyMomentNothingButTheUnfinishedIsLost) {
   std::string run = MakeRun("run");
   int64_t last = 0;
