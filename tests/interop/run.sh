@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 weft=${WEFT:-build/bin/weft} venv=build/interop-venv
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$venv/bin/python
-  if [ ! -e "$venv/complete" ]; then
+  if ! cmp -s tests/interop/requirements.txt "$venv/complete"; then # none yet, or it lacks a package
     index=https://download.pytorch.org/whl/cpu torch=() size=1.5 kilobytes=2000000
     if curl -sfI -m 10 "$index/torch/" >/dev/null 2>&1; then
       torch=(--index-url "$index")
@@ -25,7 +25,7 @@ if [ -z "${PYTHON:-}" ]; then
     python3 -m venv "$venv"
     "$PYTHON" -m pip install --quiet --no-cache-dir "${torch[@]}" torch
     "$PYTHON" -m pip install --quiet --no-cache-dir -r tests/interop/requirements.txt
-    touch "$venv/complete"
+    cp tests/interop/requirements.txt "$venv/complete"
   fi
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/weft-interop-XXXXXX")
