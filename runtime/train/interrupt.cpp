@@ -1,6 +1,7 @@
 #include "runtime/train/interrupt.h"
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@ struct sigaction old_int, old_term, old_hup, old_pipe;
 void Handle(int signal) {
   if (requests.fetch_add(1) == 0) {
     static const char text[] = "\nsaving a checkpoint after this step; once more to leave at once\n";
+    int error = errno; // of the call that the signal came into
     [[maybe_unused]] ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    errno = error;
     return;
   }
   _exit(128 + signal);
