@@ -77,6 +77,7 @@ int Main(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   std::signal(SIGPIPE, SIG_DFL); // `weft … | head` ends quietly
+  std::signal(SIGXFSZ, SIG_IGN); // a file beyond the limit is an error that names it, like a full disk
   int exit = weft::Main(argc, argv);
   // What was printed counts only once it is written: a full disk is an error here, too.
   if ((std::fflush(stdout) != 0 || std::ferror(stdout)) && exit == 0) {

@@ -21,9 +21,9 @@ int TrainCommand(const Arguments &arguments) {
         "resume although the checkpoint was made with another dot unit; the bits change"},
        {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
-      "Ctrl-C saves a checkpoint and leaves (exit status 130); once more leaves at once.\n"
+      "Ctrl-C, SIGTERM and SIGHUP save a checkpoint and leave (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "
-      "metrics.jsonl, log.txt and data/ (the tokens).\n",
+      "metrics.jsonl, tensorboard/, log.txt and data/ (the tokens).\n",
       0,
       SIZE_MAX};
   Args args(spec, arguments);

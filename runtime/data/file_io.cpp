@@ -111,6 +111,35 @@ absl::Status AtomicFile::Commit() {
   return absl::OkStatus();
 }
 
+UnsyncedFile::UnsyncedFile(UnsyncedFile &&other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+UnsyncedFile::~UnsyncedFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+absl::Status UnsyncedFile::Sync() {
+  if (::fsync(fd_) != 0) return FileError("write", path_, errno);
+  if (::close(std::exchange(fd_, -1)) != 0) return FileError("write", path_, errno);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UnsyncedFile> WriteUnsynced(const std::string &path, std::string_view content) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return FileError("create", path, errno);
+  UnsyncedFile file(path, fd);
+  if (!WriteAll(fd, content.data(), content.size(), -1)) return FileError("write", path, errno);
+  return file;
+}
+
+absl::Status SyncFolder(const std::string &path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FileError("open", path, errno);
+  const int failed = ::fsync(fd), error = errno;
+  ::close(fd);
+  return failed ? FileError("sync", path, error) : absl::OkStatus();
+}
+
 absl::Status WriteFileAtomically(const std::string &path, std::string_view content) {
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(path);
   if (!file.ok()) return file.status();

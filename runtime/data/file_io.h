@@ -34,6 +34,27 @@ private:
   int fd_ = -1;
 };
 
+// A file with all its bytes written, of which the disk may have none yet. It is kept open, so that Sync()
+// hears of whatever went wrong since.
+class UnsyncedFile {
+public:
+  UnsyncedFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  UnsyncedFile(UnsyncedFile &&other) noexcept;
+  ~UnsyncedFile();
+  // Waits for the disk, and closes the file.
+  absl::Status Sync();
+
+private:
+  std::string path_;
+  int fd_ = -1;
+};
+
+// Writes a new file, or over an old one.
+absl::StatusOr<UnsyncedFile> WriteUnsynced(const std::string &path, std::string_view content);
+
+// Waits until the disk has a folder's entries.
+absl::Status SyncFolder(const std::string &path);
+
 absl::Status WriteFileAtomically(const std::string &path, std::string_view content);
 
 // NotFound when there is no such file; InvalidArgument when it is not a regular file; ResourceExhausted when

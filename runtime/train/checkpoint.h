@@ -12,6 +12,7 @@
 #pragma once
 
 #include "runtime/artifact/artifact_generated.h"
+#include "runtime/data/file_io.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,9 +55,33 @@ std::string CheckpointName(int64_t step); // "step-000200"
 // Steps of the checkpoints in `folder`, rising; by name alone.
 std::vector<int64_t> ListCheckpoints(const std::string &folder);
 
-// Writes folder/step-…, then removes all but the newest `keep` (0 = none is removed) and step 0. Returns the
-// path. Errors name the file and the system's reason; Internal when two stages hold different bytes of one
-// weight.
+// A checkpoint under a temporary name, whole but perhaps not on the disk yet. The variables may change again.
+class UnsyncedCheckpoint {
+public:
+  UnsyncedCheckpoint(UnsyncedCheckpoint &&) = default;
+  // Syncs it and gives it its name, then removes all but the newest `keep` (0 = none is removed) and step 0.
+  // Returns the path. On an error nothing of it is left, and what was there before is as it was.
+  absl::StatusOr<std::string> Commit(int64_t keep);
+  // Leaves nothing of it.
+  void Abandon();
+
+private:
+  friend absl::StatusOr<UnsyncedCheckpoint> BeginCheckpoint(const std::string &, const CheckpointContents &);
+  UnsyncedCheckpoint(std::string folder, int64_t step) : folder_(std::move(folder)), step_(step) {}
+  std::string Temporary() const;
+  absl::Status Write(const CheckpointContents &contents);
+  absl::Status PutIntoPlace();
+  std::string folder_;
+  int64_t step_;
+  std::vector<UnsyncedFile> files_;
+};
+
+// Hands a checkpoint's bytes to the system: the part that reads the variables. Errors name the file and the
+// system's reason, and leave nothing; Internal when two stages hold different bytes of one weight.
+absl::StatusOr<UnsyncedCheckpoint> BeginCheckpoint(const std::string &folder,
+                                                   const CheckpointContents &contents);
+
+// Both parts: writes folder/step-….
 absl::StatusOr<std::string> WriteCheckpoint(const std::string &folder, const CheckpointContents &contents,
                                             int64_t keep);
 

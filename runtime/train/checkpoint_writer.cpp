@@ -24,20 +24,12 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-absl::Status SyncFolder(const std::string &path) {
-  int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FileError("open", path, errno);
-  int failed = fsync(fd), error = errno;
-  close(fd);
-  return failed ? FileError("sync", path, error) : absl::OkStatus();
-}
-
 json FileEntry(uint64_t bytes, uint64_t hash) { return {{"bytes", bytes}, {"xxh3", HashName(hash)}}; }
 
 // Writes the tensors of the variables that `wanted` accepts.
 template <typename F>
 absl::StatusOr<json> WriteTensors(const std::string &path, const std::vector<VariableView> &variables,
-                                  F wanted) {
+                                  std::vector<UnsyncedFile> &files, F wanted) {
   std::map<std::string, CheckpointTensor>
       tensors; // by name, so that stages and stacks do not show in the file
   std::vector<SafetensorsWriter::Tensor> header;
@@ -57,42 +49,10 @@ absl::StatusOr<json> WriteTensors(const std::string &path, const std::vector<Var
   if (!writer.ok()) return writer.status();
   for (const auto &[name, tensor] : tensors)
     if (absl::Status status = writer->Append(tensor.memory); !status.ok()) return status;
-  if (absl::Status status = writer->Finish(); !status.ok()) return status;
+  absl::StatusOr<UnsyncedFile> file = writer->FinishUnsynced();
+  if (!file.ok()) return file.status();
+  files.push_back(*std::move(file));
   return FileEntry(writer->size(), writer->hash());
-}
-
-absl::Status WriteFolder(const std::string &path, const CheckpointContents &contents) {
-  json files;
-  auto model = WriteTensors(absl::StrCat(path, "/", kModelFile), contents.variables,
-                            [](fb::VariableKind kind) { return kind == fb::VariableKind::parameter; });
-  if (!model.ok()) return model.status();
-  files[kModelFile] = *model;
-  auto state =
-      WriteTensors(absl::StrCat(path, "/", kStateFile), contents.variables, [](fb::VariableKind kind) {
-        return kind == fb::VariableKind::optimizer || kind == fb::VariableKind::other;
-      });
-  if (!state.ok()) return state.status();
-  files[kStateFile] = *state;
-  for (const auto &[name, text] : contents.files) {
-    if (absl::Status status = WriteFileAtomically(absl::StrCat(path, "/", name), text); !status.ok())
-      return status;
-    files[name] = FileEntry(text.size(), HashText(text));
-  }
-
-  const CheckpointState &s = contents.state;
-  json root = {{"format_version", kCheckpointVersion},
-               {"step", s.step},
-               {"seed", s.seed},
-               {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
-               {"cpu_level", s.cpu_level},
-               {"options", json(s.options)},
-               {"files", files}};
-  if (s.options.empty()) root["options"] = json::object();
-  root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
-  std::string text = root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-  if (absl::Status status = WriteFileAtomically(absl::StrCat(path, "/", kStateJson), text); !status.ok())
-    return status;
-  return SyncFolder(path);
 }
 
 // Under another name first, so that a crash while it is removed leaves no broken checkpoint behind.
@@ -124,38 +84,106 @@ std::vector<CheckpointTensor> CheckpointTensors(const VariableView &view) {
   return tensors;
 }
 
-absl::StatusOr<std::string> WriteCheckpoint(const std::string &folder, const CheckpointContents &contents,
-                                            int64_t keep) {
-  std::string name = CheckpointName(contents.state.step), path = absl::StrCat(folder, "/", name);
-  std::string temporary = absl::StrCat(folder, "/", kTemporaryPrefix, name);
+std::string UnsyncedCheckpoint::Temporary() const {
+  return absl::StrCat(folder_, "/", kTemporaryPrefix, CheckpointName(step_));
+}
+
+absl::Status UnsyncedCheckpoint::Write(const CheckpointContents &contents) {
+  std::string path = Temporary();
+  json files;
+  auto model = WriteTensors(absl::StrCat(path, "/", kModelFile), contents.variables, files_,
+                            [](fb::VariableKind kind) { return kind == fb::VariableKind::parameter; });
+  if (!model.ok()) return model.status();
+  files[kModelFile] = *model;
+  auto state = WriteTensors(absl::StrCat(path, "/", kStateFile), contents.variables, files_,
+                            [](fb::VariableKind kind) {
+                              return kind == fb::VariableKind::optimizer || kind == fb::VariableKind::other;
+                            });
+  if (!state.ok()) return state.status();
+  files[kStateFile] = *state;
+  auto add = [&](const std::string &name, const std::string &text) {
+    absl::StatusOr<UnsyncedFile> file = WriteUnsynced(absl::StrCat(path, "/", name), text);
+    if (file.ok()) files_.push_back(*std::move(file));
+    return file.status();
+  };
+  for (const auto &[name, text] : contents.files) {
+    if (absl::Status status = add(name, text); !status.ok()) return status;
+    files[name] = FileEntry(text.size(), HashText(text));
+  }
+
+  const CheckpointState &s = contents.state;
+  json root = {{"format_version", kCheckpointVersion},
+               {"step", s.step},
+               {"seed", s.seed},
+               {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
+               {"cpu_level", s.cpu_level},
+               {"options", json(s.options)},
+               {"files", files}};
+  if (s.options.empty()) root["options"] = json::object();
+  root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
+  std::string text = root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return add(kStateJson, text);
+}
+
+absl::Status UnsyncedCheckpoint::PutIntoPlace() {
+  for (UnsyncedFile &file : files_)
+    if (absl::Status status = file.Sync(); !status.ok()) return status;
+  std::string name = CheckpointName(step_), path = absl::StrCat(folder_, "/", name), temporary = Temporary();
+  if (absl::Status status = SyncFolder(temporary); !status.ok()) return status;
+  // One of this step may be there, broken or of a run that went back to an earlier step: it goes only once
+  // the new one has taken its place.
+  std::error_code error;
+  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(temporary, error);
+  } else {
+    if (errno != ENOENT) RemoveCheckpoint(folder_, name); // a file system that cannot exchange
+    if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename", temporary, errno);
+  }
+  return SyncFolder(folder_);
+}
+
+void UnsyncedCheckpoint::Abandon() {
+  files_.clear(); // open files would keep their space
+  std::error_code error;
+  fs::remove_all(Temporary(), error);
+}
+
+absl::StatusOr<std::string> UnsyncedCheckpoint::Commit(int64_t keep) {
+  if (absl::Status status = PutIntoPlace(); !status.ok()) {
+    Abandon();
+    return status;
+  }
+  std::vector<int64_t> steps = ListCheckpoints(folder_);
+  // Later ones, left by a run that was resumed from an earlier step, belong to another future: they count as
+  // oldest.
+  std::stable_partition(steps.begin(), steps.end(), [&](int64_t step) { return step > step_; });
+  // The initial weights were asked for by name.
+  steps.erase(std::remove(steps.begin(), steps.end(), 0), steps.end());
+  for (size_t i = 0; keep > 0 && i + keep < steps.size(); ++i)
+    RemoveCheckpoint(folder_, CheckpointName(steps[i]));
+  return absl::StrCat(folder_, "/", CheckpointName(step_));
+}
+
+absl::StatusOr<UnsyncedCheckpoint> BeginCheckpoint(const std::string &folder,
+                                                   const CheckpointContents &contents) {
+  UnsyncedCheckpoint checkpoint(folder, contents.state.step);
+  std::string temporary = checkpoint.Temporary();
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return absl::UnavailableError(absl::StrCat("cannot create ", folder, ": ", error.message()));
   fs::remove_all(temporary, error);
   if (mkdir(temporary.c_str(), 0755) != 0) return FileError("create", temporary, errno);
-  if (absl::Status status = WriteFolder(temporary, contents); !status.ok()) {
-    fs::remove_all(temporary, error); // gives the space of a full disk back
+  if (absl::Status status = checkpoint.Write(contents); !status.ok()) {
+    checkpoint.Abandon();
     return status;
   }
-  // One of this step may be there, broken or of a run that went back to an earlier step: it goes only once
-  // the new one has taken its place.
-  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
-    fs::remove_all(temporary, error);
-  } else {
-    if (errno != ENOENT) RemoveCheckpoint(folder, name); // a file system that cannot exchange
-    if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename", temporary, errno);
-  }
-  if (absl::Status status = SyncFolder(folder); !status.ok()) return status;
+  return checkpoint;
+}
 
-  std::vector<int64_t> steps = ListCheckpoints(folder);
-  // Later ones, left by a run that was resumed from an earlier step, belong to another future: they count as
-  // oldest.
-  std::stable_partition(steps.begin(), steps.end(), [&](int64_t step) { return step > contents.state.step; });
-  // The initial weights were asked for by name.
-  steps.erase(std::remove(steps.begin(), steps.end(), 0), steps.end());
-  for (size_t i = 0; keep > 0 && i + keep < steps.size(); ++i)
-    RemoveCheckpoint(folder, CheckpointName(steps[i]));
-  return path;
+absl::StatusOr<std::string> WriteCheckpoint(const std::string &folder, const CheckpointContents &contents,
+                                            int64_t keep) {
+  absl::StatusOr<UnsyncedCheckpoint> checkpoint = BeginCheckpoint(folder, contents);
+  return checkpoint.ok() ? checkpoint->Commit(keep) : checkpoint.status();
 }
 
 void RemoveLeftovers(const std::string &folder) {

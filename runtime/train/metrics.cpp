@@ -9,8 +9,7 @@
 
 #include <cerrno>
 #include <cmath>
-#include <fcntl.h>
-#include <unistd.h>
+#include <cstring>
 #include <utility>
 
 namespace weft {
@@ -40,44 +39,21 @@ std::string Number(double value) { return std::isfinite(value) ? absl::StrFormat
 absl::StatusOr<MetricsFile> MetricsFile::Open(const std::string &path, int64_t last_step) {
   absl::StatusOr<std::string> text = ReadFile(path, kMaxMetricsBytes);
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
-  int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) return FileError("open", path, errno);
-  MetricsFile file(path, fd);
-  if (ftruncate(fd, text.ok() ? KeptBytes(*text, last_step) : 0) != 0) return FileError("cut", path, errno);
-  return file;
-}
-
-MetricsFile::MetricsFile(MetricsFile &&other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
-
-MetricsFile::~MetricsFile() {
-  if (fd_ >= 0) close(fd_);
-}
-
-absl::Status MetricsFile::Write(const std::string &line) {
-  ssize_t n;
-  do n = write(fd_, line.data(), line.size());
-  while (n < 0 && errno == EINTR);
-  if (n < 0) return FileError("write", path_, errno);
-  if (static_cast<size_t>(n) != line.size())
-    return absl::ResourceExhaustedError(absl::StrCat("cannot write ", path_, ": the disk is full"));
-  return absl::OkStatus();
+  absl::StatusOr<AppendFile> file = AppendFile::Open(path, text.ok() ? KeptBytes(*text, last_step) : 0);
+  if (!file.ok()) return file.status();
+  return MetricsFile(*std::move(file));
 }
 
 absl::Status MetricsFile::Add(const StepMetrics &m) {
-  return Write(absl::StrCat("{\"step\":", m.step, ",\"loss\":", Number(m.loss), ",\"lr\":", Number(m.lr),
-                            ",\"grad_norm\":", Number(m.grad_norm),
-                            ",\"tokens_per_second\":", absl::StrFormat("%.1f", m.tokens_per_second),
-                            ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms), "}\n"));
+  return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"loss\":", Number(m.loss),
+                                   ",\"lr\":", Number(m.lr), ",\"grad_norm\":", Number(m.grad_norm),
+                                   ",\"tokens_per_second\":", absl::StrFormat("%.1f", m.tokens_per_second),
+                                   ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms), "}\n"));
 }
 
 absl::Status MetricsFile::Add(const EvalMetrics &m) {
-  return Write(absl::StrCat("{\"step\":", m.step, ",\"eval_loss\":", absl::StrFormat("%.17g", m.loss),
-                            ",\"eval_targets\":", m.targets, "}\n"));
-}
-
-absl::Status MetricsFile::Sync() {
-  return fsync(fd_) == 0 ? absl::OkStatus() : FileError("sync", path_, errno);
+  return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"eval_loss\":", absl::StrFormat("%.17g", m.loss),
+                                   ",\"eval_targets\":", m.targets, "}\n"));
 }
 
 std::string DurationText(double seconds) {
@@ -107,11 +83,20 @@ void Progress::Clear() {
   line_open_ = false;
 }
 
+void Progress::Log(const std::string &text) {
+  if (!log_) return;
+  bool failed = std::fprintf(log_, "%s\n", text.c_str()) < 0 || std::fflush(log_) != 0;
+  if (failed && !log_failing_)
+    std::fprintf(out_, "warning: cannot write the log: %s (it is said here alone)\n", std::strerror(errno));
+  log_failing_ = failed;
+  std::clearerr(log_);
+}
+
 void Progress::Say(const std::string &text) {
   Clear();
   std::fprintf(out_, "%s\n", text.c_str());
   std::fflush(out_);
-  if (log_) std::fprintf(log_, "%s\n", text.c_str()), std::fflush(log_);
+  Log(text);
 }
 
 void Progress::Step(const StepMetrics &m) {
@@ -125,7 +110,7 @@ void Progress::Step(const StepMetrics &m) {
     if (line) Say(text);
     return;
   }
-  if (line && log_) std::fprintf(log_, "%s\n", text.c_str()), std::fflush(log_);
+  if (line) Log(text);
   auto now = std::chrono::steady_clock::now();
   if (!last && line_open_ && now - last_drawn_ < std::chrono::milliseconds(100)) return;
   Clear();

@@ -1,6 +1,8 @@
 // What a run reports: metrics.jsonl, a line of progress on the terminal, log.txt.
 #pragma once
 
+#include "runtime/train/append_file.h"
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
@@ -24,24 +26,23 @@ struct EvalMetrics {
 
 // metrics.jsonl: a JSON object a line.
 // {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
-// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation. A line is written at once or not at all.
+// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation.
 class MetricsFile {
 public:
   // Opens `path`, and cuts off what belongs to steps after `last_step`, and a last line that a crash left
   // unfinished.
   static absl::StatusOr<MetricsFile> Open(const std::string &path, int64_t last_step);
-  MetricsFile(MetricsFile &&other) noexcept;
-  ~MetricsFile();
 
+  // Errors of AppendFile.
   absl::Status Add(const StepMetrics &metrics);
   absl::Status Add(const EvalMetrics &metrics);
-  absl::Status Sync();
+  absl::Status Flush() { return file_.Flush(); }
+  absl::Status Sync() const { return file_.Sync(); }
+  const std::string &path() const { return file_.path(); }
 
 private:
-  MetricsFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  absl::Status Write(const std::string &line);
-  std::string path_;
-  int fd_ = -1;
+  explicit MetricsFile(AppendFile file) : file_(std::move(file)) {}
+  AppendFile file_;
 };
 
 // "1h02m", "3m20s", "12s"
@@ -50,7 +51,7 @@ std::string DurationText(double seconds);
 std::string CountText(double count);
 
 // Progress: one line that is written over on a terminal, a line every `log_every` steps elsewhere. What is
-// said goes to log.txt too. Used by one thread.
+// said goes to log.txt too; a log that cannot be written ends no run. Used by one thread.
 class Progress {
 public:
   // `out` is usually stderr; `log` may be null; both stay the caller's.
@@ -62,8 +63,9 @@ public:
 
 private:
   void Clear();
+  void Log(const std::string &text);
   FILE *out_, *log_;
-  bool terminal_, line_open_ = false;
+  bool terminal_, line_open_ = false, log_failing_ = false;
   int64_t first_step_, steps_, log_every_;
   double smoothed_ms_ = 0; // of a step, for the time left
   std::chrono::steady_clock::time_point last_drawn_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/artifact/dtype.h"
+#include "runtime/data/file_io.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -73,7 +74,9 @@ public:
   ~SafetensorsWriter();
 
   absl::Status Append(absl::Span<const char> bytes);
-  // Syncs and closes; FailedPrecondition when fewer or more bytes came than the header says.
+  // FailedPrecondition when fewer or more bytes came than the header says.
+  absl::StatusOr<UnsyncedFile> FinishUnsynced();
+  // The same, synced and closed.
   absl::Status Finish();
   // XXH3-64 of the bytes written so far, and how many they are.
   uint64_t hash() const;

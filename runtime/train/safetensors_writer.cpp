@@ -1,4 +1,3 @@
-#include "runtime/data/file_io.h"
 #include "runtime/train/safetensors.h"
 
 #include "absl/strings/str_cat.h"
@@ -87,13 +86,16 @@ absl::Status SafetensorsWriter::Write(const char *data, size_t bytes) {
   return absl::OkStatus();
 }
 
-absl::Status SafetensorsWriter::Finish() {
+absl::StatusOr<UnsyncedFile> SafetensorsWriter::FinishUnsynced() {
   if (size_ != expected_)
     return absl::FailedPreconditionError(
         absl::StrCat(path_, ": ", size_, " bytes were written when the header says ", expected_));
-  if (fsync(fd_) != 0) return FileError("sync", path_, errno);
-  if (close(std::exchange(fd_, -1)) != 0) return FileError("close", path_, errno);
-  return absl::OkStatus();
+  return UnsyncedFile(path_, std::exchange(fd_, -1));
+}
+
+absl::Status SafetensorsWriter::Finish() {
+  absl::StatusOr<UnsyncedFile> file = FinishUnsynced();
+  return file.ok() ? file->Sync() : file.status();
 }
 
 } // namespace weft

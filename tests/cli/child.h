@@ -17,7 +17,8 @@ extern char **environ;
 namespace weft {
 
 struct ChildResult {
-  int status = 0; // exit status; 128 + the signal that ended it
+  int status = 0;      // exit status; 128 + the signal that ended it
+  bool exited = false; // and not ended by a signal
   std::string out, error;
 };
 
@@ -25,7 +26,8 @@ struct ChildResult {
 // it.
 class Child {
 public:
-  Child(const TempFolder &folder, std::vector<std::string> arguments)
+  // `error_fd`, where given, is stderr instead.
+  Child(const TempFolder &folder, std::vector<std::string> arguments, int error_fd = -1)
       : out_(folder / "stdout"), error_(folder / "stderr") {
     arguments.insert(arguments.begin(), WEFT_PATH);
     std::vector<char *> argv;
@@ -35,7 +37,10 @@ public:
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    posix_spawn_file_actions_addopen(&actions, 2, error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (error_fd < 0)
+      posix_spawn_file_actions_addopen(&actions, 2, error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    else
+      posix_spawn_file_actions_adddup2(&actions, error_fd, 2);
     if (posix_spawn(&pid_, WEFT_PATH, &actions, nullptr, argv.data(), environ) != 0) pid_ = -1;
     posix_spawn_file_actions_destroy(&actions);
   }
@@ -48,12 +53,18 @@ public:
   Child(const Child &) = delete;
   void Signal(int signal) { kill(pid_, signal); }
   std::string Error() const { return Slurp(error_); }
+  // Waits until stderr has `text`; false when that takes half a minute.
+  bool Says(const std::string &text) const {
+    for (int i = 0; i < 6000 && Error().find(text) == std::string::npos; ++i) usleep(5000);
+    return Error().find(text) != std::string::npos;
+  }
   ChildResult Wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     pid_ = -1;
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), Slurp(out_), Slurp(error_)};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), bool(WIFEXITED(status)),
+            Slurp(out_), Slurp(error_)};
   }
 
 private:

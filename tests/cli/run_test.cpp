@@ -1,82 +1,15 @@
 // Runs from the command line, to the end, interrupted, killed and resumed.
 #include "runtime/train/checkpoint.h"
-#include "tests/cli/child.h"
-#include "tests/runtime/train/bigram.h"
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+#include "tests/cli/bigram_run.h"
+#include "tests/runtime/train/events.h"
 
 #include <chrono>
-#include <filesystem>
 #include <thread>
 
 namespace weft {
 namespace {
 
-namespace fs = std::filesystem;
-
-class Run : public ::testing::Test {
-protected:
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 400; ++i)
-      text += "the " + std::string(i % 3 ? "cat" : "dog") + " sat on the mat number " +
-              std::to_string(i * 37 % 101) + ".\n\n";
-    folder_.Write("text.txt", text);
-    recipe_ = folder_.Write("recipe.toml", R"(
-[model]
-name = "bigram"
-[data]
-train = ["text.txt"]
-validation = 0.1
-tokenizer = "train:300"
-[train]
-steps = 12
-batch = 4
-micro_batch = 2
-seq = 16
-eval_every = 6
-[optimizer]
-lr = 30
-schedule = "constant"
-warmup = 0
-[run]
-checkpoint_every = 4
-threads = 1
-)");
-  }
-  // A run directory with the artifact that weftc would have made.
-  std::string MakeRun(const std::string &name, const weft::testing::BigramOptions &options = {}) {
-    std::string run = folder_ / name;
-    fs::create_directories(run);
-    fb::ArtifactT artifact = weft::testing::Bigram(options, KERNELS_PATH);
-    EXPECT_TRUE(WriteArtifact(artifact, run + "/model.weft").ok());
-    return run;
-  }
-  ChildResult Weft(std::vector<std::string> arguments) { return Child(folder_, std::move(arguments)).Wait(); }
-  ChildResult Train(const std::string &run, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"train", recipe_, "run.dir=" + run};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return Weft(arguments);
-  }
-  static std::vector<nlohmann::json> Metrics(const std::string &run) {
-    std::vector<nlohmann::json> lines;
-    std::ifstream file(run + "/metrics.jsonl");
-    for (std::string line; std::getline(file, line);) {
-      lines.push_back(nlohmann::json::parse(line));
-      lines.back().erase("step_ms");
-      lines.back().erase("tokens_per_second");
-    }
-    return lines;
-  }
-  static std::string Weights(const std::string &run, int64_t step) {
-    std::string checkpoint = run + "/checkpoints/" + CheckpointName(step);
-    EXPECT_TRUE(VerifyCheckpoint(checkpoint).ok()) << VerifyCheckpoint(checkpoint).status();
-    return Slurp(checkpoint + "/model.safetensors") + Slurp(checkpoint + "/weft-state.safetensors");
-  }
-  TempFolder folder_;
-  std::string recipe_;
-};
+class Run : public BigramRun {};
 
 TEST_F(Run, TrainsEvaluatesAndSaves) {
   std::string run = MakeRun("a");
@@ -119,6 +52,27 @@ TEST_F(Run, AResumedRunHasTheSameBits) {
   EXPECT_EQ(a, b);
 }
 
+TEST_F(Run, EventFilesHoldTheMetricsAndTellWhereARunWentOn) {
+  std::string run = MakeRun("a");
+  ASSERT_EQ(Train(run, {"train.steps=10"}).status, 0);
+  fs::remove_all(run + "/checkpoints/step-000010");
+  ASSERT_EQ(Train(run, {"--resume"}).status, 0); // from step 8
+  std::vector<int64_t> starts;
+  Scalars scalars = ReadScalars(run + "/tensorboard", &starts);
+  EXPECT_EQ(starts, (std::vector<int64_t>{1, 9}));
+  auto lines = Metrics(run);
+  for (const auto &line : lines) {
+    bool step = line.contains("loss");
+    std::string tag = step ? "train/loss" : "validation/loss";
+    EXPECT_EQ(scalars[tag][line["step"]], line[step ? "loss" : "eval_loss"].get<float>()) << line;
+  }
+  EXPECT_EQ(scalars["train/loss"].size() + scalars["validation/loss"].size(), lines.size());
+  EXPECT_EQ(scalars["train/lr"].size(), 12u);
+
+  ASSERT_EQ(Train(run, {"--resume"}).status, 0); // nothing is left to do: no file for it
+  EXPECT_EQ(std::distance(fs::directory_iterator(run + "/tensorboard"), fs::directory_iterator()), 2);
+}
+
 TEST_F(Run, ABrokenCheckpointIsNamedAndTheOneBeforeItUsed) {
   std::string whole = MakeRun("whole"), run = MakeRun("run");
   ASSERT_EQ(Train(whole).status, 0);
@@ -158,24 +112,6 @@ TEST_F(Run, AnotherDotUnitNeedsAFlag) {
             std::string::npos)
       << result.error;
   EXPECT_EQ(Train(run, {"--resume", "--allow-other-dot-unit"}).status, 0);
-}
-
-TEST_F(Run, InterruptingSavesAndSaysHowToGoOn) {
-  std::string whole = MakeRun("whole"), run = MakeRun("run");
-  Child child(folder_, {"train", recipe_, "run.dir=" + run, "train.steps=100000", "run.checkpoint_every=0",
-                        "run.log_every=1"});
-  for (int i = 0; i < 1000 && child.Error().find("step 3/") == std::string::npos; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  child.Signal(SIGINT);
-  ChildResult result = child.Wait();
-  EXPECT_EQ(result.status, 130);
-  EXPECT_NE(result.error.find("--resume goes on"), std::string::npos) << result.error;
-  std::vector<int64_t> steps = ListCheckpoints(run + "/checkpoints");
-  ASSERT_EQ(steps.size(), 1u) << result.error;
-  std::string target = "train.steps=" + std::to_string(steps[0] + 5);
-  ASSERT_EQ(Train(run, {"--resume", target}).status, 0);
-  ASSERT_EQ(Train(whole, {target}).status, 0);
-  EXPECT_TRUE(Weights(whole, steps[0] + 5) == Weights(run, steps[0] + 5));
 }
 
 TEST_F(Run, KilledAtAnyMomentNothingButTheUnfinishedIsLost) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares Weft with PyTorch and transformers, live: 50 steps of training from the same weights on the same batches,
-# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, and the tokenizer's ids.
+# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, and the metrics of a
+# resumed run in TensorBoard.
 #
 # usage: tests/interop/run.sh            (./run interop builds first)
 #   PYTHON=…  an interpreter that has requirements.txt's packages; otherwise a venv is made in build/interop-venv
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/../.."
 weft=${WEFT:-build/bin/weft} venv=build/interop-venv
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$venv/bin/python
-  if [ ! -e "$venv/complete" ]; then
+  if ! cmp -s tests/interop/requirements.txt "$venv/complete"; then # none yet, or it lacks a package
     index=https://download.pytorch.org/whl/cpu torch=() size=1.5 kilobytes=2000000
     if curl -sfI -m 10 "$index/torch/" >/dev/null 2>&1; then
       torch=(--index-url "$index")
@@ -24,7 +25,7 @@ if [ -z "${PYTHON:-}" ]; then
     python3 -m venv "$venv"
     "$PYTHON" -m pip install --quiet --no-cache-dir "${torch[@]}" torch
     "$PYTHON" -m pip install --quiet --no-cache-dir -r tests/interop/requirements.txt
-    touch "$venv/complete"
+    cp tests/interop/requirements.txt "$venv/complete"
   fi
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/weft-interop-XXXXXX")
@@ -46,4 +47,14 @@ for name in llama llama_odd demo; do
   echo "== $name: its last checkpoint in transformers"
   "$PYTHON" tests/interop/transformers_agrees.py "$work/$name/checkpoints/step-000050" tests/goldens/text/*.txt --weft "$weft"
 done
+
+# A run that lost its last checkpoint: the steps after the one before it are done again, and count once.
+echo "== tensorboard: a resumed run"
+resumed=("$weft" train tests/goldens/llama.toml run.dir="$work/resumed" data.validation=0.05 train.eval_every=5
+  run.checkpoint_every=10 run.log_every=50)
+"${resumed[@]}" train.steps=25
+rm -r "$work/resumed/checkpoints/step-000025"
+"${resumed[@]}" train.steps=40 --resume
+"$PYTHON" tests/interop/tensorboard_agrees.py "$work/resumed" --files 2
+"$PYTHON" tests/interop/tensorboard_agrees.py "$work/llama"
 echo "all agree"

@@ -1,0 +1,31 @@
+#include "runtime/train/checkpoint_saver.h"
+
+#include <chrono>
+#include <memory>
+
+namespace weft {
+
+absl::Status CheckpointSaver::Begin(const CheckpointContents &contents, std::function<absl::Status()> sync) {
+  absl::StatusOr<UnsyncedCheckpoint> begun = BeginCheckpoint(folder_, contents);
+  if (!begun.ok()) return begun.status();
+  step_ = contents.state.step;
+  under_way_ = std::async(std::launch::async,
+                          [keep = keep_, sync = std::move(sync),
+                           checkpoint = std::make_unique<UnsyncedCheckpoint>(
+                               *std::move(begun))]() -> absl::StatusOr<std::string> {
+                            if (absl::Status status = sync(); !status.ok()) {
+                              checkpoint->Abandon();
+                              return status;
+                            }
+                            return checkpoint->Commit(keep);
+                          });
+  return absl::OkStatus();
+}
+
+std::optional<CheckpointSaver::Outcome> CheckpointSaver::Ended(bool wait) {
+  if (!under_way_.valid()) return std::nullopt;
+  if (!wait && under_way_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return std::nullopt;
+  return Outcome{step_, under_way_.get()};
+}
+
+} // namespace weft

@@ -1,0 +1,81 @@
+// One run, shared by the files that it goes through: run_start.cpp until the first step, loop.cpp over the
+// steps, run_save.cpp at checkpoints.
+#pragma once
+
+#include "runtime/data/prepare.h"
+#include "runtime/train/checkpoint.h"
+#include "runtime/train/checkpoint_saver.h"
+#include "runtime/train/compile.h"
+#include "runtime/train/loop.h"
+#include "runtime/train/metrics.h"
+#include "runtime/train/recorder.h"
+#include "runtime/train/run_folder.h"
+#include "runtime/train/schedule.h"
+#include "runtime/train/trainer.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace weft {
+
+// Where a run that is resumed keeps what is new until its checkpoint is known to fit.
+inline constexpr char kResuming[] = ".resuming";
+
+class Run {
+public:
+  Run(Recipe recipe, const TrainOptions &options) : recipe_(std::move(recipe)), options_(options) {}
+  absl::StatusOr<TrainEnd> Go();
+
+private:
+  // run_start.cpp
+  absl::Status CheckThreads() const;
+  absl::Status PrepareRun();
+  absl::Status PrepareText();
+  absl::Status Start();
+  absl::Status TakeOver();
+  absl::Status Resume();
+  // run_save.cpp
+  std::map<std::string, std::string> CheckpointFiles() const;
+  CheckpointState State(int64_t step) const;
+  void Save(int64_t step);
+  void Settle(bool wait);
+  void NotSaved(int64_t step);
+  absl::Status SaveLast(int64_t step);
+  // loop.cpp
+  absl::StatusOr<TrainEnd> Steps(const Schedule &schedule);
+  absl::Status Evaluation(int64_t step);
+  absl::Status CheckFinite(int64_t step, const StepResult &result);
+
+  std::string Path(absl::string_view name) const { return absl::StrCat(recipe_.run.dir, "/", name); }
+  void Say(const std::string &text) {
+    if (progress_)
+      progress_->Say(text);
+    else
+      Progress(stderr, false, folder_->log(), 0, 0, 1).Say(text);
+  }
+
+  Recipe recipe_;
+  TrainOptions options_;
+  std::unique_ptr<RunFolder> folder_;
+  std::optional<PreparedData> data_;
+  std::string data_hash_;
+  std::shared_ptr<const LoadedArtifact> artifact_;
+  std::unique_ptr<Ranks> ranks_;
+  std::unique_ptr<Trainer> trainer_;
+  std::optional<EvalLoader> eval_;
+  std::optional<FoundCheckpoint> found_;
+  std::unique_ptr<Recorder> recorder_;
+  std::map<std::string, std::string> checkpoint_files_;
+  std::optional<Progress> progress_;
+  std::optional<CheckpointSaver> saver_; // destroyed before the recorder, which its thread syncs
+  int64_t start_ = 0, saved_ = -1;       // steps done at the start, and in the newest checkpoint
+  int64_t last_ = -1;                    // the step that the run ends with, once it is known
+  absl::Status not_saved_;               // of the checkpoint tried last
+};
+
+} // namespace weft

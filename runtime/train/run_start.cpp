@@ -1,0 +1,186 @@
+// What a run does before its first step: text, artifact, ranks, and the checkpoint that it goes on from.
+#include "runtime/data/file_io.h"
+#include "runtime/train/file_hash.h"
+#include "runtime/train/run.h"
+
+#include "absl/strings/match.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kTokenFileHeaderBytes = 72;
+// More is a slip of the hand: ranks tried out on a small machine stay far below.
+constexpr int64_t kMostThreadsAProcessor = 64;
+constexpr const char *kCompiled[] = {"recipe.toml", "model.weft", "model.weft.key"};
+
+// A resumed run keeps its bits only where these are as they were.
+std::vector<std::string> Differences(const CheckpointState &then, const CheckpointState &now) {
+  std::vector<std::string> differences;
+  auto compare = [&](const std::string &what, const std::string &a, const std::string &b) {
+    if (a != b) differences.push_back(absl::StrCat(what, " was ", a, " and is ", b));
+  };
+  compare("train.seed", absl::StrCat(then.seed), absl::StrCat(now.seed));
+  compare("the data", then.data_hash, now.data_hash);
+  for (const auto &[key, value] : now.options) {
+    if (key == "data_parallel" || key == "pipeline" || key == "micro_batch" || key == "target")
+      continue; // bits do not depend on them
+    auto old = then.options.find(key);
+    if (old != then.options.end()) compare(key, old->second, value);
+  }
+  return differences;
+}
+
+} // namespace
+
+absl::Status Run::PrepareText() {
+  if (recipe_.data.train.empty())
+    return absl::InvalidArgumentError(
+        "data.train names no text\nhint: for example data.train = [\"corpus/*.txt\"]");
+  DataOptions options;
+  options.train = recipe_.data.train;
+  options.validation_fraction = recipe_.data.validation;
+  options.validation = recipe_.data.validation_files;
+  options.tokenizer = recipe_.data.tokenizer;
+  options.folder = Path("data");
+  options.progress = [this](std::string_view text) { Say(std::string(text)); };
+  absl::StatusOr<PreparedData> data = PrepareData(options);
+  if (!data.ok()) return data.status();
+  data_ = *std::move(data);
+  // The header holds the checksums of all the rest.
+  absl::StatusOr<FileHash> hash = HashFile(data_->train.path(), kTokenFileHeaderBytes);
+  if (!hash.ok()) return hash.status();
+  data_hash_ = HashName(hash->hash);
+  return found_ ? absl::OkStatus() : data_->tokenizer.Save(Path("tokenizer.json"));
+}
+
+absl::Status Run::CheckThreads() const {
+  int64_t machine = ThreadPool::HardwareThreads(),
+          total = recipe_.run.ranks * std::max<int64_t>(recipe_.run.threads, 1);
+  if (total <= kMostThreadsAProcessor * machine) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(total, " threads on ", machine, " processors are more than make sense (",
+                   kMostThreadsAProcessor * machine, ")\nhint: run.threads=0 takes one a processor"));
+}
+
+absl::Status Run::PrepareRun() {
+  auto say = [this](const std::string &text) { Say(text); };
+  std::string checkpoints = Path("checkpoints");
+  RemoveLeftovers(checkpoints);
+  if (options_.resume) {
+    absl::StatusOr<FoundCheckpoint> found = FindCheckpoint(checkpoints, say);
+    if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
+    if (found.ok())
+      found_ = *std::move(found);
+    else
+      Say("there is no checkpoint yet: starting from the beginning");
+  } else if (std::vector<int64_t> steps = ListCheckpoints(checkpoints); !steps.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(recipe_.run.dir, " holds a run of ", steps.back(),
+                     " steps already\nhint: --resume goes on with it; another run.dir starts afresh"));
+  }
+  if (found_ && found_->state.step > recipe_.train.steps)
+    return absl::FailedPreconditionError(
+        absl::StrCat("the checkpoint has ", found_->state.step, " steps when train.steps is ",
+                     recipe_.train.steps, "\nhint: train.steps=", 2 * found_->state.step, " trains on"));
+
+  if (absl::Status status = PrepareText(); !status.ok()) return status;
+  auto &keys = recipe_.model.keys;
+  if (!keys.count("vocab")) {
+    keys["vocab"] = int64_t{data_->tokenizer.vocab_size()};
+  } else if (auto *vocab = std::get_if<int64_t>(&keys["vocab"]);
+             vocab && *vocab < data_->tokenizer.vocab_size()) {
+    return absl::InvalidArgumentError(absl::StrCat("model.vocab is ", *vocab, " when the tokenizer has ",
+                                                   data_->tokenizer.vocab_size(),
+                                                   " tokens\nhint: leave model.vocab out"));
+  }
+  // A run that is resumed stays as it is until its checkpoint is known to fit: what is new waits in a folder.
+  std::string folder = recipe_.run.dir;
+  if (found_) {
+    folder = Path(kResuming);
+    std::error_code error;
+    fs::remove_all(folder, error);
+    fs::create_directories(folder, error);
+    for (const char *name : kCompiled)
+      if (!error && fs::exists(Path(name))) fs::copy_file(Path(name), absl::StrCat(folder, "/", name), error);
+    if (error) return absl::UnavailableError(absl::StrCat("cannot write to ", folder, ": ", error.message()));
+  }
+  std::string recipe = absl::StrCat(folder, "/recipe.toml");
+  if (absl::Status status = WriteFileAtomically(recipe, RecipeText(recipe_)); !status.ok()) return status;
+  absl::StatusOr<std::shared_ptr<const LoadedArtifact>> artifact =
+      EnsureArtifact(recipe_, recipe, absl::StrCat(folder, "/model.weft"), say);
+  if (!artifact.ok()) return artifact.status();
+  artifact_ = *std::move(artifact);
+  return absl::OkStatus();
+}
+
+// The checkpoint fits: what was compiled for it, its recipe and its tokenizer become the run's.
+absl::Status Run::TakeOver() {
+  for (const char *name : kCompiled) {
+    std::string from = Path(absl::StrCat(kResuming, "/", name));
+    // An artifact that was put here by hand has no key.
+    if (absl::EndsWith(name, ".key") && !fs::exists(from)) continue;
+    if (rename(from.c_str(), Path(name).c_str()) != 0) return FileError("rename", from, errno);
+  }
+  std::error_code error;
+  fs::remove_all(Path(kResuming), error);
+  return data_->tokenizer.Save(Path("tokenizer.json"));
+}
+
+absl::Status Run::Start() {
+  RanksOptions ranks_options;
+  ranks_options.artifact = artifact_;
+  ranks_options.cpu = CpuOptionsFromEnvironment();
+  if (!options_.cpu_level.empty()) ranks_options.cpu.level = options_.cpu_level;
+  ranks_options.data_parallel = static_cast<int>(recipe_.data_parallel);
+  ranks_options.pipeline = static_cast<int>(recipe_.pipeline);
+  ranks_options.threads = static_cast<int>(recipe_.run.threads);
+  absl::StatusOr<std::unique_ptr<Ranks>> ranks = Ranks::Create(ranks_options);
+  if (!ranks.ok()) return ranks.status();
+  ranks_ = *std::move(ranks);
+  int64_t total = int64_t{ranks_->size()} * ranks_->threads(), machine = ThreadPool::HardwareThreads();
+  Say(absl::StrCat(ranks_->size(), ranks_->size() == 1 ? " rank" : " ranks", " of ", ranks_->threads(),
+                   ranks_->threads() == 1 ? " thread, " : " threads, ", ranks_->session(0).cpu_level()));
+  if (total > machine)
+    Say(absl::StrCat("warning: ", total, " threads on ", machine, " processors run slower than ", machine,
+                     " would"));
+
+  TrainLoaderOptions loader_options{recipe_.train.batch, recipe_.train.seq,
+                                    static_cast<uint64_t>(recipe_.train.seed), true};
+  absl::StatusOr<TrainLoader> loader = TrainLoader::Make(data_->train, loader_options);
+  if (!loader.ok()) return loader.status();
+  absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(*ranks_, *std::move(loader));
+  if (!trainer.ok()) return trainer.status();
+  trainer_ = *std::move(trainer);
+  if (data_->validation && recipe_.train.eval_every > 0) {
+    absl::StatusOr<EvalLoader> eval =
+        EvalLoader::Make(*data_->validation, trainer_->micro_batch(), recipe_.train.seq);
+    if (!eval.ok()) return eval.status();
+    eval_ = *std::move(eval);
+  }
+  return found_ ? Resume() : trainer_->Initialise(recipe_.train.seed);
+}
+
+absl::Status Run::Resume() {
+  CheckpointState now = State(found_->state.step);
+  auto then_unit = found_->state.options.find("dot_unit"), now_unit = now.options.find("dot_unit");
+  if (then_unit != found_->state.options.end() && now_unit != now.options.end() &&
+      then_unit->second != now_unit->second && !options_.allow_other_dot_unit)
+    return absl::FailedPreconditionError(absl::StrCat(found_->path, " was trained with the dot unit ",
+                                                      then_unit->second, " when this is ", now_unit->second,
+                                                      ": the bits would not be those of one run\n",
+                                                      "hint: --allow-other-dot-unit goes on all the same"));
+  for (const std::string &difference : Differences(found_->state, now))
+    Say(absl::StrCat("warning: ", difference, ": the run will not have the bits of an uninterrupted one"));
+  if (absl::Status status = trainer_->Restore(found_->path); !status.ok()) return status;
+  start_ = saved_ = found_->state.step;
+  Say(absl::StrCat("resumed from ", found_->path));
+  return absl::OkStatus();
+}
+
+} // namespace weft
