@@ -52,11 +52,12 @@ public:
   std::vector<Value> call(int function, const std::vector<Value> &args) override;
   std::vector<Value> value_and_grad(int function, const std::vector<Value> &args) override;
   std::vector<Value> custom_gradient(int forward, int backward, const std::vector<Value> &args) override;
-  void begin_checkpoint() override { ++checkpoints; }
-  void end_checkpoint() override { --checkpoints; }
+  void begin_checkpoint() override { ++checkpoints_; }
+  void end_checkpoint() override { --checkpoints_; }
   Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) override;
 
 private:
+  int checkpoints_ = 0;
   std::vector<Value> apply(const std::string &text, int function, const std::vector<Value> &args);
   Value add(const std::string &text, DType dtype, const Shape &shape);
 
