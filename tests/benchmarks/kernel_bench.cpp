@@ -1,6 +1,6 @@
 // GFLOP/s of compiled matmul and attention kernels beside the core's peak, at 1 and 2 threads; and
 // milliseconds to compile them.
-//   ninja kernel_bench && build/bin/kernel_bench [--level=avx2|avx512] [--benchmark_filter=REGEX]
+//   ninja kernel_bench && build/bin/kernel_bench [--level=avx2|avx512|avx512bf16] [--benchmark_filter=REGEX]
 // The shapes are those of a model of width 384 (feed-forward 1024) on 4096 tokens: forward (x Wᵀ), dX (dy W),
 // dW (dyᵀ x); then decode.
 #include "passes/codegen/cpu/attention_heuristics.h"
@@ -68,6 +68,7 @@ struct Kernel {
   std::vector<int64_t> bufferElements; // of four bytes
   std::vector<int> integers;           // buffers that hold causal ranges: begin, end
   int64_t tokens = 0;
+  bool bf16 = false; // buffers but integers, lse and delta hold bf16
 };
 
 struct Runner {
@@ -82,6 +83,10 @@ struct Runner {
     std::vector<char *> buffers;
     for (size_t i = 0; i < kernel.bufferElements.size(); ++i) {
       memory.push_back(randomFloats(kernel.bufferElements[i], int(i)));
+      if (kernel.bf16 && i != 5 && i != 6) {
+        auto halves = narrowed(memory[i]);
+        std::memcpy(memory[i].data(), halves.data(), 2 * halves.size());
+      }
       for (size_t r = 0; r < kernel.integers.size(); ++r)
         for (int64_t t = 0; kernel.integers[r] == int(i) && t < kernel.bufferElements[i]; ++t)
           reinterpret_cast<int32_t *>(memory[i].data())[t] = r ? int32_t(t % kernel.tokens + 1) : 0;
@@ -107,15 +112,20 @@ std::string scheduleText(kernel::ScheduleAttr s) {
 
 void addMatmul(KernelSuite &suite, std::vector<Kernel> &kernels, const std::string &name, int64_t m,
                int64_t n, int64_t k, bool transposedLhs, bool transposedRhs) {
-  matmul::Matmul op = matmul::plain(name, 1, m, n, k, transposedLhs, transposedRhs);
-  op.schedule =
-      scheduleText(cpu::scheduleMatmul(&suite.context(), {1, m, n, k, 4, !transposedRhs}, kThreads));
-  suite.add(name, op.text());
-  kernels.push_back({name, 2.0 * m * n * k, {m * k, k * n, m * n}, {}});
+  for (const char *unit : {"fma", "vdpbf16"}) {
+    bool bf16 = unit[0] == 'v';
+    std::string full = bf16 ? "bf16_" + name : name;
+    matmul::Matmul op = matmul::plain(full, 1, m, n, k, transposedLhs, transposedRhs, bf16 ? "bf16" : "f32");
+    op.unit = unit;
+    op.schedule = scheduleText(
+        cpu::scheduleMatmul(&suite.context(), {1, m, n, k, bf16 ? 2 : 4, !transposedRhs}, kThreads));
+    suite.add(full, op.text());
+    kernels.push_back({full, 2.0 * m * n * k, {m * k, k * n, m * n}, {}, 0, bf16});
+  }
 }
 
 void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batch, int64_t tokens,
-                  int64_t heads, int64_t width) {
+                  int64_t heads, int64_t width, const std::string &unit) {
   attention::Attention op{.name = "",
                           .B = batch,
                           .T = tokens,
@@ -124,7 +134,8 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
                           .G = heads,
                           .D = width,
                           .E = width,
-                          .tile = 64};
+                          .tile = 64,
+                          .unit = unit};
   int64_t all = batch * tokens * heads * width, rows = batch * tokens * heads, ranges = batch * tokens;
   double product =
       2.0 * double(batch * heads * width) * double(tokens) * double(tokens + 1) / 2; // of the causal half
@@ -132,10 +143,10 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
       grads{all, all, all, ranges, ranges, rows, rows, all};
   auto add = [&](const std::string &kind, double products, std::vector<int64_t> buffers,
                  std::vector<int64_t> out) {
-    std::string name = "attention_" + kind + "_" + std::to_string(tokens);
+    std::string name = (op.bf16() ? "bf16_attention_" : "attention_") + kind + "_" + std::to_string(tokens);
     buffers.insert(buffers.end(), out.begin(), out.end());
     suite.add(name, op.text(kind));
-    kernels.push_back({name, products * product, buffers, {3, 4}, tokens});
+    kernels.push_back({name, products * product, buffers, {3, 4}, tokens, op.bf16()});
   };
   add("forward", 2, in, {all, rows});
   add("grad_query", 3, grads, {all});
@@ -148,7 +159,9 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
 int main(int argc, char **argv) {
   using namespace weft;
   using namespace weft::cpu_test;
-  std::string level = __builtin_cpu_supports("avx512vl") ? "avx512" : "avx2";
+  std::string level = __builtin_cpu_supports("avx512bf16") ? "avx512bf16"
+                      : __builtin_cpu_supports("avx512vl") ? "avx512"
+                                                           : "avx2";
   for (int i = 1; i < argc; ++i)
     if (std::string arg = argv[i]; arg.rfind("--level=", 0) == 0) {
       level = arg.substr(8);
@@ -175,8 +188,10 @@ int main(int argc, char **argv) {
       addMatmul(suite, kernels, "decode" + std::to_string(rows) + "_" + shape, rows, out, in, false, true);
   }
   addMatmul(suite, kernels, "decode1_4096x4096", 1, 4096, 4096, false, true);
-  addAttention(suite, kernels, 16, 256, 6, 64);
-  addAttention(suite, kernels, 1, 2048, 6, 64);
+  for (const char *unit : {"fma", "vdpbf16"}) {
+    addAttention(suite, kernels, 16, 256, 6, 64, unit);
+    addAttention(suite, kernels, 1, 2048, 6, 64, unit);
+  }
 
   auto start = std::chrono::steady_clock::now();
   auto image = cpu::compileKernels(suite.outlinedKernels(), *target);
@@ -188,7 +203,7 @@ int main(int argc, char **argv) {
   void *library = dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return 1;
 
-  benchmark::RegisterBenchmark("peak", [&](benchmark::State &s) { peak(s, level == "avx512"); })
+  benchmark::RegisterBenchmark("peak", [&](benchmark::State &s) { peak(s, level != "avx2"); })
       ->ArgName("threads")
       ->Arg(1)
       ->Arg(kThreads)

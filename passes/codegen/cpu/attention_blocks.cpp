@@ -71,8 +71,15 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   ds = keyValue ? place(scoreRows * padded(keyBlock) * factorBytes) : 0;
   acc2 = transposed = 0;
   if (keyValue) {
-    queryRows = panel(width, tile);
-    doutRows = panel(valueWidth, tile);
+    auto stepsOf = [&](int64_t columns, int64_t rowsOffset) {
+      Panel p = panelOf(columns, tile);
+      bool same = unit.pack == 1 && p.columns == columns && p.columns == p.tileColumns();
+      if (!same) return panel(columns, tile);
+      p.offset = rowsOffset;
+      return p;
+    };
+    queryRows = stepsOf(width, queries);
+    doutRows = stepsOf(valueWidth, douts);
     if (amx) transposed = place(llvm::alignTo(keyBlock, group.rows) * rowBytes(tile));
     acc = place((keyBlock + group.rows) * accWidth(width) * 4);
     acc2 = place((keyBlock + group.rows) * accWidth(valueWidth) * 4);

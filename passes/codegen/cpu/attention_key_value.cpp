@@ -24,7 +24,7 @@ private:
   };
 
   void emitTile(Value head, Value firstRow);
-  std::pair<Value, Value> gradOf(const Tile &tile, Value row, int64_t v);
+  Values gradsOf(const Tile &tile, Value row);
   void emitFactors(const Tile &tile);
   void accumulate(const Tile &tile, int64_t factors, const Panel &panel, int64_t acc);
   void transpose(const Tile &tile, int64_t factors);
@@ -37,45 +37,47 @@ private:
   Value batch, keyHead, key, count; // of the item: first key, keys
 };
 
-// p and ds of vector v of a row of the tile: zero where the row does not see the key, and behind the last
-// row.
-std::pair<Value, Value> KeyValueEmitter::gradOf(const Tile &tile, Value row, int64_t v) {
+// p, then ds, of the block's keys for a row of the tile: zero where the row does not see the key, and all
+// zero for rows outside [low, high).
+Values KeyValueEmitter::gradsOf(const Tile &tile, Value row) {
+  int64_t vectors = plan.keyBlock / kLanes;
   auto values = [&]() -> Values {
     Value t = addI64(b, tile.first, row), begin = subI64(b, s.rangeBegin(row), key),
           end = subI64(b, s.rangeEnd(row), key);
     Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, tile.head), f32));
     Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, tile.head), f32));
     Value never = b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI1Type()), true));
-    Value place = addI64(b, mulI64(b, row, plan.keysT.columns), v * kLanes);
-    Value before = b.create<arith::XOrIOp>(tailMask(b, lanesLeft(b, begin, v)), never);
-    Value mask = b.create<arith::AndIOp>(before, tailMask(b, lanesLeft(b, end, v)));
-    auto both = gradOfScores(b, s.op, loadLanes(b, s.scratch(plan.scores, place, f32), f32),
-                             loadLanes(b, s.scratch(plan.grads, place, f32), f32), lse, delta, mask);
-    return {both.first, both.second};
+    Value first = mulI64(b, row, plan.keysT.columns);
+    Values p, ds;
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value place = addI64(b, first, v * kLanes);
+      Value before = b.create<arith::XOrIOp>(tailMask(b, lanesLeft(b, begin, v)), never);
+      Value mask = b.create<arith::AndIOp>(before, tailMask(b, lanesLeft(b, end, v)));
+      auto both = gradOfScores(b, s.op, loadLanes(b, s.scratch(plan.scores, place, f32), f32),
+                               loadLanes(b, s.scratch(plan.grads, place, f32), f32), lse, delta, mask);
+      p.push_back(both.first);
+      ds.push_back(both.second);
+    }
+    p.append(ds);
+    return p;
   };
-  auto none = [&]() -> Values { return Values(2, zeroOf(b, laneType(f32))); };
-  Type type = laneType(f32);
-  // Rows of the groups outside [low, high) see no key of the block.
+  auto none = [&]() -> Values { return Values(2 * vectors, zeroOf(b, laneType(f32))); };
+  SmallVector<Type> types(2 * vectors, laneType(f32));
   Value there = b.create<arith::AndIOp>(atLeast(b, row, tile.low), lessThan(b, row, tile.high));
-  Values both = ifElse(b, {type, type}, there, values, none);
-  return {both[0], both[1]};
+  return ifElse(b, types, there, values, none);
 }
 
 // p and ds of rows [low, high) as lhs, a step after the other: (steps, key block).
 void KeyValueEmitter::emitFactors(const Tile &tile) {
-  int64_t width = plan.padded(plan.keyBlock);
+  int64_t width = plan.padded(plan.keyBlock), vectors = plan.keyBlock / kLanes;
   forLoop(b, tile.firstStep, tile.lastStep, 1, [&](Value step) {
-    Value row = mulI64(b, step, plan.unit.pack);
-    for (int64_t v = 0; v < plan.keyBlock / kLanes; ++v) {
-      auto [p, ds] = gradOf(tile, row, v);
-      if (plan.unit.pack == 2) {
-        auto [nextP, nextDs] = gradOf(tile, addI64(b, row, 1), v);
-        p = s.pairsOf(p, nextP);
-        ds = s.pairsOf(ds, nextDs);
-      }
-      Value place = addI64(b, mulI64(b, step, width), v * kLanes);
-      storeLanes(b, s.scratch(plan.p, place, s.packed), p);
-      storeLanes(b, s.scratch(plan.ds, place, s.packed), ds);
+    Value row = mulI64(b, step, plan.unit.pack), first = mulI64(b, step, width);
+    Values grads = gradsOf(tile, row), next;
+    if (plan.unit.pack == 2) next = gradsOf(tile, addI64(b, row, 1));
+    for (int64_t i = 0; i < 2 * vectors; ++i) {
+      Value x = plan.unit.pack == 2 ? s.pairsOf(grads[i], next[i]) : grads[i];
+      storeLanes(
+          b, s.scratch(i < vectors ? plan.p : plan.ds, addI64(b, first, i % vectors * kLanes), s.packed), x);
     }
   });
 }
@@ -134,8 +136,9 @@ void KeyValueEmitter::emitTile(Value head, Value firstRow) {
   tile.lastStep = s.stepsOf(tile.high);
   ifThen(b, lessThan(b, tile.low, tile.high), [&] {
     RowsOf q = rows(kQ, head, plan.width), dout = rows(kDout, head, plan.valueWidth);
-    s.packRows(q, firstRow, tileRows, plan.queries);
-    s.packRows(dout, firstRow, tileRows, plan.douts);
+    // f32 of one column tile: rows as they are read are steps too.
+    if (plan.queries != plan.queryRows.offset) s.packRows(q, firstRow, tileRows, plan.queries);
+    if (plan.douts != plan.doutRows.offset) s.packRows(dout, firstRow, tileRows, plan.douts);
     s.packSteps(q, firstRow, tileRows, plan.queryRows);
     s.packSteps(dout, firstRow, tileRows, plan.doutRows);
     Value none = constantI64(b, 0);
