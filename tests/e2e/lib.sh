@@ -69,6 +69,7 @@ micro_batch = 4
 seq = 32
 eval_every = 4
 eval_batches = 4
+precision = "${WEFT_PRECISION:-f32}"
 [optimizer]
 lr = 3e-3
 schedule = "constant"

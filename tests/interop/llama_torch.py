@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Trains a llama in PyTorch as a Weft run was trained, and compares the two curves.
 
-usage: llama_torch.py RUN [--steps N] [--dtype f32|f64] [--threads N] [--tolerance X] [--write-curve FILE]
+usage: llama_torch.py RUN [--steps N] [--dtype f32|f64|bf16] [--threads N] [--tolerance X] [--write-curve FILE]
 
 RUN is a run directory of `weft train … run.save_initial=true`. From it come the step-0 checkpoint, the token file,
-the recipe and the learning rate of each step; everything else is PyTorch's: forward, gradients, clipping, AdamW."""
+the recipe and the learning rate of each step; everything else is PyTorch's: forward, gradients, clipping, AdamW. bf16 is PyTorch's autocast over f32 weights."""
 import argparse
 import json
 import pathlib
@@ -52,7 +52,7 @@ def llama(p, config, tokens, positions, documents):
     return linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", norm("model.norm", x))
 
 
-def train(run, steps, dtype):
+def train(run, steps, dtype, autocast=False):
     """Yields (loss, grad_norm, parameters) of each step."""
     run = pathlib.Path(run)
     recipe, metrics = weft_files.recipe(run), weft_files.metrics(run)
@@ -78,8 +78,9 @@ def train(run, steps, dtype):
         loss = 0.0
         for part in range(0, t["batch"], t["micro_batch"]):
             cut = slice(part, part + t["micro_batch"])
-            logits = llama(p, config, tokens[cut], positions[cut], documents[cut])
-            nats = F.cross_entropy(logits.flatten(0, 1), targets[cut].flatten(), ignore_index=-1, reduction="sum") / valid
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                logits = llama(p, config, tokens[cut], positions[cut], documents[cut])
+            nats = F.cross_entropy(logits.flatten(0, 1).to(dtype), targets[cut].flatten(), ignore_index=-1, reduction="sum") / valid
             nats.backward()
             loss += nats.item()
         norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in p.values()])).item()
@@ -97,20 +98,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run")
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--dtype", choices=["f32", "f64"], default="f32")
+    parser.add_argument("--dtype", choices=["f32", "f64", "bf16"], help="default: the run's own precision")
     parser.add_argument("--threads", type=int, default=0, help="0 = torch's own choice")
-    parser.add_argument("--tolerance", type=float, default=1e-3, help="of a step's loss, in nats")
+    parser.add_argument("--tolerance", type=float, help="of a step's loss, in nats (default 1e-3; bf16: 2e-2)")
     parser.add_argument("--every", type=int, default=10, help="steps between lines")
     parser.add_argument("--write-curve", help="a file for PyTorch's loss and gradient norm, a step a line")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     ours = weft_files.metrics(args.run)
+    dtype = args.dtype or weft_files.recipe(pathlib.Path(args.run))["train"]["precision"]
+    tolerance = args.tolerance or (2e-2 if dtype == "bf16" else 1e-3)
     if not ours:
         raise SystemExit(f"error: {args.run}/metrics.jsonl has no steps")
     curve, worst, worst_norm, last = [], (0.0, 0), (0.0, 0), None
     print("step      weft   pytorch  difference  grad_norm   pytorch")
-    for i, (loss, norm, last) in enumerate(train(args.run, args.steps, torch.float64 if args.dtype == "f64" else torch.float32)):
+    for i, (loss, norm, last) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16")):
         curve.append((loss, norm))
         line = ours[i]
         worst = max(worst, (abs(line["loss"] - loss), i + 1))
@@ -127,8 +130,8 @@ def main():
         head = "# step, loss in nats, gradient norm before clipping\n"
         text = "".join(f"{i + 1} {loss:.7f} {norm:.7f}\n" for i, (loss, norm) in enumerate(curve))
         pathlib.Path(args.write_curve).write_text(head + text)
-    if not worst[0] <= args.tolerance:
-        sys.exit(f"error: the loss of step {worst[1]} differs by {worst[0]:.2e} when it should by at most {args.tolerance:g}")
+    if not worst[0] <= tolerance:
+        sys.exit(f"error: the loss of step {worst[1]} differs by {worst[0]:.2e} when it should by at most {tolerance:g}")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,11 @@ follow() { # NAME RECIPE [KEY=VALUE…]: trains with Weft, then with PyTorch
 }
 follow llama tests/goldens/llama.toml
 follow llama_odd tests/goldens/llama_odd.toml
+follow llama_bf16 tests/goldens/llama.toml train.precision=bf16
+follow llama_odd_bf16 tests/goldens/llama_odd.toml train.precision=bf16
 # Smaller steps than the demo's own: at its rate on so little text, PyTorch in f32 leaves PyTorch in f64 within 15 steps
 follow demo tests/goldens/llama.toml model.config=demo train.batch=4 train.micro_batch=2 train.seq=128 optimizer.lr=3e-4 optimizer.warmup=25
+follow demo_bf16 tests/goldens/llama.toml model.config=demo train.batch=4 train.micro_batch=2 train.seq=128 optimizer.lr=3e-4 optimizer.warmup=25 train.precision=bf16
 
 for name in llama llama_odd demo; do
   echo "== $name: its last checkpoint in transformers"

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# f32 has the same bits on AVX2 and AVX-512: one artifact holds both, and the level is chosen when it starts.
+# levels.sh [UNIT]: the same bits at every CPU level: one artifact holds all, and the level is chosen when it starts. In
+# bf16, of the dot unit UNIT, whichever instructions a level has for it.
 source "$(dirname "$0")/../e2e/lib.sh"
 grep -q avx512bw /proc/cpuinfo || skip "this processor has no AVX-512"
-rm -rf "$work"/{both,avx2}
-train both run.target=cpu
-grep -q avx512 "$work/both.out" || fail "AVX-512 was not chosen" "$(cat "$work/both.out")"
-expect_equal_bits "$work/reference" "$work/both" 8 "compiled for both levels"
-FROM=$work/both
-WEFT_CPU_LEVEL=avx2 train avx2 run.target=cpu
-grep -q 'thread, avx2' "$work/avx2.out" || fail "AVX2 was not used" "$(cat "$work/avx2.out")"
-expect_equal_bits "$work/reference" "$work/avx2" 8 "AVX2"
+keys=("${@/#/train.dot_unit=}") name=levels_${1:-f32}
+rm -rf "$work/$name"*
+train "$name" "${keys[@]}"
+train "${name}_all" "${keys[@]}" run.target=cpu
+expect_equal_bits "$work/$name" "$work/${name}_all" 8 "compiled for all levels"
+FROM=$work/${name}_all
+for level in avx2 avx512; do
+  WEFT_CPU_LEVEL=$level train "${name}_$level" "${keys[@]}" run.target=cpu
+  grep -q "thread, $level\$" "$work/${name}_$level.out" || fail "$level was not used" "$(cat "$work/${name}_$level.out")"
+  expect_equal_bits "$work/$name" "$work/${name}_$level" 8 "$level"
+done
 done_testing
