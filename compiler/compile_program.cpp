@@ -212,6 +212,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     };
     stages.clear();
     report.remarks.clear();
+    errors.clear();
     report.parameters = 0;
     for (int64_t index = 0; index < recipe.pipeline; ++index) {
       double start = now();
@@ -246,7 +247,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
       pipeline.bf16Unit = target.bf16Unit;
       pipeline.recompute = recompute;
-      pipeline.stopAfter = request.stopAfter.value_or(Phase::plan);
+      pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
       PhaseChecker checker;
       pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
         size_t number = &phase - phases().begin();
@@ -269,7 +270,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       if (failed(runPipeline(*module, pipeline)))
         return failing(errors.empty() ? std::string("the pipeline failed") : errors);
       report.passSeconds += now() - start;
-      if (request.stopAfter) {
+      if (last && request.stopAfter) {
         llvm::raw_string_ostream out(report.stopped);
         module->print(out);
       }

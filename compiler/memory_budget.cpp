@@ -2,6 +2,7 @@
 #include "runtime/train/byte_size.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace weft {
@@ -19,7 +20,10 @@ fitMemory(int64_t budget, const std::function<MemoryTrial(const std::vector<std:
     auto price = [](const MemoryTrial::Kept &k) {
       return double(k.flops) / double(std::max<int64_t>(k.bytes, 1));
     };
+    std::map<std::string, MemoryTrial::Kept> ops; // an op of several values is computed once
     for (const MemoryTrial::Kept &k : now.kept)
+      if (auto [known, added] = ops.emplace(k.op, k); !added) known->second.bytes += k.bytes;
+    for (const auto &[op, k] : ops)
       if (!tried.count(k.op) && (!best || price(k) < price(*best))) best = &k;
     if (!best)
       return "the program takes " + ByteText(now.bytes) + " a rank with all computed again that can be (" +

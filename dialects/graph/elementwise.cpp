@@ -156,7 +156,7 @@ if (g.wants(getOnFalse())) g.add(getOnFalse(), b.create<SelectOp>(loc, condition
 WEFT_END
 WEFT_RULE(CastOp)
 if (isRounding(*this)) return success(); // both sides have one adjoint: GradientBuilder::origin
-if (g.wants(getX())) g.add(getX(), b.create<CastOp>(loc, dy, tensorType(getX()).getElementType()));
+if (g.wants(getX())) g.add(getX(), castTo(b, loc, dy, adjointType(getX()).getElementType()));
 WEFT_END
 // No gradient: comparisons and logic give booleans, stop_gradient says so.
 LogicalResult CompareOp::gradient(GradientBuilder &) { return success(); }

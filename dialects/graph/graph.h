@@ -27,6 +27,8 @@ inline bool isFloat(mlir::Value v) { return mlir::isa<mlir::FloatType>(tensorTyp
 
 // On an op: backward computes it again (`checkpoint` in the DSL).
 inline constexpr llvm::StringLiteral kRecompute = "graph.recompute";
+// On its copy, where that lies in the function of the original: fusing keeps the two apart.
+inline constexpr llvm::StringLiteral kAgain = "graph.again";
 
 // A cast between f32 and bf16: one value, rounded or not.
 bool isRounding(CastOp op);

@@ -25,6 +25,7 @@ public:
     IRMapping map;
     for (Value operand : source->getOperands()) map.map(operand, needed(operand));
     Operation *copy = computeAgain(b, source, map);
+    copy->setAttr(graph::kAgain, b.getUnitAttr());
     for (auto [from, to] : llvm::zip(source->getResults(), copy->getResults())) available[from] = to;
     return available[v];
   }

@@ -149,6 +149,9 @@ void Clusters::form(Block &block) {
       auto tryJoin = [&](int i) {
         Cluster &c = clusters[i];
         if (gathersElements(root) || llvm::any_of(c.roots, gathersElements)) return false;
+        if (root.getDefiningOp()->hasAttr(graph::kAgain) !=
+            c.roots[0].getDefiningOp()->hasAttr(graph::kAgain))
+          return false; // computed again later, so that nothing is kept until then
         if (c.leaves.size() + leaves.size() > 16 || wouldCycle(c, root)) return false;
         llvm::DenseSet<Value> own(c.roots.begin(), c.roots.end());
         if (!meetsAtSamePoint(root, *this, own, c.domain)) return false;

@@ -136,7 +136,10 @@ absl::Status UnsyncedCheckpoint::PutIntoPlace() {
   if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
     fs::remove_all(temporary, error);
   } else {
-    if (errno != ENOENT) RemoveCheckpoint(folder_, name); // a file system that cannot exchange
+    if (errno == EINVAL || errno == ENOSYS || errno == ENOTSUP)
+      RemoveCheckpoint(folder_, name); // a file system that cannot exchange
+    else if (errno != ENOENT)
+      return FileError("rename", temporary, errno);
     if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename", temporary, errno);
   }
   return SyncFolder(folder_);

@@ -19,6 +19,18 @@ constexpr uint64_t kTokenFileHeaderBytes = 72;
 constexpr int64_t kMostThreadsAProcessor = 64;
 constexpr const char *kCompiled[] = {"recipe.toml", "model.weft", "model.weft.key"};
 
+// Whether the bits depend on how a shard is cut into micro-batches: bf16 adds tokens in groups, which a
+// micro-batch fills up (docs/numerics.md, 5).
+bool CutsGroups(const std::map<std::string, std::string> &options) {
+  auto of = [&](const char *key) {
+    auto it = options.find(key);
+    return it == options.end() ? std::string() : it->second;
+  };
+  int64_t group = of("dot_unit") == "amx" ? 32 : of("dot_unit") == "vdpbf16" ? 2 : 1, rows = 0, seq = 0;
+  return absl::SimpleAtoi(of("micro_batch"), &rows) && absl::SimpleAtoi(of("seq"), &seq) &&
+         rows * seq % group != 0;
+}
+
 // A resumed run keeps its bits only where these are as they were.
 std::vector<std::string> Differences(const CheckpointState &then, const CheckpointState &now) {
   std::vector<std::string> differences;
@@ -28,8 +40,9 @@ std::vector<std::string> Differences(const CheckpointState &then, const Checkpoi
   compare("train.seed", absl::StrCat(then.seed), absl::StrCat(now.seed));
   compare("the data", then.data_hash, now.data_hash);
   for (const auto &[key, value] : now.options) {
-    if (key == "data_parallel" || key == "pipeline" || key == "micro_batch" || key == "target")
+    if (key == "data_parallel" || key == "pipeline" || key == "target")
       continue; // bits do not depend on them
+    if (key == "micro_batch" && !CutsGroups(then.options) && !CutsGroups(now.options)) continue;
     auto old = then.options.find(key);
     if (old != then.options.end()) compare(key, old->second, value);
   }

@@ -322,3 +322,21 @@ func.func @reshaped_part(%x: tensor<5x10xf32>) -> tensor<1x30xf32> {
   %r = graph.reshape %s shape = [1, 30] : tensor<3x10xf32>
   return %r : tensor<1x30xf32>
 }
+
+// -----
+
+// What is computed again for backward is not computed together with the original: it would be kept until then.
+// CHECK-LABEL: func.func @again
+// CHECK: %[[FIRST:.*]] = kernel.loops
+// CHECK: %[[Y:.*]] = kernel.matmul %[[FIRST]]
+// CHECK: %[[SECOND:.*]] = kernel.loops
+// CHECK: kernel.matmul %[[SECOND]]
+func.func @again(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  // expected-remark@+1 {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
+  %e = graph.tanh %x {graph.recompute} : tensor<4x4xf32>
+  %y = graph.matmul %e, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-remark@+1 {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
+  %f = graph.tanh %x {graph.again} : tensor<4x4xf32>
+  %z = graph.matmul %f, %y : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %z : tensor<4x4xf32>
+}
