@@ -2,6 +2,7 @@
 #include "compiler/compile_program.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/artifact/writer.h"
+#include "runtime/train/byte_size.h"
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -46,15 +47,6 @@ int failWith(const std::string &what) {
   fprintf(stderr, "error: %s\n", what.c_str());
   return 1;
 }
-std::string bytesText(double bytes) {
-  const char *units[] = {"B", "KB", "MB", "GB", "TB"};
-  int u = 0;
-  for (; bytes >= 1000 && u < 4; ++u) bytes /= 1000;
-  char text[32];
-  snprintf(text, sizeof text, u ? "%.1f %s" : "%.0f %s", bytes, units[u]);
-  return text;
-}
-
 struct Place {
   std::string file, path;
   int line = 0;
@@ -205,10 +197,10 @@ int compile(const std::vector<std::string> &args) {
     return failWith(std::string(s.message()));
   printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(),
          report.parameters / 1e6, report.numKernels);
-  printf("memory a rank: %s parameters and states, %s arena\n", bytesText(report.persistentBytes).c_str(),
-         bytesText(report.arenaBytes).c_str());
+  printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
+         ByteText(report.arenaBytes).c_str());
   for (auto &entry : report.artifact.stages[0]->entries)
-    printf("  %-12s %s arena\n", entry->name.c_str(), bytesText(entry->arena_bytes).c_str());
+    printf("  %-12s %s arena\n", entry->name.c_str(), ByteText(entry->arena_bytes).c_str());
   const auto &artifact = report.artifact;
   for (size_t i = 0; i < std::min<size_t>(artifact.peak.size(), 5); ++i) {
     const auto &owner = *artifact.peak[i];
@@ -218,7 +210,7 @@ int compile(const std::vector<std::string> &args) {
       where = "  " + std::filesystem::path(line.file).filename().string() + ":" + std::to_string(line.line) +
               (line.module_path.empty() ? "" : " (" + line.module_path + ")");
     }
-    printf("%s %8s  %s%s\n", i ? "           " : "at the peak", bytesText(owner.bytes).c_str(),
+    printf("%s %8s  %s%s\n", i ? "           " : "at the peak", ByteText(owner.bytes).c_str(),
            owner.what.c_str(), where.c_str());
   }
   printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s\n", report.modelSeconds,

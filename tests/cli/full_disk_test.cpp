@@ -56,6 +56,20 @@ protected:
     close(fd);
   }
   void MakeRoom() { fs::remove(disk_ + "/filler"); }
+  // Halts the run at a moment when none of its checkpoints is half-written: what is free stays what it is.
+  bool StopBetweenCheckpoints(Child &child) {
+    for (int i = 0; i < 1000; ++i) {
+      child.Signal(SIGSTOP);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20)); // all of its threads
+      bool between = true;
+      for (const auto &entry : fs::directory_iterator(run_ + "/checkpoints"))
+        between &= entry.path().filename().string().rfind(".tmp", 0) != 0;
+      if (between) return true;
+      child.Signal(SIGCONT);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1 + i % 7));
+    }
+    return false;
+  }
   // Steps of the lines of metrics.jsonl, and of the event file's scalars.
   void ExpectStepsUpTo(const std::string &run, int64_t last) {
     std::vector<int64_t> expected(last), lines, events;
@@ -83,11 +97,13 @@ TEST_F(FullDisk, ACheckpointThatDoesNotFitIsTriedAgainAtTheNext) {
   Child child(folder_, {"train", recipe_, "run.dir=" + run_, "train.steps=1000000", "train.eval_every=0",
                         "run.keep=0"});
   ASSERT_TRUE(child.Says("saved " + run_ + "/checkpoints/step-000008"));
-  // Room for one file or for none, as much as the run has taken meanwhile.
-  Fill(kCheckpointBytes * 3 / 4);
-  ASSERT_TRUE(child.Says(std::string(kFull) + " (the run goes on; the next is due at step "))
-      << child.Error();
+  ASSERT_TRUE(StopBetweenCheckpoints(child));
+  Fill(kCheckpointBytes * 3 / 4); // the next one's first file fits, its second does not
   std::vector<int64_t> before = ListCheckpoints(run_ + "/checkpoints");
+  child.Signal(SIGCONT);
+  ASSERT_TRUE(child.Says("weft-state.safetensors" + std::string(kFull) +
+                         " (the run goes on; the next is due at step "))
+      << child.Error();
   EXPECT_EQ(ListCheckpoints(run_ + "/checkpoints"), before);
   for (int64_t step : before)
     EXPECT_TRUE(VerifyCheckpoint(run_ + "/checkpoints/" + CheckpointName(step)).ok());

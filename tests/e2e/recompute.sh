@@ -50,6 +50,11 @@ for precision in f32 bf16; do
   done
 done
 
+# The phases keep values, from the rounding on.
+for precision in f32 bf16; do
+  expect_says 'parameters' -- weft compile "$work/recipe.toml" -o "$work/x.weft" --precision $precision --set=model.again=1 --check-phases
+done
+
 # A budget between what the program takes and the least it can.
 expect_error 1 'more than the memory budget of 1.00 MB' 'hint: a smaller train.micro_batch' -- \
   weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget 1MB

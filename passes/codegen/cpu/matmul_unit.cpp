@@ -1,5 +1,5 @@
 #include "passes/codegen/cpu/matmul_unit.h"
-#include "passes/codegen/cpu/matmul_unit_bf16.h"
+#include "passes/codegen/cpu/matmul_units.h"
 
 using namespace mlir;
 namespace weft::cpu {

@@ -1,4 +1,4 @@
-#include "passes/codegen/cpu/matmul_unit_bf16.h"
+#include "passes/codegen/cpu/matmul_units.h"
 
 using namespace mlir;
 namespace weft::cpu {

@@ -20,6 +20,14 @@ static LogicalResult checkArith(Operation *op) {
     if (isa<arith::FPToUIOp>(op) || width == 64)
       return op->emitOpError("of 64 bits or to unsigned differs between CPU levels: use signed integers");
   }
+  // bf16 is a type to keep values in: a level converts it from and to f32, and computes nothing in it.
+  auto isBf16 = [](Value v) { return getElementTypeOrSelf(v.getType()).isBF16(); };
+  auto isF32 = [](Value v) { return getElementTypeOrSelf(v.getType()).isF32(); };
+  bool touches = llvm::any_of(op->getOperands(), isBf16) || llvm::any_of(op->getResults(), isBf16);
+  bool converts = (isa<arith::ExtFOp>(op) && isF32(op->getResult(0))) ||
+                  (isa<arith::TruncFOp>(op) && isF32(op->getOperand(0)));
+  if (touches && !converts)
+    return op->emitOpError("computes in bf16, which is only converted from and to f32: cast to f32 first");
   return success();
 }
 
