@@ -16,6 +16,7 @@ enum class Phase {
   differentiate,
   segment,
   tidy,
+  tile,
   fuse,
   schedule,
   lower,
@@ -36,6 +37,8 @@ struct PipelineOptions {
   int64_t threads = 2;                // to find work for
   std::vector<std::string> recompute; // ops whose values backward computes again (passes.td, differentiate)
   std::string bf16Unit;               // the dot unit of bf16 products; "": everything is f32
+  int64_t tileAtLeast = 16 << 20;     // bytes from which a value is computed in blocks of rows,
+  int64_t tileRows = 512;             // and rows of a block
   Phase stopAfter = Phase::plan;
   // Called with the module after each phase, in order; a failure ends the pipeline.
   std::function<mlir::LogicalResult(const PhaseInfo &, mlir::ModuleOp)> afterPhase;

@@ -27,6 +27,15 @@ Tensor token_logprobs(Arg logits, Arg targets) {
   return picked - log_sum_exp(logits);
 }
 
+Tensor token_entropy(Arg logits) {
+  LineGuard guard(logits.at);
+  detail::require_float(logits, "token_entropy", logits.at);
+  Tensor lse = log_sum_exp(logits);
+  Shape column = lse.shape();
+  column.push_back(1);
+  return lse - sum(exp(logits - reshape(lse, column)) * logits, {-1});
+}
+
 CrossEntropy cross_entropy(Arg logits, Arg targets) {
   LineGuard guard(logits.at);
   Tensor logprobs = token_logprobs(logits, targets), valid = targets >= 0;

@@ -13,6 +13,9 @@ Tensor log_sum_exp(Arg x);
 // target outside the vocabulary gives -lse.
 Tensor token_logprobs(Arg logits, Arg targets);
 
+// Entropy of softmax(logits), nats:  H = lse - Σ p x,  p = exp(x - lse).   logits: (…, vocab)  ->  (…)
+Tensor token_entropy(Arg logits);
+
 struct CrossEntropy {
   Tensor
       loss_sum; // scalar, nats, summed over valid targets: divide by their number in the whole global batch

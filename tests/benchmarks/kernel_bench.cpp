@@ -1,11 +1,13 @@
 // GFLOP/s of compiled matmul and attention kernels beside the core's peak, at 1 and 2 threads; and
 // milliseconds to compile them.
-//   ninja kernel_bench && build/bin/kernel_bench [--level=avx2|avx512|avx512bf16] [--benchmark_filter=REGEX]
+//   ninja kernel_bench && build/bin/kernel_bench [--level=avx2|avx512|avx512bf16|amx]
+//   [--benchmark_filter=REGEX]
 // The shapes are those of a model of width 384 (feed-forward 1024) on 4096 tokens: forward (x Wᵀ), dX (dy W),
 // dW (dyᵀ x); then decode.
 #include "passes/codegen/cpu/attention_heuristics.h"
 #include "passes/codegen/cpu/emit.h"
 #include "passes/codegen/cpu/matmul_heuristics.h"
+#include "runtime/device/cpu.h"
 #include "runtime/device/thread_pool.h"
 #include "tests/compiler/codegen/attention_text.h"
 #include "tests/compiler/codegen/matmul_text.h"
@@ -110,10 +112,11 @@ std::string scheduleText(kernel::ScheduleAttr s) {
          ", block_k = " + std::to_string(s.getBlockK());
 }
 
-void addMatmul(KernelSuite &suite, std::vector<Kernel> &kernels, const std::string &name, int64_t m,
-               int64_t n, int64_t k, bool transposedLhs, bool transposedRhs) {
-  for (const char *unit : {"fma", "vdpbf16"}) {
-    bool bf16 = unit[0] == 'v';
+void addMatmul(KernelSuite &suite, std::vector<Kernel> &kernels, const std::vector<std::string> &units,
+               const std::string &name, int64_t m, int64_t n, int64_t k, bool transposedLhs,
+               bool transposedRhs) {
+  for (const std::string &unit : units) {
+    bool bf16 = unit != "fma";
     std::string full = bf16 ? "bf16_" + name : name;
     matmul::Matmul op = matmul::plain(full, 1, m, n, k, transposedLhs, transposedRhs, bf16 ? "bf16" : "f32");
     op.unit = unit;
@@ -159,9 +162,7 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
 int main(int argc, char **argv) {
   using namespace weft;
   using namespace weft::cpu_test;
-  std::string level = __builtin_cpu_supports("avx512bf16") ? "avx512bf16"
-                      : __builtin_cpu_supports("avx512vl") ? "avx512"
-                                                           : "avx2";
+  std::string level = CpuLevelName(DetectCpuLevel());
   for (int i = 1; i < argc; ++i)
     if (std::string arg = argv[i]; arg.rfind("--level=", 0) == 0) {
       level = arg.substr(8);
@@ -172,23 +173,26 @@ int main(int argc, char **argv) {
   benchmark::Initialize(&argc, argv);
   const cpu::CpuLevel *target = cpu::findCpuLevel(level);
   if (!target || benchmark::ReportUnrecognizedArguments(argc, argv)) {
-    fprintf(stderr, "error: usage: kernel_bench [--level=avx2|avx512] [--benchmark_filter=REGEX]\n");
+    fprintf(stderr,
+            "error: usage: kernel_bench [--level=avx2|avx512|avx512bf16|amx] [--benchmark_filter=REGEX]\n");
     return 2;
   }
 
   KernelSuite suite;
   std::vector<Kernel> kernels;
+  const std::vector<std::string> units{"fma", target->amx ? "amx" : "vdpbf16"}; // of f32 and of bf16
   constexpr int64_t kTokens = 4096;
   for (auto [out, in] : {std::pair<int64_t, int64_t>{1152, 384}, {384, 384}, {1024, 384}, {384, 1024}}) {
     std::string shape = std::to_string(out) + "x" + std::to_string(in);
-    addMatmul(suite, kernels, "forward_" + shape, kTokens, out, in, false, true);
-    addMatmul(suite, kernels, "dx_" + shape, kTokens, in, out, false, false);
-    addMatmul(suite, kernels, "dw_" + shape, out, in, kTokens, true, false);
+    addMatmul(suite, kernels, units, "forward_" + shape, kTokens, out, in, false, true);
+    addMatmul(suite, kernels, units, "dx_" + shape, kTokens, in, out, false, false);
+    addMatmul(suite, kernels, units, "dw_" + shape, out, in, kTokens, true, false);
     for (int64_t rows : {1, 8})
-      addMatmul(suite, kernels, "decode" + std::to_string(rows) + "_" + shape, rows, out, in, false, true);
+      addMatmul(suite, kernels, units, "decode" + std::to_string(rows) + "_" + shape, rows, out, in, false,
+                true);
   }
-  addMatmul(suite, kernels, "decode1_4096x4096", 1, 4096, 4096, false, true);
-  for (const char *unit : {"fma", "vdpbf16"}) {
+  addMatmul(suite, kernels, units, "decode1_4096x4096", 1, 4096, 4096, false, true);
+  for (const std::string &unit : units) {
     addAttention(suite, kernels, 16, 256, 6, 64, unit);
     addAttention(suite, kernels, 1, 2048, 6, 64, unit);
   }

@@ -1,4 +1,4 @@
-// Runs compiled kernels on buffers, at every CPU level this machine has and cut into 1, 2 and 3 ranges, and
+// Runs compiled kernels on buffers, at every CPU level this machine has (AMX too) and cut into 1, 2 and 3 ranges, and
 // holds their bits against each other. Compiles add up: a suite compiles all its kernels at once.
 #pragma once
 #include "dialects/kernel/kernel.h"
@@ -76,6 +76,19 @@ public:
 
   mlir::MLIRContext &context() { return *owned; }
   mlir::ModuleOp outlinedKernels() { return *outlined; } // the program.kernel ops that are compiled
+  // What a launch of the kernel as written passes.
+  struct Launch {
+    std::vector<int64_t> sizes, offsets; // offsets: bytes, one a buffer
+    std::vector<int64_t> elementBytes;   // of each buffer
+    std::vector<int> operands;           // the operand (inputs, then results) of each buffer
+    int64_t items = 0, scratchBytes = 0;
+  };
+  Launch prepare(const std::string &name);
+  // Expects `got`, one for each result, to be what the interpreter computes, as check() does.
+  void expectInterpreted(const std::string &name, const std::vector<Bytes> &inputs,
+                         const std::vector<Bytes> &results, const std::vector<Bytes> &got,
+                         double tolerance = 1e-6, double scale = 1);
+
   // The op as written, with static sizes.
   mlir::Operation *kernelOp(const std::string &name);
   std::string llvmIr, assembly; // of the level compiled last, where set before compile()
@@ -88,9 +101,6 @@ private:
   std::vector<std::unique_ptr<Library>> libraries;
   std::unique_ptr<AmxJobs> amxJobs; // where wanted (amx_jobs.h)
   double seconds = 0;
-
-  struct Launch;
-  Launch prepare(const std::string &name);
 };
 
 // Text of a kernel.loops, for tests that go over sizes.

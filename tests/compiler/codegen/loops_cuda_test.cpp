@@ -1,6 +1,7 @@
-// The same kernel ops as PTX for sm_90a: assembled by ptxas without spills where ptxas is installed. Nothing
-// here runs on a GPU.
+// The same kernel ops as PTX for sm_90a: assembled by ptxas without spills where ptxas is installed, and run
+// where there is such a GPU (./run test-gpu).
 #include "passes/codegen/cuda/compile.h"
+#include "runtime/device/cuda.h"
 #include "tests/compiler/codegen/harness.h"
 
 #include <cstdio>
@@ -115,6 +116,88 @@ TEST(LoopsCuda, NormAndSwigluAssembleWithoutSpills) {
     ++kernels;
   EXPECT_EQ(kernels, 3u) << said;
   printf("%s\n", said.c_str());
+}
+
+// Runs the kernel on the GPU, its buffers between guards; the results' buffers, and milliseconds a run in the
+// end.
+std::vector<Bytes> runOnGpu(KernelSuite &suite, CudaDevice &gpu, const std::string &name,
+                            const std::vector<Bytes> &inputs, const std::vector<Bytes> &results,
+                            int64_t blocks, double *ms = nullptr) {
+  constexpr size_t kGuard = 256;
+  KernelSuite::Launch launch = suite.prepare(name);
+  std::vector<CudaMemory> memory;
+  std::vector<Bytes> content(inputs);
+  content.insert(content.end(), results.begin(), results.end());
+  for (const Bytes &bytes : content) {
+    Bytes guarded(bytes.size() + 2 * kGuard, 0x5a);
+    std::copy(bytes.begin(), bytes.end(), guarded.begin() + kGuard);
+    memory.push_back(*gpu.Allocate(guarded.size()));
+    EXPECT_TRUE(gpu.CopyIn(memory.back(), guarded.data()).ok());
+  }
+  std::vector<int64_t> values; // pointers, sizes, the range of items
+  for (size_t i = 0; i < launch.operands.size(); ++i)
+    values.push_back(int64_t(memory[launch.operands[i]].address() + kGuard) + launch.offsets[i]);
+  values.insert(values.end(), launch.sizes.begin(), launch.sizes.end());
+  values.insert(values.end(), {0, launch.items});
+  std::vector<void *> arguments;
+  for (int64_t &v : values) arguments.push_back(&v);
+  auto function = gpu.Find(name);
+  EXPECT_TRUE(function.ok()) << function.status();
+  blocks = std::min(blocks, launch.items);
+  EXPECT_TRUE(gpu.Launch(*function, blocks, cuda::kThreads, arguments).ok());
+  absl::Status done = gpu.Synchronize();
+  EXPECT_TRUE(done.ok()) << done;
+  std::vector<Bytes> out;
+  for (size_t i = 0; i < memory.size(); ++i) {
+    Bytes guarded(memory[i].bytes());
+    EXPECT_TRUE(gpu.CopyOut(memory[i], guarded.data()).ok());
+    for (size_t g = 0; g < kGuard; ++g)
+      EXPECT_TRUE(guarded[g] == 0x5a && guarded[guarded.size() - 1 - g] == 0x5a)
+          << "wrote around buffer " << i;
+    if (i >= inputs.size()) out.emplace_back(guarded.begin() + kGuard, guarded.end() - kGuard);
+  }
+  if (ms) {
+    constexpr int kRuns = 50;
+    auto time = gpu.Time([&] {
+      absl::Status status;
+      for (int r = 0; r < kRuns && status.ok(); ++r)
+        status = gpu.Launch(*function, blocks, cuda::kThreads, arguments);
+      return status;
+    });
+    EXPECT_TRUE(time.ok()) << time.status();
+    *ms = *time / kRuns;
+  }
+  return out;
+}
+
+TEST(LoopsCudaOnAGpu, ComputesWhatTheInterpreterDoes) {
+  auto gpu = CudaDevice::Open();
+  if (!gpu.ok()) GTEST_SKIP() << gpu.status().message();
+  if ((*gpu)->facts().major != 9) GTEST_SKIP() << (*gpu)->facts().name << " is no sm_90";
+  KernelSuite suite;
+  suite.add("residual_norm", residualNorm().text());
+  suite.add("swiglu", swiglu().text());
+  suite.add("assorted", assorted().text());
+  auto ptx = cuda::compileToPtx(suite.outlinedKernels(), "sm_90a");
+  ASSERT_TRUE(mlir::succeeded(ptx));
+  absl::Status loaded = (*gpu)->Load(*ptx);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  auto floats = [](size_t n, int seed) { return bytesOf(randomFloats(n, seed)); };
+  auto check = [&](const std::string &name, const std::vector<Bytes> &in,
+                   const std::vector<size_t> &outBytes) {
+    SCOPED_TRACE(name);
+    std::vector<Bytes> out;
+    for (size_t n : outBytes) out.emplace_back(n, 0x77); // what is not written shows
+    std::vector<Bytes> first = runOnGpu(suite, **gpu, name, in, out, 1);
+    suite.expectInterpreted(name, in, out, first, 1e-5);
+    for (int64_t blocks : {3, 100})
+      EXPECT_EQ(runOnGpu(suite, **gpu, name, in, out, blocks), first)
+          << "bits depend on the number of blocks";
+  };
+  check("residual_norm", {floats(8 * 4096, 1), floats(8 * 4096, 2), floats(4096, 3)},
+        {8 * 4096 * 4, 8 * 4096 * 4});
+  check("swiglu", {floats(8 * 1408, 1), floats(8 * 1408, 2)}, {8 * 1408 * 4});
+  check("assorted", {bytesOf(randomInts(4, 1, -3, 14)), floats(10 * 300, 2)}, {4 * 300, 4 * 8, 4 * 8});
 }
 
 TEST(LoopsCuda, SaysWhatHasNoCudaCode) {

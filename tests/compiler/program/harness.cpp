@@ -1,6 +1,7 @@
 #include "tests/compiler/program/harness.h"
 #include "compiler/pipeline.h"
 #include "compiler/write_artifact.h"
+#include "dialects/program/program.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/passes.h"
 #include "runtime/artifact/writer.h"
@@ -72,7 +73,8 @@ struct RunBytes {
 // Some cases, compiled into one artifact.
 class Batch {
 public:
-  Batch(ArrayRef<EntryCase> cases, double slack) : cases(cases), slack(slack) {
+  Batch(ArrayRef<EntryCase> cases, double slack, PipelineOptions pipeline = {})
+      : cases(cases), slack(slack), pipeline(std::move(pipeline)) {
     DialectRegistry registry;
     registerDialects(registry);
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
@@ -98,7 +100,8 @@ public:
     reference = module->clone();
     PassManager pm(context.get());
     pm.addPass(createDifferentiatePass()); // the interpreter knows no value_and_grad
-    if (failed(pm.run(*reference)) || failed(runPipeline(*module, {}))) return false;
+    if (failed(pm.run(*reference)) || failed(runPipeline(*module, pipeline))) return false;
+    module->walk([&](program::LoopOp) { ++loops; });
     ArtifactInputs inputs;
     inputs.model = "test";
     for (int level = int(CpuLevel::avx2); level <= int(DetectCpuLevel()); ++level)
@@ -116,7 +119,7 @@ public:
   }
 
   void check() {
-    std::vector<RunBytes> first(cases.size());
+    first.resize(cases.size());
     bool isFirst = true;
     for (const std::string &level : levels)
       for (int threads : {1, 3}) {
@@ -142,6 +145,8 @@ public:
   }
 
   std::string errors;
+  std::vector<RunBytes> first; // of each case, on the first level
+  int64_t loops = 0;           // in the host programs
 
 private:
   bool makeEntry(ModuleOp module, const std::string &name) {
@@ -268,6 +273,7 @@ private:
 
   ArrayRef<EntryCase> cases;
   double slack;
+  PipelineOptions pipeline;
   std::unique_ptr<MLIRContext> context;
   OwningOpRef<ModuleOp> reference;
   std::vector<std::string> levels;
@@ -290,6 +296,26 @@ void checkPrograms(const std::vector<EntryCase> &cases, double slack) {
     found = true;
   }
   EXPECT_TRUE(found) << "programs that compile one by one do not together: " << errors;
+}
+
+void checkTiledPrograms(const std::vector<EntryCase> &cases, double slack) {
+  PipelineOptions options;
+  options.tileAtLeast = 1;
+  options.tileRows = 32;
+  Batch tiled(cases, slack, options), whole(cases, slack);
+  ASSERT_TRUE(tiled.compile()) << tiled.errors;
+  ASSERT_TRUE(whole.compile()) << whole.errors;
+  EXPECT_GE(tiled.loops, whole.loops + int64_t(cases.size())) << "not all of them were cut";
+  tiled.check();
+  whole.check();
+  for (auto [c, a, b] : llvm::zip_equal(cases, tiled.first, whole.first))
+    EXPECT_TRUE(a == b) << "other bits in blocks of rows: " << c.what << "\n" << c.text;
+}
+
+HostTensor real(llvm::ArrayRef<int64_t> shape, uint32_t seed, double low, double high) {
+  HostTensor t = randomTensor(shape, seed, low, high, Element::f32);
+  t.roundToElement();
+  return t;
 }
 
 Program inF32(Program p) {

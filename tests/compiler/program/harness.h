@@ -18,6 +18,9 @@ struct EntryCase {
   std::string entry = "f";
 };
 
+// Numbers in [low, high), as f32 holds them.
+HostTensor real(llvm::ArrayRef<int64_t> shape, uint32_t seed, double low = -1, double high = 1);
+
 // Runs every case on all CPU levels this machine has, on one thread and on three, and expects:
 //   each result, and each variable afterwards, near the interpreter's in f64 (floats: to 1e-6 relative and
 //   a few times what rounding inputs and every op's result to f32 does to the interpreter; integers: equal);
@@ -25,6 +28,10 @@ struct EntryCase {
 //   inputs, and what lies around the outputs, as they were.
 // `slack`: how many times as far as rounding moves the interpreter results may be off.
 void checkPrograms(const std::vector<EntryCase> &cases, double slack = 8);
+
+// The same where whatever can be is computed in blocks of 32 rows (tile-rows); expects the bits of programs
+// where nothing is.
+void checkTiledPrograms(const std::vector<EntryCase> &cases, double slack = 8);
 
 // The same program in f32, which has code for every function; `text` and arguments.
 Program inF32(Program program);

@@ -6,11 +6,6 @@
 namespace weft::testing {
 namespace {
 
-HostTensor real(llvm::ArrayRef<int64_t> shape, uint32_t seed, double low = -1, double high = 1) {
-  HostTensor t = randomTensor(shape, seed, low, high, Element::f32);
-  t.roundToElement();
-  return t;
-}
 HostTensor count(int64_t n) { return tensor({}, {double(n)}, Element::i64); }
 
 // `T` in a text is tensor<8x4xf32>, `V(v)` a variable of it.
