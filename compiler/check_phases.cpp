@@ -129,6 +129,10 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
     std::string entry = f.getSymName().str();
     Outcome outcome;
     outcome.variables = drawVariables(module, options.seed);
+    // What is made of parameters is made of these.
+    if (auto derive = symbols.lookup<func::FuncOp>("derive"); derive && derive != f)
+      if (failed(graph::interpret(derive, {}, outcome.variables)))
+        return emitError(derive.getLoc()) << "after phase `" << phase << "`, @derive cannot be interpreted";
     auto results = graph::interpret(f, drawArguments(f, options.seed, numMicroBatches), outcome.variables);
     if (failed(results))
       return emitError(f.getLoc()) << "after phase `" << phase << "`, @" << entry << " cannot be interpreted";

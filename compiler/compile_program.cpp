@@ -104,13 +104,18 @@ std::variant<Target, std::string> targetOf(const Recipe &recipe) {
   return out;
 }
 
-// Parameters, states and the arena: what a rank takes.
+// Parameters, states and the arena: what a rank takes that trains. Derived weights lie behind the others, and
+// are touched where generating makes them.
 int64_t memoryOf(ModuleOp module) {
   int64_t persistent = 0, arena = 0;
+  for (auto v : module.getOps<graph::VariableOp>())
+    if (auto offset = v->getAttrOfType<IntegerAttr>("weft.offset");
+        offset && v.getKind() != graph::VariableKind::derived) {
+      auto type = cast<RankedTensorType>(v.getType());
+      int64_t bytes = (type.getNumElements() * type.getElementTypeBitWidth() + 7) / 8;
+      persistent = std::max(persistent, offset.getInt() + (bytes + 63) / 64 * 64);
+    }
   module.walk([&](Operation *op) {
-    if (auto buffer = dyn_cast<program::BufferOp>(op);
-        buffer && buffer.getSpace() == program::Space::persistent)
-      persistent = std::max<int64_t>(persistent, buffer.getBytes());
     if (auto entry = dyn_cast<program::EntryOp>(op)) arena = std::max<int64_t>(arena, entry.getArenaBytes());
   });
   return persistent + arena;
@@ -324,7 +329,11 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   report.codeSeconds = now() - start;
   report.numKernels = report.artifact.kernels.size();
   for (auto &stage : report.artifact.stages) {
-    report.persistentBytes = std::max(report.persistentBytes, stage->persistent_bytes);
+    int64_t derived = 0;
+    for (auto &v : stage->variables)
+      if (v->kind == fb::VariableKind::derived) derived += (v->bytes + 63) / 64 * 64;
+    report.derivedBytes = std::max(report.derivedBytes, derived);
+    report.persistentBytes = std::max(report.persistentBytes, stage->persistent_bytes - derived);
     for (auto &entry : stage->entries) report.arenaBytes = std::max(report.arenaBytes, entry->arena_bytes);
   }
   return report;

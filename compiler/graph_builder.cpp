@@ -367,9 +367,10 @@ std::vector<Value> GraphBuilder::repeat(int body, const std::vector<Value> &carr
   return out;
 }
 
-void GraphBuilder::begin_entry(const std::string &name) {
+void GraphBuilder::begin_entry(const std::string &name, bool frozen) {
   auto f = func::FuncOp::create(location(), name, FunctionType::get(context(), {}, {}));
   f->setAttr("weft.entry", UnitAttr::get(context()));
+  if (frozen) f->setAttr("weft.frozen", UnitAttr::get(context()));
   symbols.insert(f, module.getBody()->end());
   Block *block = f.addEntryBlock();
   frames.push_back({f, OpBuilder::atBlockEnd(block), 0, {}, {}, {}, {}});

@@ -41,7 +41,7 @@ public:
                             i64 begin, i64 end) override;
   void begin_repeat(i64 begin, i64 end) override;
   void end_repeat() override { pendingRepeat.reset(); }
-  void begin_entry(const std::string &name) override;
+  void begin_entry(const std::string &name, bool frozen) override;
   Value input(const std::string &name, DType dtype, const Shape &shape, i64 limit, bool micro) override;
   void output(const std::string &name, Value value) override;
   void end_entry() override;

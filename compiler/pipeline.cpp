@@ -16,6 +16,7 @@ static constexpr PhaseInfo kPhases[] = {
      "writes the backward of each function that a gradient is asked of, and chooses what forward saves"},
     {Phase::segment, "segment", "cuts sums over the batch into one chain a virtual shard"},
     {Phase::tidy, "tidy", "simplifies what differentiation left; weights are rounded once a step"},
+    {Phase::derive, "derive", "rounded weights are kept for the entries that generate"},
     {Phase::tile, "tile", "large values, and what is made of them row by row, a block of rows at a time"},
     {Phase::fuse, "fuse", "groups ops into structured kernels"},
     {Phase::schedule, "schedule", "gives each kernel its reduction and schedule"},
@@ -53,6 +54,9 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     break;
   case Phase::segment:
     pm.addPass(createSegmentBatchSumsPass({options.shardsPerMicro}));
+    break;
+  case Phase::derive:
+    pm.addPass(createDeriveWeightsPass());
     break;
   case Phase::tile:
     pm.addPass(createTileRowsPass({options.tileAtLeast, options.tileRows}));

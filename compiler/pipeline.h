@@ -16,6 +16,7 @@ enum class Phase {
   differentiate,
   segment,
   tidy,
+  derive,
   tile,
   fuse,
   schedule,

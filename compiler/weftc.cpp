@@ -199,6 +199,8 @@ int compile(const std::vector<std::string> &args) {
          report.parameters / 1e6, report.numKernels);
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
+  if (report.derivedBytes > 0)
+    printf("generating keeps rounded weights, too: %s\n", ByteText(report.derivedBytes).c_str());
   for (auto &entry : report.artifact.stages[0]->entries)
     printf("  %-12s %s arena\n", entry->name.c_str(), ByteText(entry->arena_bytes).c_str());
   const auto &artifact = report.artifact;

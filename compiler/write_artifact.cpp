@@ -17,6 +17,7 @@ fb::DType dtypeOf(Type e) {
          : e.isF64()       ? fb::DType::f64
          : e.isInteger(32) ? fb::DType::i32
          : e.isInteger(64) ? fb::DType::i64
+         : e.isBF16()      ? fb::DType::bf16
                            : fb::DType::boolean;
 }
 

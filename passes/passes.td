@@ -65,6 +65,16 @@ def SegmentBatchSumsPass : WeftPass<"segment-batch-sums"> {
   let options = [Option<"shards", "shards", "int64_t", "1", "virtual shards in a micro-batch">];
 }
 
+def DeriveWeightsPass : WeftPass<"derive-weights"> {
+  let summary = "what entries with frozen parameters make of them alone is made once, by an entry of its own";
+  let description = [{
+    An entry marked `weft.frozen` (prefill, decode) is called many times with the same parameters. Before: it reads @w and rounds it, in every call. After: a variable
+    @w.derived holds the rounded weight, the entry reads that, and an entry @derive, which the runtime calls when weights have been loaded, makes it. Values of no cost (views,
+    constants) stay where they are. A rounded weight that is only the right-hand side of products is kept in panels, as the dot units read it (`packed_rhs` of kernel.matmul), where
+    its sizes are multiples of 32: the entry's product reads it through a transpose and a reshape, which fusing knows.
+  }];
+}
+
 def TileRowsPass : WeftPass<"tile-rows"> {
   let summary = "computes large values, and what is made of them row by row, in blocks of rows";
   let description = [{

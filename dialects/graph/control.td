@@ -66,7 +66,8 @@ def CustomGradientOp : Graph_Op<"custom_gradient", [Pure, AttrSizedOperandSegmen
 }
 
 def Graph_VariableKind : I64EnumAttr<"VariableKind", "what a variable is for", [
-    I64EnumAttrCase<"parameter", 0>, I64EnumAttrCase<"optimizer", 1>, I64EnumAttrCase<"cache", 2>, I64EnumAttrCase<"other", 3>]> {
+    I64EnumAttrCase<"parameter", 0>, I64EnumAttrCase<"optimizer", 1>, I64EnumAttrCase<"cache", 2>, I64EnumAttrCase<"other", 3>,
+    I64EnumAttrCase<"derived", 4>]> {
   let cppNamespace = "::weft::graph";
 }
 def Graph_InitKind : I64EnumAttr<"InitKind", "initialiser", [
@@ -79,7 +80,7 @@ def VariableOp : Graph_Op<"variable", [Symbol]> {
   let description = [{
     Example: `graph.variable @"layers.norm.weight" : tensor<6x384xf32> {kind = 0 : i64, init = 1 : i64, layers = 6 : i64,
     file_name = "model.layers.{}.norm.weight"}`. layers = 0: not stacked. `layer_begin` is the number of its first layer.
-    `decay`: a parameter that weight decay applies to.
+    `decay`: a parameter that weight decay applies to. A `derived` one is made of parameters by the entry @derive (`derive-weights`).
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Graph_Tensor>:$type, Graph_VariableKind:$kind, Graph_InitKind:$init,
       DefaultValuedAttr<F64Attr, "0.0">:$init_scale, DefaultValuedAttr<I64Attr, "0">:$layers, DefaultValuedAttr<I64Attr, "0">:$layer_begin,

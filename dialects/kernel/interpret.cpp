@@ -169,6 +169,21 @@ static FailureOr<HostTensor> gathered(Operation *op, const char *what, size_t i,
   return result;
 }
 
+// Panels of 32 columns with pairs of k side by side, as (batch, k, n).
+static HostTensor unpacked(const HostTensor &t, AccessAttr access, int64_t batch, int64_t k, int64_t n) {
+  HostTensor result = HostTensor::zeros({batch, k, n}, t.element);
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t i = 0; i < k; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        int64_t panel = j / kPanelColumns, column = j % kPanelColumns;
+        int64_t pair = panel * (k / 2) + i / 2;
+        int64_t from =
+            access.getOffset() + b * access.getStrides()[0] + (pair * kPanelColumns + column) * 2 + i % 2;
+        result.values[(b * k + i) * n + j] = t.values[from];
+      }
+  return result;
+}
+
 static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results) {
   ArrayRef<int64_t> sizes = op.getSizes();
   if (failed(refuseDynamic(op, sizes))) return failure();
@@ -180,6 +195,8 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
   auto lhs = gathered(op, "lhs", 0, *operands[0], op.getLhsAccess(), {batch, m, k});
   auto rhs = gathered(op, "rhs", 0, *operands[1], op.getRhsAccess(), {batch, k, n});
   if (failed(lhs) || failed(rhs)) return failure();
+  if (op.getPackedRhs())
+    rhs = unpacked(*operands[1], op.getRhsAccess(), batch, k, n); // within what was checked
   const HostTensor *init = op.getInit() ? operands[2] : nullptr;
   Operands extras = operands.drop_front(init ? 3 : 2);
 

@@ -20,6 +20,8 @@ namespace weft::kernel {
 // A stride or size that an outlined kernel takes as an argument. Strides 0 and 1 stay static, since they
 // shape the code.
 constexpr int64_t kDynamic = mlir::ShapedType::kDynamic;
+// Columns of a panel of kernel.matmul's packed rhs, and what k is a multiple of there.
+constexpr int64_t kPanelColumns = 32, kPanelDepth = 32;
 
 // The slots of a compiled kernel's `sizes` argument. First the op's own sizes (loops: domain; matmul: batch,
 // m, n, k; attention: B, T, S, H, G, D, E), then for each access, inputs before results: its strides,

@@ -107,6 +107,8 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     For each (b, m, n) of `sizes = [batch, m, n, k]`: acc = Σ_k a(b, m, k) * bb(b, k, n), one ascending FMA chain from zero or, with `accumulate`, from the
     value of result 0's buffer, which is `init`. The region gets acc and the elements of `extras` at (b, m, n), and yields result elements.
     `lhs_access` has strides for (b, m, k), `rhs_access` for (b, k, n), `extra_access` and `output_access` for (b, m, n).
+    With `packed_rhs` rhs, of bf16, lies as the dot units read it: panels of 32 columns, pairs of k side by side, (n / 32, k / 2, n % 32, k % 2); n and k are multiples of
+    32, and `rhs_access` has strides (b, n, 1) that stand for the whole.
     Buffers of the compiled kernel: lhs, rhs, extras, results (init shares result 0's).
     Example (y = a bᵀ + bias, with b as (n, k)):
     ```
@@ -122,7 +124,7 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
   }];
   let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras,
       DenseI64ArrayAttr:$sizes, Kernel_Access:$lhs_access, Kernel_Access:$rhs_access, Kernel_Accesses:$extra_access, Kernel_Accesses:$output_access,
-      OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+      UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];

@@ -118,6 +118,13 @@ LogicalResult MatmulOp::verify() {
   if (failed(checkAccess(*this, "lhs", 0, getLhsAccess(), {s[0], s[1], s[3]}, getLhs().getType())) ||
       failed(checkAccess(*this, "rhs", 0, getRhsAccess(), {s[0], s[3], s[2]}, getRhs().getType())))
     return failure();
+  if (getPackedRhs()) {
+    auto fits = [](int64_t size, int64_t unit) { return size == kDynamic || size % unit == 0; };
+    if (!cast<RankedTensorType>(getRhs().getType()).getElementType().isBF16() || !fits(s[2], kPanelColumns) ||
+        !fits(s[3], kPanelDepth))
+      return emitOpError() << "has a packed rhs of " << getRhs().getType() << " for n " << s[2] << " and k "
+                           << s[3] << " when it should be bf16, and both multiples of 32";
+  }
   SmallVector<Type> extras(getExtras().getTypes()), outputs(getResultTypes());
   if (failed(checkAccesses(*this, "extra", getExtraAccess(), {s[0], s[1], s[2]}, extras)) ||
       failed(checkAccesses(*this, "output", getOutputAccess(), {s[0], s[1], s[2]}, outputs)))

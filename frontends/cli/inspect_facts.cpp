@@ -51,6 +51,8 @@ std::string DTypeText(fb::DType dtype) {
     return "i64";
   case fb::DType::boolean:
     return "bool";
+  case fb::DType::bf16:
+    return "bf16";
   }
   return "?";
 }
@@ -65,6 +67,8 @@ std::string KindText(fb::VariableKind kind) {
     return "cache";
   case fb::VariableKind::other:
     return "other";
+  case fb::VariableKind::derived:
+    return "derived";
   }
   return "?";
 }

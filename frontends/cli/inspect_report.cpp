@@ -64,6 +64,7 @@ std::string SummaryText(const LoadedArtifact &loaded) {
                                            BytesText(totals.bytes[fb::VariableKind::parameter]))},
                {"optimizer", BytesText(totals.bytes[fb::VariableKind::optimizer])},
                {"caches", BytesText(totals.bytes[fb::VariableKind::cache])},
+               {"derived", BytesText(totals.bytes[fb::VariableKind::derived])},
                {"stages", absl::StrCat(artifact.stages()->size())},
                {"kernels", absl::StrCat(artifact.kernels() ? artifact.kernels()->size() : 0)}};
   std::vector<std::string> levels;

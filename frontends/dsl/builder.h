@@ -116,8 +116,9 @@ public:
   virtual void begin_checkpoint() = 0;
   virtual void end_checkpoint() = 0;
 
-  // An entry of the program ("train_step"): begin, then inputs, then ops, then outputs.
-  virtual void begin_entry(const std::string &name) = 0;
+  // An entry of the program ("train_step"): begin, then inputs, then ops, then outputs. frozen: it is called
+  // many times with the same parameters, so that what is made of them alone can be kept.
+  virtual void begin_entry(const std::string &name, bool frozen = false) = 0;
   // limit: integers lie in [0, limit); -1 none. micro: one per micro-batch, with the step's trip count as
   // first dimension.
   virtual Value input(const std::string &name, DType dtype, const Shape &shape, i64 limit, bool micro) = 0;

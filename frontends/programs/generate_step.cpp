@@ -10,7 +10,7 @@ void build_generate_step(const ModelInfo &model, const ProgramOptions &options, 
   if (length > context)
     throw ModelError(entry + " takes " + std::to_string(length) + " tokens, more than the context of " +
                      std::to_string(context));
-  builder().begin_entry(entry);
+  builder().begin_entry(entry, /*frozen=*/true);
   Shape shape = {batch, length};
   Tensor tokens =
       declare_input({"tokens", DType::i32, shape, config_integer(model, options.config, "vocab")});

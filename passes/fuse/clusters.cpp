@@ -73,7 +73,13 @@ void Clusters::requireContiguous(Value v) {
 void Clusters::findRoots(Block &block) {
   for (Operation &op : block) {
     if (isViewOp(&op)) {
-      // A reshape is only ever a view of something in memory, but for one that moves unit dimensions.
+      // A reshape is only ever a view of something in memory, but for one that moves unit dimensions, and for
+      // the way in which a product names its packed rhs.
+      bool namesPanels = !op.use_empty() && llvm::all_of(op.getUsers(), [&](Operation *user) {
+        auto product = dyn_cast<graph::MatmulOp>(user);
+        return product && product.getRhs() == op.getResult(0) && packedRhs(product);
+      });
+      if (namesPanels) continue;
       if (auto reshape = dyn_cast<graph::ReshapeOp>(op); reshape && !movesUnitDimensions(reshape))
         require(op.getResult(0));
       continue;
@@ -107,7 +113,11 @@ void Clusters::findRoots(Block &block) {
     if (isa<graph::ConcatOp>(op)) continue; // writes its pieces, wherever they come from
     // Attention takes any strides, a product those of two dimensions; all else wants whole buffers.
     bool attention = isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op);
+    auto product = dyn_cast<graph::MatmulOp>(op);
+    Value packed = product ? packedRhs(product) : Value();
+    if (packed) requireContiguous(packed);
     for (Value v : op.getOperands()) {
+      if (packed && v == product.getRhs()) continue;
       bool factor = isa<graph::MatmulOp>(op) && graph::shapeOf(v).size() == 2 &&
                     v != cast<graph::MatmulOp>(op).getAcc();
       attention || factor ? require(v) : requireContiguous(v);

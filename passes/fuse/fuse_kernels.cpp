@@ -106,6 +106,7 @@ private:
         outputs.push_back(root);
       }
       if (builder.needsUnitColumn() && !attempt) continue;
+      if (builder.columnIsShort() && emitUnrolled(c, domain, builder.closestDimension())) return;
       if (outputs.empty()) return;
       OpBuilder at(c.roots.back().getDefiningOp());
       auto op = builder.finish(at);
@@ -115,6 +116,35 @@ private:
                               << " results";
       return;
     }
+  }
+
+  // A last dimension of a few elements that does not merge with the one before it (pairs of a packed weight)
+  // is no column: the kernel runs over the others, `column` last, and yields each of its elements by itself.
+  bool emitUnrolled(const Cluster &c, ArrayRef<int64_t> domain, int64_t column) {
+    int64_t count = domain.back(), rank = domain.size();
+    if (c.roots.size() != 1 || isRowReduction(c.roots[0].getDefiningOp())) return false;
+    Value root = c.roots[0];
+    SmallVector<int64_t> order, sizes, strides;
+    for (int64_t d = 0; d < rank - 1; ++d)
+      if (d != column) order.push_back(d);
+    order.push_back(column);
+    auto rowMajor = rowMajorStridesOf(graph::shapeOf(root));
+    IndexMap map(rank, {-1});
+    for (auto [i, d] : llvm::enumerate(order)) {
+      sizes.push_back(domain[d]);
+      strides.push_back(rowMajor[d]);
+      map[d] = {int64_t(i)};
+    }
+    LoopsBuilder builder(clusters, &c, placeOf(root), sizes);
+    int result = builder.addResult(graph::tensorType(root));
+    for (int64_t i = 0; i < count; ++i) {
+      map.back() = {-1, i};
+      builder.yield(builder.evaluate(root, map), result, i, strides);
+    }
+    if (builder.needsUnitColumn()) return false;
+    OpBuilder at(root.getDefiningOp());
+    replace(root, builder.finish(at).getResult(0));
+    return true;
   }
 
   // Whether every use of this op's results ends inside the cluster's own kernel.
@@ -256,7 +286,8 @@ private:
     Value lhs = op.getLhs();
     int64_t m = out[out.size() - 2], n = out.back(),
             k = op.getTransposeLhs() ? lhsShape[lhsShape.size() - 2] : lhsShape.back(), batch = 1;
-    StridedView a = view(lhs), w = view(op.getRhs());
+    Value packed = packedRhs(op);
+    StridedView a = view(lhs), w = view(packed ? packed : op.getRhs());
     auto make = [&](const StridedView &v, int64_t bs, int64_t s0, int64_t s1) {
       return kernel::AccessAttr::get(op.getContext(), v.offset, ArrayRef<int64_t>{bs, s0, s1}, -1, 0, 0);
     };
@@ -289,7 +320,10 @@ private:
       la = make(a, *collapse(a, lhsShape, lr - 2), stride2(a, mDim, m), stride2(a, kDim, k));
     }
     int64_t kDim = op.getTransposeRhs() ? rr - 1 : rr - 2, nDim = op.getTransposeRhs() ? rr - 2 : rr - 1;
-    ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
+    if (packed)
+      ra = make(w, 0, n, 1);
+    else
+      ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
     oa = make({Value(), 0, {}}, batch == 1 ? 0 : m * n, m == 1 ? 0 : n, n == 1 ? 0 : 1);
     // The epilogue, at the end of the product's kernel, gives the result.
     Operation *epilogue = clusters.epilogueOf(op.getResult());
@@ -297,11 +331,11 @@ private:
     auto type = graph::tensorType(result), sumType = graph::tensorType(op.getResult());
     SmallVector<Location> places{op.getLoc()};
     if (epilogue) places.push_back(epilogue->getLoc());
-    auto kernelOp =
-        at.create<kernel::MatmulOp>(FusedLoc::get(op.getContext(), places), TypeRange{type}, a.base, w.base,
-                                    op.getAcc() ? contiguousValue(op.getAcc()) : Value(), ValueRange{},
-                                    at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}),
-                                    at.getArrayAttr({oa}), kernel::ReductionAttr(), kernel::ScheduleAttr());
+    auto kernelOp = at.create<kernel::MatmulOp>(
+        FusedLoc::get(op.getContext(), places), TypeRange{type}, a.base, w.base,
+        op.getAcc() ? contiguousValue(op.getAcc()) : Value(), ValueRange{},
+        at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}), at.getArrayAttr({oa}),
+        packed ? at.getUnitAttr() : UnitAttr(), kernel::ReductionAttr(), kernel::ScheduleAttr());
     Block *body = at.createBlock(&kernelOp.getBody(), {}, {sumType.getElementType()}, {op.getLoc()});
     Value yielded = body->getArgument(0);
     if (epilogue) yielded = scalarCode(at, epilogue, {yielded}, type.getElementType());

@@ -243,6 +243,25 @@ kernel::AccessAttr LoopsBuilder::attribute(const Access &a, ArrayRef<int64_t> ke
   return kernel::AccessAttr::get(loc.getContext(), a.offset, strides, a.index, a.indexStride, a.indexLimit);
 }
 
+bool LoopsBuilder::columnIsShort() const {
+  if (domain.size() < 2 || domain.back() < 2 || domain.back() > 4 ||
+      domain[domain.size() - 2] < 2 * domain.back())
+    return false;
+  auto splits = [&](const Access &a) {
+    return a.strides[domain.size() - 2] != a.strides.back() * domain.back();
+  };
+  return llvm::any_of(inputs, [&](const auto &in) { return splits(in.second); });
+}
+
+int64_t LoopsBuilder::closestDimension() const {
+  int64_t best = int64_t(domain.size()) - 2;
+  if (inputs.empty()) return best;
+  ArrayRef<int64_t> strides = inputs[0].second.strides;
+  for (int64_t d = best; d >= 0; --d)
+    if (domain[d] > 1 && strides[d] > 0 && strides[d] < strides[best]) best = d;
+  return best;
+}
+
 kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
   // Merge dimension d with d + 1 where every access steps over d + 1's whole extent; drop unit dimensions.
   bool rowReduction = !block->getOps<kernel::ReduceOp>().empty();

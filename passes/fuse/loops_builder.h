@@ -39,6 +39,12 @@ public:
   // Set when a gather's index varies along the column: build again with a unit column appended.
   bool needsUnitColumn() const { return unitColumn; }
 
+  // The last dimension has a few elements, and some operand does not run through it and the one before as
+  // one.
+  bool columnIsShort() const;
+  // The dimension but the last along which input 0 lies closest together.
+  int64_t closestDimension() const;
+
 private:
   struct Access {
     int64_t offset;

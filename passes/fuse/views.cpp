@@ -1,4 +1,5 @@
 #include "passes/fuse/views.h"
+#include "dialects/kernel/kernel.h"
 
 using namespace mlir;
 namespace weft {
@@ -94,6 +95,50 @@ FailureOr<StridedView> resolveView(Value v, function_ref<bool(Value)> isBase, Va
     view.strides = *strides;
   }
   return view;
+}
+
+// Where the last four dimensions of the packed form (panel, pair, column, half) are in the weight's.
+static ArrayRef<int64_t> panelOrder(bool transposed) {
+  static constexpr int64_t rows[] = {0, 2, 1, 3}, columns[] = {1, 3, 0, 2};
+  return transposed ? rows : columns; // (panel, column, pair, half) or (pair, half, panel, column)
+}
+
+Value unpackRhs(OpBuilder &b, Location loc, Value packed, bool transposed) {
+  auto shape = graph::shapeOf(packed);
+  int64_t outer = shape.size() - 4;
+  auto order = llvm::to_vector(llvm::seq<int64_t>(0, outer));
+  for (int64_t d : panelOrder(transposed)) order.push_back(outer + d);
+  SmallVector<int64_t> out(shape.take_front(outer));
+  int64_t n = shape[outer] * shape[outer + 2], k = shape[outer + 1] * shape[outer + 3];
+  out.append({transposed ? n : k, transposed ? k : n});
+  return graph::reshape(b, loc, b.create<graph::TransposeOp>(loc, packed, order), out);
+}
+
+Value packRhs(OpBuilder &b, Location loc, Value weight, bool transposed) {
+  auto shape = graph::shapeOf(weight);
+  int64_t outer = shape.size() - 2, n = shape[outer + (transposed ? 0 : 1)],
+          k = shape[outer + (transposed ? 1 : 0)];
+  SmallVector<int64_t> split(shape.take_front(outer)), order = llvm::to_vector(llvm::seq<int64_t>(0, outer));
+  const int64_t sizes[] = {n / kernel::kPanelColumns, k / 2, kernel::kPanelColumns, 2};
+  order.resize(outer + 4);
+  for (auto [i, d] : llvm::enumerate(panelOrder(transposed))) {
+    split.push_back(sizes[d]);
+    order[outer + d] = outer + int64_t(i);
+  }
+  return b.create<graph::TransposeOp>(loc, graph::reshape(b, loc, weight, split), order);
+}
+
+Value packedRhs(graph::MatmulOp op) {
+  auto reshape = op.getRhs().getDefiningOp<graph::ReshapeOp>();
+  auto transpose = reshape ? reshape.getX().getDefiningOp<graph::TransposeOp>() : graph::TransposeOp();
+  if (!transpose || graph::shapeOf(op.getRhs()).size() != 2) return {};
+  auto type = graph::tensorType(transpose.getX());
+  if (!type.getElementType().isBF16() || type.getRank() != 4 || type.getDimSize(2) != kernel::kPanelColumns ||
+      type.getDimSize(3) != 2 || type.getDimSize(1) * 2 % kernel::kPanelDepth ||
+      transpose.getPermutation() != panelOrder(op.getTransposeRhs()))
+    return {};
+  int64_t n = type.getDimSize(0) * kernel::kPanelColumns;
+  return graph::shapeOf(op.getRhs())[op.getTransposeRhs() ? 0 : 1] == n ? transpose.getX() : Value();
 }
 
 } // namespace weft

@@ -101,7 +101,8 @@ static Operation *makeGeneric(Operation *op, Block *block) {
     auto copy = b.create<kernel::MatmulOp>(
         loc, types, lhs, rhs, init, extras, b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)),
         generic(matmul.getLhsAccess()), generic(matmul.getRhsAccess()), generic(matmul.getExtraAccess()),
-        generic(matmul.getOutputAccess()), matmul.getReductionAttr(), matmul.getScheduleAttr());
+        generic(matmul.getOutputAccess()), matmul.getPackedRhsAttr(), matmul.getReductionAttr(),
+        matmul.getScheduleAttr());
     matmul.getBody().cloneInto(&copy.getBody(), map);
     return copy;
   }

@@ -257,7 +257,7 @@ struct EntryChecker {
       WEFT_CHECK_OK(CheckPeer(at, reduce.axis(), 0));
       WEFT_CHECK_OK(CheckRef({&at, "buffer"}, reduce.buffer(), true));
       int64_t element = ByteSize(reduce.dtype()), bytes;
-      if (element == 0 || reduce.dtype() == fb::DType::boolean)
+      if (element == 0 || reduce.dtype() == fb::DType::boolean || reduce.dtype() == fb::DType::bf16)
         return at.Error("dtype is ", static_cast<int>(reduce.dtype()),
                         " when it should be f32, f64, i32 or i64");
       if (reduce.elements() < 0 || __builtin_mul_overflow(reduce.elements(), element, &bytes) ||
@@ -328,8 +328,10 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
     absl::string_view name = Text(variable.name());
     if (name.empty()) return here.Error("has no name");
     if (!names.insert(name).second) return here.Error("the name '", name, "' is taken by another variable");
-    if (variable.kind() > fb::VariableKind::other) return here.Error("kind is unknown");
+    if (variable.kind() > fb::VariableKind::derived) return here.Error("kind is unknown");
     if (variable.init() > fb::InitKind::constant) return here.Error("init is unknown");
+    if (variable.dtype() == fb::DType::bf16 && variable.kind() != fb::VariableKind::derived)
+      return here.Error("is bf16 when only what is derived may be");
     if (!std::isfinite(variable.init_scale())) return here.Error("init_scale is not finite");
     if ((variable.init() == fb::InitKind::normal || variable.init() == fb::InitKind::uniform) &&
         variable.dtype() != fb::DType::f32 && variable.dtype() != fb::DType::f64)

@@ -17,6 +17,8 @@ inline int64_t ByteSize(fb::DType dtype) {
     return 8;
   case fb::DType::boolean:
     return 1;
+  case fb::DType::bf16:
+    return 2;
   }
   return 0;
 }

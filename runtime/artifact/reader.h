@@ -14,7 +14,7 @@
 namespace weft {
 
 // Raised when the meaning of a field changes; new optional fields do not need it.
-inline constexpr int32_t kArtifactFormatVersion = 1;
+inline constexpr int32_t kArtifactFormatVersion = 2;
 // The executor keeps its loop counters in an array of this size.
 inline constexpr int kMaxLoopDepth = 16;
 

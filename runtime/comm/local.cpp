@@ -24,7 +24,7 @@ public:
 
   absl::Status AllReduceSum(void *data, fb::DType dtype, int64_t elements, int axis) override {
     if (absl::Status status = CheckAxis(axis); !status.ok()) return status;
-    if (elements < 0 || ByteSize(dtype) == 0 || dtype == fb::DType::boolean)
+    if (elements < 0 || ByteSize(dtype) == 0 || dtype == fb::DType::boolean || dtype == fb::DType::bf16)
       return Fail(absl::InvalidArgumentError(absl::StrCat("all-reduce of ", elements, " elements of type ",
                                                           static_cast<int>(dtype), " is not defined")));
     LocalMesh::Group &group = mesh_.group(rank_, axis);

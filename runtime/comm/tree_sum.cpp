@@ -47,6 +47,7 @@ void TreeSumInPlace(absl::Span<void *const> sources, fb::DType dtype, int64_t be
   case fb::DType::i64:
     return Sum<uint64_t>(sources, begin, end);
   case fb::DType::boolean:
+  case fb::DType::bf16:
     return;
   }
 }

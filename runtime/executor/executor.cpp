@@ -167,6 +167,7 @@ absl::StatusOr<absl::Span<char>> Session::variable(absl::string_view name) {
 void Session::Initialise(uint64_t seed) {
   for (int i = 0; i < Size(stage_->variables()); ++i) {
     const fb::Variable &variable = *stage_->variables()->Get(i);
+    if (variable.kind() == fb::VariableKind::derived) continue; // its memory stays untouched until it is made
     char *data = memory(variable).data();
     pool_->ParallelFor(
         variable.bytes() / ByteSize(variable.dtype()), 4096,

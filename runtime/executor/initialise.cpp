@@ -161,6 +161,8 @@ void InitialiseElements(const fb::Variable &variable, uint64_t seed, int64_t beg
       return Fill<int64_t>(variable, begin, end, data);
     case fb::DType::boolean:
       return Fill<bool>(variable, begin, end, data);
+    case fb::DType::bf16:
+      return; // derived, never filled
     }
   }
 }

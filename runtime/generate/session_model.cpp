@@ -41,7 +41,13 @@ absl::StatusOr<std::unique_ptr<SessionModel>> SessionModel::Create(Session &sess
         return absl::FailedPreconditionError(absl::StrCat("the artifact's option ", key, " is \"", text,
                                                           "\" when it should be a number of tokens"));
   if (model->context_ == 0) return absl::FailedPreconditionError("the artifact does not say its context");
+  if (absl::Status status = model->DeriveWeights(); !status.ok()) return status;
   return model;
+}
+
+absl::Status SessionModel::DeriveWeights() {
+  absl::StatusOr<int> derive = session_.FindEntry("derive");
+  return derive.ok() ? session_.Run(*derive, {}) : absl::OkStatus();
 }
 
 absl::Status SessionModel::AddBucket(const std::string &entry) {

@@ -23,9 +23,13 @@ std::vector<int64_t> PlanPrefill(int64_t count, absl::Span<const int64_t> bucket
 
 class SessionModel : public NextTokenModel {
 public:
-  // The session must outlive it. FailedPrecondition when the artifact has no decode entry of the shape that
-  // is expected.
+  // The session, which holds the weights, must outlive it. FailedPrecondition when the artifact has no decode
+  // entry of the shape that is expected.
   static absl::StatusOr<std::unique_ptr<SessionModel>> Create(Session &session);
+
+  // Makes what the artifact keeps of the weights in another form (the entry "derive"). Create() has done so;
+  // again when the session's weights have changed.
+  absl::Status DeriveWeights();
 
   int64_t vocab() const override { return static_cast<int64_t>(logits_.size()); }
   int64_t context() const override { return context_; }

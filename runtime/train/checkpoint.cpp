@@ -158,8 +158,9 @@ absl::Status ReadCheckpoint(const std::string &path, absl::Span<const VariableVi
     if (!state.ok()) return state.status();
   }
   for (const VariableView &view : variables) {
-    bool weight = view.variable->kind() == fb::VariableKind::parameter;
-    if (view.variable->kind() == fb::VariableKind::cache || (!weight && !all)) continue;
+    fb::VariableKind kind = view.variable->kind();
+    bool weight = kind == fb::VariableKind::parameter;
+    if (kind == fb::VariableKind::cache || kind == fb::VariableKind::derived || (!weight && !all)) continue;
     const SafetensorsReader &reader = weight ? *model : *state;
     for (const CheckpointTensor &tensor : CheckpointTensors(view))
       if (absl::Status status = reader.Read(tensor.name, view.variable->dtype(), tensor.shape, tensor.memory);

@@ -17,6 +17,8 @@
 namespace weft {
 namespace {
 
+constexpr int64_t kMaxRanks = 4096; // as the key run.ranks has it
+
 absl::Status ParsePlan(Recipe &recipe) {
   const std::string &plan = recipe.run.plan;
   recipe.data_parallel = recipe.pipeline = 0;
@@ -28,7 +30,7 @@ absl::Status ParsePlan(Recipe &recipe) {
   for (absl::string_view part : absl::StrSplit(plan, ',', absl::SkipWhitespace())) {
     part = absl::StripAsciiWhitespace(part);
     int64_t n = 0;
-    if (part.size() < 3 || !absl::SimpleAtoi(part.substr(2), &n) || n < 1 || n > 4096) return wrong();
+    if (part.size() < 3 || !absl::SimpleAtoi(part.substr(2), &n) || n < 1 || n > kMaxRanks) return wrong();
     int64_t &degree = part.substr(0, 2) == "dp" ? recipe.data_parallel : recipe.pipeline;
     if ((part.substr(0, 2) != "dp" && part.substr(0, 2) != "pp") || degree != 0) return wrong();
     degree = n;
@@ -40,6 +42,9 @@ absl::Status ParsePlan(Recipe &recipe) {
     return absl::InvalidArgumentError(absl::StrCat("run.plan \"", plan, "\" has ", ranks,
                                                    " ranks when run.ranks is ", recipe.run.ranks,
                                                    "\nhint: leave run.ranks out, or make it ", ranks));
+  if (ranks > kMaxRanks)
+    return absl::InvalidArgumentError(
+        absl::StrCat("run.plan \"", plan, "\" has ", ranks, " ranks when there may be ", kMaxRanks));
   recipe.run.ranks = ranks;
   return absl::OkStatus();
 }

@@ -121,6 +121,8 @@ absl::string_view SafetensorsName(fb::DType dtype) {
     return "I64";
   case fb::DType::boolean:
     return "BOOL";
+  case fb::DType::bf16:
+    return "BF16";
   }
   return "";
 }

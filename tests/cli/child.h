@@ -52,6 +52,14 @@ public:
   }
   Child(const Child &) = delete;
   void Signal(int signal) { kill(pid_, signal); }
+  // Whether a signal was sent that the process has not taken yet.
+  bool HasPending(int signal) const {
+    std::string status = Slurp("/proc/" + std::to_string(pid_) + "/status");
+    for (const char *mask : {"SigPnd:\t", "ShdPnd:\t"})
+      if (size_t at = status.find(mask); at != std::string::npos)
+        if (std::stoull(status.substr(at + 8, 16), nullptr, 16) >> (signal - 1) & 1) return true;
+    return false;
+  }
   std::string Error() const { return Slurp(error_); }
   // Waits until stderr has `text`; false when that takes half a minute.
   bool Says(const std::string &text) const {

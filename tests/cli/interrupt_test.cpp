@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <thread>
 
 namespace weft {
@@ -79,12 +81,16 @@ TEST_F(Interrupt, TheSecondLeavesAtOnceEvenWhenNothingCanBeSaid) {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   Child child(folder_, Endless(run, {"run.checkpoint_every=0"}), ends[1]);
   WaitFor(run + "/metrics.jsonl");
-  for (uintmax_t size = 0, last = 1; size != last;) { // until it stands
-    last = std::exchange(size, fs::file_size(run + "/metrics.jsonl"));
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  // Until it stands: the pipe is full, but for what no line fits into.
+  int capacity = fcntl(ends[0], F_GETPIPE_SZ), waiting = 0, last = -1;
+  for (int same = 0; waiting < capacity / 2 || same < 10; same = waiting == last ? same + 1 : 0) {
+    last = waiting;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    ASSERT_EQ(ioctl(ends[0], FIONREAD, &waiting), 0);
   }
   child.Signal(SIGINT);
-  std::this_thread::sleep_for(std::chrono::milliseconds(50)); // two that come together are one
+  while (child.HasPending(SIGINT))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5)); // two at once are one
   child.Signal(SIGINT);
   ChildResult result = child.Wait();
   EXPECT_EQ(result.status, 130);

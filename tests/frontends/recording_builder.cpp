@@ -191,7 +191,7 @@ void RecordingBuilder::begin_repeat(i64 begin, i64 end) {
 }
 void RecordingBuilder::end_repeat() { repeats_.pop_back(); }
 
-void RecordingBuilder::begin_entry(const std::string &name) {
+void RecordingBuilder::begin_entry(const std::string &name, bool) {
   functions_.push_back(name);
   events.push_back("entry " + name);
 }

@@ -215,7 +215,7 @@ void AttentionBlocks::product(const LhsAddress &lhs, const Panel &panel, Value f
     TileAddress place{
         elementAddress(b, out, mulI64(b, t, tileColumns), f32), constantI64(b, panel.columns), {}};
     Values acc = accumulate ? unit->loadAcc(place) : unit->zero();
-    acc = unit->chain(acc, lhs, scratch(panel.offset, first, packed), steps);
+    acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), tileColumns}, steps);
     unit->storeAcc(place, acc);
   });
 }

@@ -67,11 +67,24 @@ Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &row
   return ifElse(b, types, block.first, start, loadPartial);
 }
 
+PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
+  int64_t width = plan.tile.columns(), panel = kernel::kPanelColumns;
+  if (!op.getPackedRhs()) {
+    Value tile = divI64(b, column, width);
+    return {at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.steps * width), plan.packed), width};
+  }
+  // In pairs: a panel has k / 2 rows of 32, of which a narrower tile takes a part.
+  Value n = addI64(b, block.column, column), row = divI64(b, block.k, 2);
+  row = addI64(b, row, mulI64(b, divI64(b, n, panel), divI64(b, frame.size(3), 2)));
+  Value pair = addI64(b, mulI64(b, row, panel), remI64(b, n, constantI64(b, panel)));
+  Value none = constantI64(b, 0);
+  return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), panel};
+}
+
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
   int64_t width = plan.tile.columns();
   forLoop(b, 0, block.columns, width, [&](Value column) {
-    Value tile = divI64(b, column, width);
-    Value panel = at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.steps * width), plan.packed);
+    PanelAddress panel = panelAt(block, column);
     TileAddress partial;
     if (plan.direct) {
       partial = {access(output, block.batch, rows.row, addI64(b, block.column, column)),
@@ -228,7 +241,7 @@ LogicalResult MatmulEmitter::emit() {
         block.steps = plan.unit.kMultiple == 1 ? block.kCount : divI64(b, filled, plan.unit.pack);
         block.first = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, constantI64(b, 0));
         block.last = atLeast(b, addI64(b, k, plan.blockK), depth);
-        packRhs(block);
+        if (!op.getPackedRhs()) packRhs(block);
         forLoop(b, block.chunk, chunkEnd, 1, [&](Value mBlock) { emitRows(block, mBlock); });
       });
     });

@@ -37,6 +37,9 @@ private:
   // `count` rows one after another, for AMX.
   void packLhsRows(const Block &block, mlir::Value row, mlir::Value count, mlir::Value to);
 
+  // The panel of columns from `column` of the block on: packed by packRhs, or as rhs lies.
+  PanelAddress panelAt(const Block &block, mlir::Value column);
+
   void emitRows(const Block &block, mlir::Value mBlock);
   void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);
   // The rows times all columns of the block; `lhs` holds their first k.

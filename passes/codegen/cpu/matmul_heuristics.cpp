@@ -23,7 +23,7 @@ struct Tile {
 // The register tile of at most 24 accumulators (of vector<16xf32>) that needs the fewest cycles for all of
 // `m` x `n`: an FMA a cycle, at least as long as the latency of two rounds of FMA, and a little for what the
 // loads of a step cost. Rows left over go one by one.
-static Tile tileFor(int64_t m, int64_t n, int64_t blockM) {
+static Tile tileFor(int64_t m, int64_t n, int64_t blockM, bool packedRhs) {
   Tile best{1, 1};
   double least = 0;
   auto cycles = [](int64_t rows, int64_t vectors) {
@@ -31,6 +31,7 @@ static Tile tileFor(int64_t m, int64_t n, int64_t blockM) {
   };
   for (int64_t vectors : {3, 2, 1})
     for (int64_t rows = 12; rows >= 1; --rows) {
+      if (packedRhs && vectors != kernel::kPanelColumns / kLanes) continue;
       if (rows * vectors > 24 || (vectors == 1 && n > kLanes)) continue;
       int64_t span = std::min(m, blockM);
       double cost = double(llvm::divideCeil(n, vectors * kLanes)) *
@@ -45,6 +46,10 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K.
   bool bf16 = shape.elementBytes == 2;
   int64_t blockM = evenBlock(shape.m, 96, bf16 ? 96 : 24), kUnit = bf16 ? 32 : 8;
+  // One row passes over each panel once, as long as it is: it streams from memory.
+  if (shape.m == 1 && shape.packedRhs)
+    return kernel::ScheduleAttr::get(context, 1, kernel::kPanelColumns, blockM, kernel::kPanelColumns,
+                                     llvm::alignTo(shape.k, kUnit), 0);
   if (shape.m == 1) {
     // Bound by memory: rhs passes once. Columns that lie together are taken 16 at a time, rows as long as can
     // be.
@@ -53,7 +58,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
     return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, share),
                                      evenBlock(shape.k, depth, kUnit), 0);
   }
-  Tile tile = tileFor(shape.m, shape.n, blockM);
+  Tile tile = tileFor(shape.m, shape.n, blockM, shape.packedRhs);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
   // Rows for one block only: a panel of rhs is read as soon as it is packed, so it should be in the second
   // level still, beside a tile of lhs in the first.
@@ -89,10 +94,10 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
 kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
   auto sizes = op.getSizes();
   int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
-  return scheduleMatmul(
-      op.getContext(),
-      {sizes[0], sizes[1], sizes[2], sizes[3], bytes, op.getRhsAccess().getStrides()[2] == 1}, threads,
-      caches);
+  return scheduleMatmul(op.getContext(),
+                        {sizes[0], sizes[1], sizes[2], sizes[3], bytes,
+                         op.getRhsAccess().getStrides()[2] == 1, op.getPackedRhs()},
+                        threads, caches);
 }
 
 } // namespace weft::cpu

@@ -16,6 +16,7 @@ struct MatmulShape {
   int64_t batch = 1, m = 1, n = 1, k = 1;
   int64_t elementBytes = 4;          // of operands and accumulators
   bool rhsColumnsContiguous = false; // a row of rhs (k, n) lies together, rather than a column
+  bool packedRhs = false;            // rhs lies in panels of 32 columns: a tile is of one
 };
 
 // `threads`: how many share the work, 1 or more; there are enough items for that many where the shape allows.

@@ -59,7 +59,7 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
     return offset;
   };
   plan.scratchBytes = 0;
-  plan.rhsOffset = place(plan.partialColumns * plan.steps * packedBytes);
+  plan.rhsOffset = place(op.getPackedRhs() ? 0 : plan.partialColumns * plan.steps * packedBytes);
   plan.lhsOffset = place((amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);
   plan.partialOffset =
       place(plan.direct ? 0 : plan.chunkBlocks * plan.partialRows * plan.partialColumns * bytes);

@@ -58,15 +58,15 @@ void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
   }
 }
 
-Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, Value panel, Value count) {
+Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, Value count) {
   auto steps = [&](Value from, Value to, int64_t unrolled, ValueRange start) {
     return forLoop(b, from, to, unrolled, start, [&](Value k, ValueRange carried) {
       Values now(carried);
       Value lhsRow = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed);
-      Value panelRow = elementAddress(b, panel, mulI64(b, k, tile.columns()), packed);
+      Value panelRow = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), packed);
       for (int64_t u = 0; u < unrolled; ++u) {
         now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), packed),
-                   lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * tile.columns()), packed));
+                   lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * panel.stride), packed));
       }
       return now;
     });

@@ -36,6 +36,12 @@ struct LhsAddress {
   mlir::Value kStride; // elements
 };
 
+// A packed panel of rhs: element (k, column) at pointer + k * stride + column, in packed elements.
+struct PanelAddress {
+  mlir::Value pointer;
+  int64_t stride; // the tile's columns, or more of which the tile is a part
+};
+
 enum class UnitKind { fma, dotPair, fmaPair, fmaGroup, amx };
 
 // What the plan knows of a unit before there is code.
@@ -59,8 +65,9 @@ public:
   virtual Values loadAcc(const TileAddress &from);
   virtual void storeAcc(const TileAddress &to, mlir::ValueRange acc);
 
-  // acc + lhs * rhs over `count` packed elements of k, ascending; rhs is a packed panel [k][columns].
-  virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count) = 0;
+  // acc + lhs * rhs over `count` packed elements of k, ascending.
+  virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+                       mlir::Value count) = 0;
 
 protected:
   Builder &b;

@@ -57,11 +57,11 @@ void AmxUnit::storeAcc(const TileAddress &to, ValueRange) {
   });
 }
 
-Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, Value panel, Value count) {
-  Value lhsStride = constantI64(b, lhs.rowStride), rhsStride = constantI64(b, tile.columns() * 4);
+Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, const PanelAddress &panel, Value count) {
+  Value lhsStride = constantI64(b, lhs.rowStride), rhsStride = constantI64(b, panel.stride * 4);
   forLoop(b, 0, count, kLanes, [&](Value k) {
     Value left = elementAddress(b, lhs.pointer, mulI64(b, k, 4), b.getI8Type());
-    Value right = elementAddress(b, panel, mulI64(b, k, tile.columns()), b.getI32Type());
+    Value right = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), b.getI32Type());
     auto dot = [&](int64_t r, int64_t c) {
       call(b, "tdpbf16ps",
            {tileNumber(b, 2 * r + c), tileNumber(b, kLhsTile + r), tileNumber(b, kRhsTile + c)});

@@ -77,14 +77,14 @@ Values FmaGroupUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value
   return next;
 }
 
-Values FmaGroupUnit::chain(ValueRange acc, const LhsAddress &lhs, Value panel, Value count) {
+Values FmaGroupUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, Value count) {
   int64_t size = tile.rows * tile.vectors;
   return forLoop(b, constantI64(b, 0), count, kLanes, acc, [&](Value group, ValueRange carried) {
     LhsAddress part = lhs;
     part.pointer = elementAddress(b, lhs.pointer, mulI64(b, group, lhs.kStride), packed);
-    Value rows = elementAddress(b, panel, mulI64(b, group, tile.columns()), packed);
+    Value rows = elementAddress(b, panel.pointer, mulI64(b, group, panel.stride), packed);
     Values zeros(2 * size, zeroOf(b, laneType(sum)));
-    Values chains = StepUnit::chain(zeros, part, rows, constantI64(b, kLanes)), next;
+    Values chains = StepUnit::chain(zeros, part, {rows, panel.stride}, constantI64(b, kLanes)), next;
     for (int64_t i = 0; i < size; ++i) {
       Value both = b.create<arith::AddFOp>(chains[i], chains[size + i]);
       next.push_back(b.create<arith::AddFOp>(carried[i], both));

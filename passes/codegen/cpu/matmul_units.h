@@ -9,7 +9,8 @@ class StepUnit : public DotUnit {
 public:
   StepUnit(Builder &b, mlir::Type sum, MatmulTile tile, mlir::Type packed)
       : DotUnit(b, sum, tile), packed(packed) {}
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count) override;
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+               mlir::Value count) override;
 
 protected:
   virtual Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) = 0;
@@ -56,7 +57,8 @@ private:
 class FmaGroupUnit : public PairUnit {
 public:
   using PairUnit::PairUnit;
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count) override;
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+               mlir::Value count) override;
 
 private:
   // `acc`: the even chains, then the odd ones.
@@ -71,7 +73,8 @@ public:
   Values zero() override;
   Values loadAcc(const TileAddress &from) override;
   void storeAcc(const TileAddress &to, mlir::ValueRange acc) override;
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value panel, mlir::Value count) override;
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+               mlir::Value count) override;
 
 private:
   int64_t tileRows() const { return tile.rows / kAmxRows; }

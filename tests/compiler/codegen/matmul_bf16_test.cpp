@@ -169,6 +169,44 @@ TEST(MatmulBf16, TheEpilogueReadsTensorsAndWritesSeveral) {
                 {Bytes(3150 * 4), Bytes(3150 * 2)}, 0.01);
 }
 
+// rhs in panels, as a derived weight lies: the bits of the same rhs row by row, for any number of rows and
+// any schedule.
+TEST(MatmulBf16, APackedRhsGivesTheSameBits) {
+  KernelSuite suite;
+  std::vector<std::pair<Matmul, Matmul>> pairs;
+  for (const char *unit : {"vdpbf16", "amx"})
+    for (int64_t m : {1, 2, 17, 40})
+      for (const char *schedule : {"tile_m = 1, tile_n = 32, block_m = 96, block_n = 32, block_k = 160",
+                                   "tile_m = 12, tile_n = 32, block_m = 96, block_n = 64, block_k = 64"}) {
+        Matmul op = plain(unit + std::to_string(pairs.size()), 2, m, 96, 160, false, true, "bf16");
+        op.unit = unit;
+        op.schedule = schedule;
+        op.outputs[0].type = tensorType({2, m, 96}, "bf16");
+        op.region = "%r = arith.truncf %acc : f32 to bf16\nkernel.yield %r : bf16";
+        Matmul packed = op;
+        packed.name += "_packed";
+        packed.packedRhs = true;
+        packed.rhs.strides = {96 * 160, 96, 1};
+        suite.add(op.name, op.text());
+        suite.add(packed.name, packed.text());
+        pairs.push_back({op, packed});
+      }
+  suite.compile();
+  auto rhs = narrowed(randomFloats(2 * 96 * 160, 2)); // (batch, n, k)
+  std::vector<uint16_t> panels(rhs.size());
+  for (int64_t b = 0; b < 2; ++b)
+    for (int64_t n = 0; n < 96; ++n)
+      for (int64_t k = 0; k < 160; ++k)
+        panels[b * 96 * 160 + ((n / 32 * 80 + k / 2) * 32 + n % 32) * 2 + k % 2] =
+            rhs[(b * 96 + n) * 160 + k];
+  for (auto &[op, packed] : pairs) {
+    SCOPED_TRACE(op.name);
+    Bytes lhs = bytesOf(narrowed(randomFloats(2 * op.m * 160, 1))), out(2 * op.m * 96 * 2);
+    EXPECT_EQ(suite.check(packed.name, {lhs, bytesOf(panels)}, {out}, 0.01),
+              suite.run(op.name, {lhs, bytesOf(rhs)}, {out}));
+  }
+}
+
 // Products about 2^-127: those and sums that are denormal are zero, whatever the level.
 TEST(MatmulBf16, DenormalsAreZero) {
   expectAllSums({plain("tiny", 1, 16, 32, 64, false, true, "bf16")}, -63);

@@ -20,6 +20,7 @@ struct Matmul {
   std::string schedule = "tile_m = 8, tile_n = 48, block_m = 24, block_n = 96, block_k = 40";
   std::string element = "f32"; // of the sums
   std::string unit = "fma";
+  bool packedRhs = false;
 
   std::string text() const;
 };
@@ -57,7 +58,8 @@ inline std::string Matmul::text() const {
   return "^bb0(" + arguments + "):\n" + results + " = kernel.matmul %a, %b " + (init ? "init %init " : "") +
          "extras(" + extraNames + ") sizes [" + numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) +
          ", rhs_access = " + access(rhs) + ", extra_access = [" + extraAccess + "], output_access = [" +
-         outputAccess + "], reduction = #kernel.reduction<unit = \"" + unit +
+         outputAccess + "], " + (packedRhs ? "packed_rhs, " : "") +
+         "reduction = #kernel.reduction<unit = \"" + unit +
          "\", lanes = 16, key_block = 0>, schedule = "
          "#kernel.schedule<" +
          schedule + ", unroll = 0>} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments +

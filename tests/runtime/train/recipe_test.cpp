@@ -138,6 +138,8 @@ TEST(Recipe, BatchesThatDoNotDivideAreErrorsThatSayWhichKeys) {
   EXPECT_EQ(Error("", {"run.plan=dp2,pp2", "run.ranks=2"}),
             "/r/recipe.toml: run.plan \"dp2,pp2\" has 4 ranks when run.ranks is 2\nhint: leave run.ranks "
             "out, or make it 4");
+  EXPECT_EQ(Error("", {"run.plan=dp2,pp2049"}),
+            "/r/recipe.toml: run.plan \"dp2,pp2049\" has 4098 ranks when there may be 4096");
   EXPECT_EQ(Error("", {"run.plan=tp2"}),
             "/r/recipe.toml: run.plan is \"tp2\" when it should be like dp2, pp2 or dp2,pp2\n"
             "hint: dp is data-parallel, pp is pipeline");

@@ -1,0 +1,194 @@
+// What frozen entries make of parameters alone. See passes.td.
+#include "mlir/IR/IRMapping.h"
+#include "dialects/kernel/kernel.h"
+#include "passes/fuse/views.h"
+#include "passes/passes.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+namespace weft {
+#define GEN_PASS_DEF_DERIVEWEIGHTSPASS
+#include "passes/passes.h.inc"
+
+namespace {
+
+bool costsNothing(Operation *op) { return isViewOp(op) || isa<graph::ConstantOp, graph::IotaOp, graph::ReadOp>(op); }
+
+class WeightDeriver {
+public:
+  explicit WeightDeriver(ModuleOp module) : module(module), symbols(module) {}
+
+  void run(func::FuncOp entry) {
+    // Values that parameters alone decide.
+    llvm::SetVector<Operation *> made;
+    llvm::DenseSet<Operation *> ofWeights; // not of constants alone
+    Block &block = entry.getBody().front();
+    for (Operation &op : block.without_terminator()) {
+      if (auto read = dyn_cast<graph::ReadOp>(op)) {
+        auto v = symbols.lookup<graph::VariableOp>(read.getVariable());
+        bool written = llvm::any_of(block.getOps<graph::WriteOp>(),
+                                    [&](graph::WriteOp w) { return w.getVariable() == read.getVariable(); });
+        if (!v || v.getKind() != graph::VariableKind::parameter || written) continue;
+        made.insert(&op);
+        ofWeights.insert(&op);
+        continue;
+      }
+      if (!isPure(&op) || isa<graph::RepeatOp>(op) || op.getNumResults() != 1) continue;
+      auto isMade = [&](Value v) { return v.getDefiningOp() && made.contains(v.getDefiningOp()); };
+      if (!llvm::all_of(op.getOperands(), isMade)) continue;
+      made.insert(&op);
+      if (llvm::any_of(op.getOperands(), [&](Value v) { return ofWeights.contains(v.getDefiningOp()); }))
+        ofWeights.insert(&op);
+    }
+    // Those that something else needs, itself or a view of it, and that cost something.
+    std::function<bool(Value)> isNeeded = [&](Value v) {
+      return llvm::any_of(v.getUsers(), [&](Operation *user) {
+        return !made.contains(user) || (costsNothing(user) && isNeeded(user->getResult(0)));
+      });
+    };
+    for (Operation *op : made)
+      if (ofWeights.contains(op) && !costsNothing(op) && isNeeded(op->getResult(0))) keep(op);
+  }
+
+private:
+  // How the op's value comes about, and the first parameter in it.
+  std::string recipeOf(Operation *op, std::string &parameter) {
+    if (auto read = dyn_cast<graph::ReadOp>(op)) {
+      if (parameter.empty()) parameter = read.getVariable().str();
+      return "@" + read.getVariable().str();
+    }
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    out << op->getName() << op->getAttrDictionary() << op->getResult(0).getType() << "(";
+    for (Value v : op->getOperands()) out << recipeOf(v.getDefiningOp(), parameter) << ",";
+    out << ")";
+    return text;
+  }
+
+  // How the products read a rounded weight that nothing else reads, directly or as a slice of a stack: as (…, n, k) or
+  // (…, k, n). Nothing where its panels would not be whole, or it has another reader.
+  std::optional<bool> transposedRhs(Value value, int64_t rank = 2) {
+    auto shape = graph::shapeOf(value);
+    if (!graph::tensorType(value).getElementType().isBF16() || int64_t(shape.size()) != rank) return std::nullopt;
+    std::optional<bool> transposed;
+    for (OpOperand &use : value.getUses()) {
+      std::optional<bool> here;
+      if (auto matmul = dyn_cast<graph::MatmulOp>(use.getOwner())) {
+        bool alone = matmul.getLhs() != value && matmul.getAcc() != value;
+        if (rank == 2 && alone) here = matmul.getTransposeRhs();
+      } else if (auto repeat = dyn_cast<graph::RepeatOp>(use.getOwner())) {
+        if (Value slice = sliceOf(repeat, use)) here = transposedRhs(slice, rank - 1);
+      }
+      if (!here || (transposed && transposed != here)) return std::nullopt;
+      transposed = here;
+    }
+    if (!transposed || rank != 2) return transposed;
+    int64_t n = shape[*transposed ? 0 : 1], k = shape[*transposed ? 1 : 0];
+    return n % kernel::kPanelColumns || k % kernel::kPanelDepth ? std::nullopt : transposed;
+  }
+
+  // The argument of the body that is the slice of a stacked operand; null where other repeats have the body too, or the
+  // stack is updated.
+  BlockArgument sliceOf(graph::RepeatOp repeat, OpOperand &use) {
+    int64_t number = int64_t(use.getOperandNumber()) - int64_t(repeat.getCarry().size());
+    if (number < 0 || number >= int64_t(repeat.getStacked().size()) || llvm::is_contained(repeat.getTied(), number))
+      return {};
+    auto body = symbols.lookup<func::FuncOp>(repeat.getBody());
+    auto uses = SymbolTable::getSymbolUses(body, module);
+    if (!uses || std::distance(uses->begin(), uses->end()) != 1) return {};
+    return body.getArgument(use.getOperandNumber());
+  }
+
+  // Readers of `value` read `packed` instead, through a view.
+  void readPacked(Value value, Value packed, bool transposed) {
+    for (OpOperand &use : llvm::make_early_inc_range(value.getUses())) {
+      if (auto repeat = dyn_cast<graph::RepeatOp>(use.getOwner())) {
+        BlockArgument slice = sliceOf(repeat, use);
+        auto type = graph::tensorType(packed);
+        Block *body = slice.getOwner();
+        auto whole = body->insertArgument(slice.getArgNumber(), type.clone(type.getShape().drop_front()), slice.getLoc());
+        readPacked(slice, whole, transposed);
+        body->eraseArgument(slice.getArgNumber());
+        auto f = cast<func::FuncOp>(body->getParentOp());
+        f.setFunctionType(FunctionType::get(f.getContext(), body->getArgumentTypes(), f.getResultTypes()));
+        use.set(packed);
+        continue;
+      }
+      OpBuilder b(use.getOwner());
+      use.set(unpackRhs(b, packed.getLoc(), packed, transposed));
+    }
+  }
+
+  void keep(Operation *op) {
+    std::string parameter, recipe = recipeOf(op, parameter);
+    Value value = op->getResult(0);
+    bool rounds = isa<graph::CastOp>(op);
+    auto transposed = rounds ? transposedRhs(value, graph::shapeOf(value).size()) : std::nullopt;
+    if (transposed) recipe += *transposed ? " in panels of rows" : " in panels of columns";
+    auto [it, fresh] = known.try_emplace(recipe);
+    if (fresh) {
+      int &number = numbers[parameter];
+      std::string name = parameter + ".derived" + (++number > 1 ? std::to_string(number) : "");
+      Value made = write(op, name, transposed);
+      OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
+      it->second = b.create<graph::VariableOp>(
+          op->getLoc(), b.getStringAttr(name), TypeAttr::get(made.getType()),
+          graph::VariableKindAttr::get(b.getContext(), graph::VariableKind::derived),
+          graph::InitKindAttr::get(b.getContext(), graph::InitKind::zeros), b.getF64FloatAttr(0),
+          b.getI64IntegerAttr(0), b.getI64IntegerAttr(0), b.getStringAttr(""), UnitAttr());
+      emitRemark(op->getLoc()) << "made once for the entries that generate" << (transposed ? ", in panels" : "") << ": "
+                               << name << ", " << made.getType();
+    }
+    OpBuilder b(op);
+    Value read = b.create<graph::ReadOp>(op->getLoc(), it->second.getType(), it->second.getSymName());
+    if (transposed)
+      readPacked(value, read, *transposed);
+    else
+      value.replaceAllUsesWith(read);
+  }
+
+  // In @derive; the value written.
+  Value write(Operation *op, const std::string &variable, std::optional<bool> transposed) {
+    OpBuilder b(module.getContext());
+    if (!derive) {
+      derive = func::FuncOp::create(module.getLoc(), "derive", b.getFunctionType({}, {}));
+      derive->setAttr("weft.entry", b.getUnitAttr());
+      module.push_back(derive);
+      b.setInsertionPointToStart(derive.addEntryBlock());
+      b.create<func::ReturnOp>(module.getLoc());
+    }
+    b.setInsertionPoint(derive.getBody().front().getTerminator());
+    IRMapping map;
+    std::function<Value(Operation *)> copy = [&](Operation *source) -> Value {
+      Value result = source->getResult(0);
+      if (Value known = map.lookupOrNull(result)) return known;
+      for (Value v : source->getOperands()) copy(v.getDefiningOp());
+      // Packed first, then rounded: one kernel.
+      if (source == op && transposed) {
+        Value packed = packRhs(b, op->getLoc(), map.lookup(op->getOperand(0)), *transposed);
+        return graph::castTo(b, op->getLoc(), packed, b.getBF16Type());
+      }
+      return b.clone(*source, map)->getResult(0);
+    };
+    Value made = copy(op);
+    b.create<graph::WriteOp>(op->getLoc(), variable, made);
+    return made;
+  }
+
+  ModuleOp module;
+  SymbolTable symbols;
+  llvm::StringMap<graph::VariableOp> known; // derived variables by how they come about
+  llvm::StringMap<int> numbers;
+  func::FuncOp derive;
+};
+
+struct DeriveWeightsPass : impl::DeriveWeightsPassBase<DeriveWeightsPass> {
+  void runOnOperation() override {
+    WeightDeriver deriver(getOperation());
+    for (auto f : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
+      if (f->hasAttr("weft.frozen")) deriver.run(f);
+  }
+};
+
+} // namespace
+} // namespace weft

@@ -1,0 +1,53 @@
+// RUN: weft-opt %s --derive-weights --canonicalize -split-input-file | FileCheck %s
+
+// Two entries with frozen parameters round the same weight, one of them before a repeat's stack: it is rounded once, by @derive.
+// What depends on an input stays, and so do views of the rounded weight and what another entry does with it.
+// CHECK-LABEL: func.func @decode
+// CHECK-NOT:   to bf16 : tensor<4x8xf32>
+// CHECK-DAG:   %[[W:.*]] = graph.read @w.derived
+// CHECK-DAG:   graph.transpose %[[W]]
+// CHECK-DAG:   %[[L:.*]] = graph.read @layers.derived
+// CHECK-DAG:   graph.repeat @layer carry(%{{.*}}) stacked(%[[L]])
+// CHECK-DAG:   graph.cast %{{.*}} to bf16 : tensor<1x8xf32>
+// CHECK-LABEL: func.func @prefill
+// CHECK:       graph.read @w.derived
+// CHECK-NOT:   graph.cast %{{.*}} to bf16
+// CHECK:       return
+// CHECK-LABEL: func.func @train
+// CHECK:       graph.cast %{{.*}} to bf16 : tensor<4x8xf32>
+// CHECK-LABEL: func.func @derive() attributes {weft.entry}
+// CHECK-DAG:   %[[A:.*]] = graph.read @w
+// CHECK-DAG:   %[[B:.*]] = graph.cast %[[A]] to bf16
+// CHECK-DAG:   graph.write @w.derived, %[[B]]
+// CHECK-DAG:   graph.write @layers.derived
+graph.variable @w : tensor<4x8xf32> {kind = 0 : i64, init = 0 : i64}
+graph.variable @layers : tensor<2x4x4xf32> {kind = 0 : i64, init = 0 : i64}
+func.func private @layer(%x: tensor<1x4xf32>, %w: tensor<4x4xbf16>) -> tensor<1x4xf32> {
+  %n = graph.cast %x to bf16 : tensor<1x4xf32>
+  %y = graph.matmul %n, %w : (tensor<1x4xbf16>, tensor<4x4xbf16>) -> tensor<1x4xf32>
+  return %y : tensor<1x4xf32>
+}
+func.func @decode(%x: tensor<1x8xf32>) -> tensor<1x4xf32> attributes {weft.entry, weft.frozen} {
+  %w = graph.read @w : tensor<4x8xf32>
+  %r = graph.cast %w to bf16 : tensor<4x8xf32>
+  %t = graph.transpose %r permutation = [1, 0] : tensor<4x8xbf16>
+  %n = graph.cast %x to bf16 : tensor<1x8xf32>
+  %y = graph.matmul %n, %t : (tensor<1x8xbf16>, tensor<8x4xbf16>) -> tensor<1x4xf32>
+  %l = graph.read @layers : tensor<2x4x4xf32>
+  %s = graph.cast %l to bf16 : tensor<2x4x4xf32>
+  %z = graph.repeat @layer carry(%y) stacked(%s) invariant() range(0, 2) {tied = array<i64>} : (tensor<1x4xf32>, tensor<2x4x4xbf16>) -> tensor<1x4xf32>
+  return %z : tensor<1x4xf32>
+}
+func.func @prefill(%x: tensor<3x8xbf16>) -> tensor<3x4xf32> attributes {weft.entry, weft.frozen} {
+  %w = graph.read @w : tensor<4x8xf32>
+  %r = graph.cast %w to bf16 : tensor<4x8xf32>
+  %y = graph.matmul %x, %r {transpose_rhs} : (tensor<3x8xbf16>, tensor<4x8xbf16>) -> tensor<3x4xf32>
+  return %y : tensor<3x4xf32>
+}
+func.func @train(%x: tensor<3x8xbf16>) -> tensor<3x4xf32> attributes {weft.entry} {
+  %w = graph.read @w : tensor<4x8xf32>
+  %r = graph.cast %w to bf16 : tensor<4x8xf32>
+  %y = graph.matmul %x, %r {transpose_rhs} : (tensor<3x8xbf16>, tensor<4x8xbf16>) -> tensor<3x4xf32>
+  graph.write @w, %w : tensor<4x8xf32>
+  return %y : tensor<3x4xf32>
+}
