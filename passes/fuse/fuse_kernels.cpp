@@ -111,11 +111,15 @@ private:
       OpBuilder at(c.roots.back().getDefiningOp());
       auto op = builder.finish(at);
       for (auto [root, result] : llvm::zip(outputs, op.getResults())) replace(root, result);
-      emitRemark(op.getLoc()) << "fused into one kernel: " << op.getBody().front().getOperations().size() - 1
-                              << " operations, " << op.getInputs().size() << " inputs, " << outputs.size()
-                              << " results";
+      say(op, outputs.size());
       return;
     }
+  }
+
+  static void say(kernel::LoopsOp op, size_t results) {
+    emitRemark(op.getLoc()) << "fused into one kernel: " << op.getBody().front().getOperations().size() - 1
+                            << " operations, " << op.getInputs().size() << " inputs, " << results
+                            << " results";
   }
 
   // A last dimension of a few elements that does not merge with the one before it (pairs of a packed weight)
@@ -143,7 +147,9 @@ private:
     }
     if (builder.needsUnitColumn()) return false;
     OpBuilder at(root.getDefiningOp());
-    replace(root, builder.finish(at).getResult(0));
+    auto op = builder.finish(at);
+    replace(root, op.getResult(0));
+    say(op, 1);
     return true;
   }
 

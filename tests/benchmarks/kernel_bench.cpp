@@ -115,15 +115,22 @@ std::string scheduleText(kernel::ScheduleAttr s) {
 void addMatmul(KernelSuite &suite, std::vector<Kernel> &kernels, const std::vector<std::string> &units,
                const std::string &name, int64_t m, int64_t n, int64_t k, bool transposedLhs,
                bool transposedRhs) {
-  for (const std::string &unit : units) {
+  auto add = [&](const std::string &full, const std::string &unit, bool packedRhs) {
     bool bf16 = unit != "fma";
-    std::string full = bf16 ? "bf16_" + name : name;
     matmul::Matmul op = matmul::plain(full, 1, m, n, k, transposedLhs, transposedRhs, bf16 ? "bf16" : "f32");
     op.unit = unit;
+    op.packedRhs = packedRhs;
+    if (packedRhs) op.rhs.strides = {0, n, 1};
+    bool columns = !transposedRhs || packedRhs;
     op.schedule = scheduleText(
-        cpu::scheduleMatmul(&suite.context(), {1, m, n, k, bf16 ? 2 : 4, !transposedRhs}, kThreads));
+        cpu::scheduleMatmul(&suite.context(), {1, m, n, k, bf16 ? 2 : 4, columns, packedRhs}, kThreads));
     suite.add(full, op.text());
     kernels.push_back({full, 2.0 * m * n * k, {m * k, k * n, m * n}, {}, 0, bf16});
+  };
+  for (const std::string &unit : units) {
+    add(unit != "fma" ? "bf16_" + name : name, unit, false);
+    // A weight that is packed beforehand (derive-weights).
+    if (unit != "fma" && transposedRhs && !transposedLhs) add("bf16_packed_" + name, unit, true);
   }
 }
 

@@ -312,3 +312,16 @@ func.func @attention_without_accesses(%q: tensor<1x4x2x8xf32>, %i: tensor<1x4xi3
     -> (tensor<1x4x2x8xf32>, tensor<1x4x2xf32>)
   return
 }
+
+// -----
+
+func.func @packed_rhs_of_broken_panels(%a: tensor<4x64xbf16>, %b: tensor<48x64xbf16>) {
+  // expected-error @below {{has a packed rhs of 'tensor<48x64xbf16>' for n 48 and k 64 when it should be bf16, and both multiples of 32}}
+  %y = kernel.matmul %a, %b extras() sizes [1, 4, 48, 64] {packed_rhs,
+    lhs_access = #kernel.access<offset = 0, strides = 0, 64, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 48, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 48, 1>]} : (tensor<4x64xbf16>, tensor<48x64xbf16>) -> tensor<4x48xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}

@@ -51,3 +51,54 @@ func.func @train(%x: tensor<3x8xbf16>) -> tensor<3x4xf32> attributes {weft.entry
   graph.write @w, %w : tensor<4x8xf32>
   return %y : tensor<3x4xf32>
 }
+
+// -----
+
+// A rounded weight that products alone read, here the slices of a stack, is kept in panels: 64 rows are two of them, k in pairs.
+// The body reads a panel's slice as the matrix it stands for.
+// CHECK-LABEL: func.func private @layer
+// CHECK-SAME:  (%[[X:.*]]: tensor<1x64xbf16>, %[[P:.*]]: tensor<2x32x32x2xbf16>)
+// CHECK-NEXT:  %[[T:.*]] = graph.transpose %[[P]] permutation = [0, 2, 1, 3]
+// CHECK-NEXT:  %[[W:.*]] = graph.reshape %[[T]] shape = [64, 64]
+// CHECK-NEXT:  %[[Y:.*]] = graph.matmul %[[X]], %[[W]] {transpose_rhs}
+// CHECK-LABEL: func.func @decode
+// CHECK:       %[[R:.*]] = graph.read @w.derived : tensor<3x2x32x32x2xbf16>
+// CHECK:       graph.repeat @layer carry(%{{.*}}) stacked(%[[R]])
+// CHECK-LABEL: func.func @derive
+// CHECK:       %[[F:.*]] = graph.read @w : tensor<3x64x64xf32>
+// CHECK:       %[[S:.*]] = graph.reshape %[[F]] shape = [3, 2, 32, 32, 2]
+// CHECK:       %[[Q:.*]] = graph.transpose %[[S]] permutation = [0, 1, 3, 2, 4]
+// CHECK:       %[[C:.*]] = graph.cast %[[Q]] to bf16
+// CHECK:       graph.write @w.derived, %[[C]]
+graph.variable @w : tensor<3x64x64xf32> {kind = 0 : i64, init = 0 : i64}
+func.func private @layer(%x: tensor<1x64xbf16>, %w: tensor<64x64xbf16>) -> tensor<1x64xbf16> {
+  %y = graph.matmul %x, %w {transpose_rhs} : (tensor<1x64xbf16>, tensor<64x64xbf16>) -> tensor<1x64xf32>
+  %n = graph.cast %y to bf16 : tensor<1x64xf32>
+  return %n : tensor<1x64xbf16>
+}
+func.func @decode(%x: tensor<1x64xbf16>) -> tensor<1x64xbf16> attributes {weft.entry, weft.frozen} {
+  %l = graph.read @w : tensor<3x64x64xf32>
+  %s = graph.cast %l to bf16 : tensor<3x64x64xf32>
+  %z = graph.repeat @layer carry(%x) stacked(%s) invariant() range(0, 3) {tied = array<i64>} : (tensor<1x64xbf16>, tensor<3x64x64xbf16>) -> tensor<1x64xbf16>
+  return %z : tensor<1x64xbf16>
+}
+
+// -----
+
+// Where another op reads the rounded weight too, or its sizes are no whole panels, it is kept as it is.
+// CHECK-LABEL: func.func @decode
+// CHECK-DAG:   graph.read @both.derived : tensor<64x64xbf16>
+// CHECK-DAG:   graph.read @odd.derived : tensor<64x48xbf16>
+// CHECK:       return
+graph.variable @both : tensor<64x64xf32> {kind = 0 : i64, init = 0 : i64}
+graph.variable @odd : tensor<64x48xf32> {kind = 0 : i64, init = 0 : i64}
+func.func @decode(%x: tensor<1x64xbf16>, %i: tensor<1xi32>) -> (tensor<1x64xf32>, tensor<1x64xbf16>, tensor<1x48xf32>) attributes {weft.entry, weft.frozen} {
+  %b = graph.read @both : tensor<64x64xf32>
+  %r = graph.cast %b to bf16 : tensor<64x64xf32>
+  %y = graph.matmul %x, %r {transpose_rhs} : (tensor<1x64xbf16>, tensor<64x64xbf16>) -> tensor<1x64xf32>
+  %g = graph.gather %r, %i : (tensor<64x64xbf16>, tensor<1xi32>) -> tensor<1x64xbf16>
+  %o = graph.read @odd : tensor<64x48xf32>
+  %s = graph.cast %o to bf16 : tensor<64x48xf32>
+  %z = graph.matmul %x, %s : (tensor<1x64xbf16>, tensor<64x48xbf16>) -> tensor<1x48xf32>
+  return %y, %g, %z : tensor<1x64xf32>, tensor<1x64xbf16>, tensor<1x48xf32>
+}

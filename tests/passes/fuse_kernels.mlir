@@ -340,3 +340,25 @@ func.func @again(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
   %z = graph.matmul %f, %y : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
   return %z : tensor<4x4xf32>
 }
+
+// -----
+
+// Panels of a weight (derive-weights): making them is one kernel with the rounding, over all but the pairs, which it yields one by
+// one, along what lies together in the weight; the product that names them through a transpose and a reshape reads them as they lie.
+// CHECK-LABEL: func.func @panels
+// CHECK-SAME:    (%[[W:.*]]: tensor<64x64xf32>, %[[P:.*]]: tensor<2x32x32x2xbf16>, %[[X:.*]]: tensor<4x64xbf16>)
+// CHECK-NEXT:    %[[Q:.*]] = kernel.loops domain [2, 32, 32] ins(%[[W]], %[[W]])
+// CHECK-SAME:      offset = 0, strides = 2048, 64, 2>, #kernel.access<offset = 1, strides = 2048, 64, 2>
+// CHECK-SAME:      offset = 0, strides = 2048, 2, 64>, #kernel.access<offset = 1, strides = 2048, 2, 64>
+// CHECK:         %[[Y:.*]] = kernel.matmul %[[X]], %[[P]] {{.*}} sizes [1, 4, 64, 64] {{.*}} packed_rhs
+// CHECK:         return %[[Q]], %[[Y]]
+func.func @panels(%w: tensor<64x64xf32>, %p: tensor<2x32x32x2xbf16>, %x: tensor<4x64xbf16>) -> (tensor<2x32x32x2xbf16>, tensor<4x64xf32>) {
+  %s = graph.reshape %w shape = [2, 32, 32, 2] : tensor<64x64xf32>
+  %t = graph.transpose %s permutation = [0, 2, 1, 3] : tensor<2x32x32x2xf32>
+  // expected-remark @below {{fused into one kernel: 2 operations, 2 inputs, 1 results}}
+  %q = graph.cast %t to bf16 : tensor<2x32x32x2xf32>
+  %u = graph.transpose %p permutation = [0, 2, 1, 3] : tensor<2x32x32x2xbf16>
+  %v = graph.reshape %u shape = [64, 64] : tensor<2x32x32x2xbf16>
+  %y = graph.matmul %x, %v {transpose_rhs} : (tensor<4x64xbf16>, tensor<64x64xbf16>) -> tensor<4x64xf32>
+  return %q, %y : tensor<2x32x32x2xbf16>, tensor<4x64xf32>
+}
