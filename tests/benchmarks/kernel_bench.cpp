@@ -64,6 +64,14 @@ void peak(benchmark::State &state, bool wide) {
       benchmark::Counter(flops * double(state.iterations()), benchmark::Counter::kIsRate);
 }
 
+// On cache lines of its own, as a program's buffers are.
+template <typename T> struct Aligned {
+  using value_type = T;
+  T *allocate(size_t n) { return static_cast<T *>(::operator new (n * sizeof(T), std::align_val_t{64})); }
+  void deallocate(T *p, size_t) { ::operator delete (p, std::align_val_t{64}); }
+  bool operator==(const Aligned &) const { return true; }
+};
+
 struct Kernel {
   std::string name;
   double flops;
@@ -81,12 +89,13 @@ struct Runner {
 
   void operator()(benchmark::State &state) const {
     int threads = int(state.range(0));
-    std::vector<std::vector<float>> memory;
+    std::vector<std::vector<float, Aligned<float>>> memory;
     std::vector<char *> buffers;
     for (size_t i = 0; i < kernel.bufferElements.size(); ++i) {
-      memory.push_back(randomFloats(kernel.bufferElements[i], int(i)));
+      auto values = randomFloats(kernel.bufferElements[i], int(i));
+      memory.emplace_back(values.begin(), values.end());
       if (kernel.bf16 && i != 5 && i != 6) {
-        auto halves = narrowed(memory[i]);
+        auto halves = narrowed(values);
         std::memcpy(memory[i].data(), halves.data(), 2 * halves.size());
       }
       for (size_t r = 0; r < kernel.integers.size(); ++r)

@@ -60,6 +60,8 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   ends = place(rows * 8);
   maxima = place(rows * 4);
   sums = place(rows * 4);
+  nextMaxima = place(group.rows * 4);
+  factors = place(group.rows * 4);
   queries = place(rows * rowBytes(width));
   douts = forward ? 0 : place(rows * rowBytes(valueWidth));
   keysT = panel(keyBlock, width);

@@ -36,16 +36,17 @@ struct Panel {
 struct AttentionPlan {
   AttentionPlan(kernel::AttentionOp op, const CpuLevel &level);
   UnitFacts unit;
-  MatmulTile group;          // rows that go through a product together, and most vectors of their columns
-  int64_t width, valueWidth; // D, E
-  int64_t keyBlock, tile;    // keys, query rows
-  int64_t begins, ends;      // (tile) i64: ranges clamped to [0, S], end >= begin
-  int64_t maxima, sums;      // (tile) f32: m and l
-  int64_t queries, douts;    // (tile, D or E filled up), packed row by row
-  Panel keysT, valuesT;      // k = D, E; a column a key
-  Panel keys, values;        // k = keys; a column an element: what p and ds are multiplied by
-  Panel queryRows, doutRows; // k = query rows of a tile: what pᵀ and dsᵀ are multiplied by
-  int64_t scores, grads;     // (rows, key block) f32; the rows of a group, in grad_key_value of a tile
+  MatmulTile group;            // rows that go through a product together, and most vectors of their columns
+  int64_t width, valueWidth;   // D, E
+  int64_t keyBlock, tile;      // keys, query rows
+  int64_t begins, ends;        // (tile) i64: ranges clamped to [0, S], end >= begin
+  int64_t maxima, sums;        // (tile) f32: m and l
+  int64_t nextMaxima, factors; // (group) f32: m with the block at hand, and exp(m - that)
+  int64_t queries, douts;      // (tile, D or E filled up), packed row by row
+  Panel keysT, valuesT;        // k = D, E; a column a key
+  Panel keys, values;          // k = keys; a column an element: what p and ds are multiplied by
+  Panel queryRows, doutRows;   // k = query rows of a tile: what pᵀ and dsᵀ are multiplied by
+  int64_t scores, grads;       // (rows, key block) f32; the rows of a group, in grad_key_value of a tile
   int64_t p, ds;      // those as factors: (group, key block), or by query pairs (tile / pack, key block)
   int64_t transposed; // AMX: pᵀ or dsᵀ row by row, (key block, tile)
   int64_t acc, acc2;  // f32, (tile or key block, padded width): out or dq; dk and dv
@@ -129,7 +130,7 @@ private:
 };
 
 // p and ds of one vector of scores (unscaled): p = exp(scale s - lse), ds = p (dp - delta); both 0 where the
-// mask is off.
+// mask is off; null: it is on.
 std::pair<mlir::Value, mlir::Value> gradOfScores(Builder &b, kernel::AttentionOp op, mlir::Value scores,
                                                  mlir::Value dp, mlir::Value lse, mlir::Value delta,
                                                  mlir::Value mask);

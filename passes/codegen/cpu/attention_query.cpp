@@ -28,14 +28,12 @@ private:
 
   void emitRun(Value first, Value end);
   void emitGroup(const Block &block, Value row);
-  void softmaxRow(const Block &block, Value row, Value i);
+  void forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
+               llvm::function_ref<void()> none);
+  void softmaxRows(const Block &block, Value first, Value count);
   void scaleRow(Value row, Value factor);
   void gradRow(const Block &block, Value row, Value i);
   void finishRow(Value row);
-  // i1 vector v of the block's keys that lie in the row's range.
-  Value keyMask(const Block &block, Value end, int64_t v) {
-    return tailMask(b, lanesLeft(b, subI64(b, end, block.key), v));
-  }
   // Vector v of row i of a group.
   Value scoreAt(int64_t base, Value i, int64_t v) {
     return s.scratch(base, addI64(b, mulI64(b, i, plan.keysT.columns), v * kLanes), f32);
@@ -48,6 +46,10 @@ private:
   void fillFactors(Value i) {
     for (int64_t v = vectors(); v * kLanes < plan.padded(plan.keyBlock); ++v)
       s.storeFactors(factorAt(i, v), zeroOf(b, laneType(f32)));
+  }
+  void noFactors(Value i) { // of a row that sees none of the keys
+    for (int64_t v = 0; v < vectors(); ++v) s.storeFactors(factorAt(i, v), zeroOf(b, laneType(f32)));
+    fillFactors(i);
   }
   int64_t width() const { return forward ? plan.valueWidth : plan.width; } // of acc
   Value accAt(Value row, int64_t column) {
@@ -64,47 +66,95 @@ private:
   Value batch, head, keyHead, firstRow; // of the item
 };
 
-void QueryEmitter::softmaxRow(const Block &block, Value row, Value i) {
-  Value end = s.rangeEnd(row);
-  auto update = [&] {
-    using kernel::RowReduceKind;
-    Value scale = constantFloat(b, laneType(f32), s.op.getScale().convertToDouble());
-    Value nothing = reductionIdentity(b, RowReduceKind::max, laneType(f32)), zero = zeroOf(b, laneType(f32)),
-          lanes;
-    Values x, masks;
-    for (int64_t v = 0; v < vectors(); ++v) {
-      masks.push_back(keyMask(block, end, v));
-      Value scaled = b.create<arith::MulFOp>(loadLanes(b, scoreAt(plan.scores, i, v), f32), scale);
-      x.push_back(b.create<arith::SelectOp>(masks[v], scaled, nothing));
-      lanes = v ? combine(b, RowReduceKind::max, lanes, x[v]) : x[v];
-    }
-    Value maximum = s.scratch(plan.maxima, row, f32), sum = s.scratch(plan.sums, row, f32);
-    Value before = loadScalar(b, maximum, f32);
-    Value now = combine(b, RowReduceKind::max, before, combineHalves(b, RowReduceKind::max, lanes));
-    Value spread = splat(b, now);
-    for (int64_t v = 0; v < vectors(); ++v) {
-      Value p = emitExp(b, b.create<arith::SubFOp>(x[v], spread));
-      p = b.create<arith::SelectOp>(masks[v], p, zero);
-      s.storeFactors(factorAt(i, v), p);
-      lanes = v ? combine(b, RowReduceKind::sum, lanes, p) : p;
-    }
-    fillFactors(i);
-    Value factor = emitExp(b, b.create<arith::SubFOp>(before, now));
-    Value kept = b.create<arith::MulFOp>(loadScalar(b, sum, f32), factor);
-    storeScalar(b, sum, b.create<arith::AddFOp>(kept, combineHalves(b, RowReduceKind::sum, lanes)));
-    storeScalar(b, maximum, now);
-    scaleRow(row, factor);
-    return Values();
-  };
-  auto skip = [&] { // none of the row's keys: nothing changes
-    for (int64_t v = 0; v < vectors(); ++v) s.storeFactors(factorAt(i, v), zeroOf(b, laneType(f32)));
-    fillFactors(i);
-    return Values();
-  };
-  ifElse(b, TypeRange(), lessThan(b, block.key, end), update, skip);
+// `some(masks)` where the row sees keys of the block, with null masks where it sees all of them; else
+// `none()`.
+void QueryEmitter::forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
+                           llvm::function_ref<void()> none) {
+  Value left = subI64(b, s.rangeEnd(row), block.key);
+  auto nothing = [] { return Values(); };
+  ifElse(
+      b, TypeRange(), atLeast(b, left, constantI64(b, plan.keyBlock)),
+      [&] {
+        some(Values(vectors()));
+        return nothing();
+      },
+      [&] {
+        ifElse(
+            b, TypeRange(), lessThan(b, constantI64(b, 0), left),
+            [&] {
+              Values masks;
+              for (int64_t v = 0; v < vectors(); ++v) masks.push_back(tailMask(b, lanesLeft(b, left, v)));
+              some(masks);
+              return nothing();
+            },
+            [&] {
+              none();
+              return nothing();
+            });
+        return nothing();
+      });
 }
 
-// acc[row] *= factor, as its maximum has risen.
+// The online softmax of a group of rows, in three passes: a row's own work is a chain of latencies, which
+// rows one after another hide, and what a row has one number of is done for sixteen rows at once.
+//   scaled scores and the block's maximum; m' = max(m, that)
+//   f = exp(m - m'), l *= f, m = m'
+//   p = exp(s - m'), l += Σ p, acc *= f
+void QueryEmitter::softmaxRows(const Block &block, Value first, Value count) {
+  using kernel::RowReduceKind;
+  Value zero = zeroOf(b, laneType(f32));
+  auto maximumOf = [&](Value row) { return s.scratch(plan.maxima, row, f32); };
+  auto nextOf = [&](Value i) { return s.scratch(plan.nextMaxima, i, f32); };
+  auto factorOf = [&](Value i) { return s.scratch(plan.factors, i, f32); };
+  forLoop(b, 0, count, 1, [&](Value i) {
+    Value row = addI64(b, first, i), before = loadScalar(b, maximumOf(row), f32);
+    auto seen = [&](const Values &masks) {
+      Value scale = constantFloat(b, laneType(f32), s.op.getScale().convertToDouble());
+      Value nothing = reductionIdentity(b, RowReduceKind::max, laneType(f32)), lanes;
+      for (int64_t v = 0; v < vectors(); ++v) {
+        Value place = scoreAt(plan.scores, i, v);
+        Value x = b.create<arith::MulFOp>(loadLanes(b, place, f32), scale);
+        if (masks[v]) x = b.create<arith::SelectOp>(masks[v], x, nothing);
+        storeLanes(b, place, x);
+        lanes = v ? combine(b, RowReduceKind::max, lanes, x) : x;
+      }
+      storeScalar(b, nextOf(i),
+                  combine(b, RowReduceKind::max, before, combineHalves(b, RowReduceKind::max, lanes)));
+    };
+    forKeys(block, row, seen, [&] { storeScalar(b, nextOf(i), before); });
+  });
+  // Where the maximum stays the factor is 1, also while it is -inf.
+  forLoop(b, 0, count, kLanes, [&](Value i) {
+    Value row = addI64(b, first, i), mask = tailMask(b, lanesLeft(b, subI64(b, count, i), 0));
+    Value before = loadLanes(b, maximumOf(row), f32, mask), now = loadLanes(b, nextOf(i), f32, mask);
+    Value same = b.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, before, now);
+    Value factor = b.create<arith::SelectOp>(same, constantFloat(b, laneType(f32), 1),
+                                             emitExp(b, b.create<arith::SubFOp>(before, now)));
+    Value sums = s.scratch(plan.sums, row, f32);
+    storeLanes(b, factorOf(i), factor, mask);
+    storeLanes(b, maximumOf(row), now, mask);
+    storeLanes(b, sums, b.create<arith::MulFOp>(loadLanes(b, sums, f32, mask), factor), mask);
+  });
+  forLoop(b, 0, count, 1, [&](Value i) {
+    Value row = addI64(b, first, i);
+    auto seen = [&](const Values &masks) {
+      Value spread = splat(b, loadScalar(b, nextOf(i), f32)), sum = s.scratch(plan.sums, row, f32), lanes;
+      for (int64_t v = 0; v < vectors(); ++v) {
+        Value p = emitExp(b, b.create<arith::SubFOp>(loadLanes(b, scoreAt(plan.scores, i, v), f32), spread));
+        if (masks[v]) p = b.create<arith::SelectOp>(masks[v], p, zero);
+        s.storeFactors(factorAt(i, v), p);
+        lanes = v ? combine(b, RowReduceKind::sum, lanes, p) : p;
+      }
+      fillFactors(i);
+      Value total = combineHalves(b, RowReduceKind::sum, lanes);
+      storeScalar(b, sum, b.create<arith::AddFOp>(loadScalar(b, sum, f32), total));
+      scaleRow(row, loadScalar(b, factorOf(i), f32));
+    };
+    forKeys(block, row, seen, [&] { noFactors(i); });
+  });
+}
+
+// acc[row] *= factor, where its maximum has risen.
 void QueryEmitter::scaleRow(Value row, Value factor) {
   Value one = constantFloat(b, f32, 1), spread = splat(b, factor);
   ifThen(b, b.create<arith::CmpFOp>(arith::CmpFPredicate::UNE, factor, one), [&] {
@@ -116,16 +166,18 @@ void QueryEmitter::scaleRow(Value row, Value factor) {
 }
 
 void QueryEmitter::gradRow(const Block &block, Value row, Value i) {
-  Value end = s.rangeEnd(row), t = addI64(b, firstRow, row);
-  Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, head), f32));
-  Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, head), f32));
-  for (int64_t v = 0; v < vectors(); ++v) {
-    Value ds = gradOfScores(b, s.op, loadLanes(b, scoreAt(plan.scores, i, v), f32),
-                            loadLanes(b, scoreAt(plan.grads, i, v), f32), lse, delta, keyMask(block, end, v))
-                   .second;
-    s.storeFactors(factorAt(i, v), ds);
-  }
-  fillFactors(i);
+  auto seen = [&](const Values &masks) {
+    Value t = addI64(b, firstRow, row);
+    Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, head), f32));
+    Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, head), f32));
+    for (int64_t v = 0; v < vectors(); ++v)
+      s.storeFactors(factorAt(i, v),
+                     gradOfScores(b, s.op, loadLanes(b, scoreAt(plan.scores, i, v), f32),
+                                  loadLanes(b, scoreAt(plan.grads, i, v), f32), lse, delta, masks[v])
+                         .second);
+    fillFactors(i);
+  };
+  forKeys(block, row, seen, [&] { noFactors(i); });
 }
 
 void QueryEmitter::emitGroup(const Block &block, Value row) {
@@ -143,9 +195,10 @@ void QueryEmitter::emitGroup(const Block &block, Value row) {
       s.product(s.lhsRows(plan.douts, row, plan.valueWidth), plan.valuesT, none,
                 constantI64(b, plan.valuesT.steps), s.scratch(plan.grads), false);
     // Rows past the run hold leftovers; what they give goes to rows that begin later.
-    forLoop(b, 0, rowsLeft, 1, [&](Value i) {
-      forward ? softmaxRow(block, addI64(b, row, i), i) : gradRow(block, addI64(b, row, i), i);
-    });
+    if (forward)
+      softmaxRows(block, row, rowsLeft);
+    else
+      forLoop(b, 0, rowsLeft, 1, [&](Value i) { gradRow(block, addI64(b, row, i), i); });
     s.product(s.lhsRows(plan.p, none, plan.keyBlock), forward ? plan.values : plan.keys, none,
               s.stepsOf(keys), accAt(row, 0), true);
   });
@@ -222,9 +275,9 @@ std::pair<Value, Value> gradOfScores(Builder &b, kernel::AttentionOp op, Value s
   Type type = scores.getType();
   Value zero = zeroOf(b, type);
   Value x = b.create<arith::MulFOp>(scores, constantFloat(b, type, op.getScale().convertToDouble()));
-  Value p = b.create<arith::SelectOp>(mask, emitExp(b, b.create<arith::SubFOp>(x, lse)), zero);
-  Value ds = b.create<arith::MulFOp>(p, b.create<arith::SubFOp>(dp, delta));
-  return {p, b.create<arith::SelectOp>(mask, ds, zero)};
+  auto masked = [&](Value y) { return mask ? b.create<arith::SelectOp>(mask, y, zero).getResult() : y; };
+  Value p = masked(emitExp(b, b.create<arith::SubFOp>(x, lse)));
+  return {p, masked(b.create<arith::MulFOp>(p, b.create<arith::SubFOp>(dp, delta)))};
 }
 
 void emitAttentionQuery(AttentionBlocks &blocks) {

@@ -1,5 +1,5 @@
-// Runs compiled kernels on buffers, at every CPU level this machine has (AMX too) and cut into 1, 2 and 3 ranges, and
-// holds their bits against each other. Compiles add up: a suite compiles all its kernels at once.
+// Runs compiled kernels on buffers, at every CPU level this machine has (AMX too) and cut into 1, 2 and 3
+// ranges, and holds their bits against each other. Compiles add up: a suite compiles all its kernels at once.
 #pragma once
 #include "dialects/kernel/kernel.h"
 #include "dialects/program/program.h"

@@ -1,8 +1,8 @@
 // The same kernel ops as PTX for sm_90a: assembled by ptxas without spills where ptxas is installed, and run
 // where there is such a GPU (./run test-gpu).
 #include "passes/codegen/cuda/compile.h"
-#include "runtime/device/cuda.h"
-#include "tests/compiler/codegen/harness.h"
+#include "tests/compiler/codegen/gpu_run.h"
+#include "tests/compiler/codegen/row_kernels.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -16,41 +16,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-Access rows(std::vector<int64_t> shape) { return {tensorType(shape, "f32"), rowMajor(shape)}; }
-
-// y = rms_norm(x + r) * w, and the sum.
-Loops residualNorm() {
-  int64_t m = 8, n = 4096;
-  return {.domain = {m, n},
-          .inputs = {rows({m, n}), rows({m, n}), {tensorType({n}, "f32"), {0, 1}}},
-          .outputs = {rows({m, n}), rows({m, n})},
-          .region = R"(
-    %s = arith.addf %0, %1 : f32
-    %sq = arith.mulf %s, %s : f32
-    %sum = kernel.reduce sum %sq : f32
-    %inv = arith.constant 2.44140625e-4 : f32
-    %eps = arith.constant 1.0e-5 : f32
-    %mean = arith.mulf %sum, %inv : f32
-    %shifted = arith.addf %mean, %eps : f32
-    %scale = math.rsqrt %shifted : f32
-    %y = arith.mulf %s, %scale : f32
-    %z = arith.mulf %y, %2 : f32
-    kernel.yield %s, %z : f32, f32)"};
-}
-
-Loops swiglu() {
-  int64_t m = 8, n = 1408;
-  return {.domain = {m, n}, .inputs = {rows({m, n}), rows({m, n})}, .outputs = {rows({m, n})}, .region = R"(
-    %one = arith.constant 1.0 : f32
-    %n = arith.negf %0 : f32
-    %e = math.exp %n : f32
-    %d = arith.addf %e, %one : f32
-    %s = arith.divf %one, %d : f32
-    %g = arith.mulf %0, %s : f32
-    %y = arith.mulf %g, %1 : f32
-    kernel.yield %y : f32)"};
-}
 
 // A gather, an index, i1, a value a row, f64 and i64 reductions.
 Loops assorted() {
@@ -94,8 +59,8 @@ std::string assemble(const std::string &ptxas, const std::string &text) {
 
 TEST(LoopsCuda, NormAndSwigluAssembleWithoutSpills) {
   KernelSuite suite;
-  suite.add("residual_norm", residualNorm().text());
-  suite.add("swiglu", swiglu().text());
+  suite.add("residual_norm", residualNorm(8, 4096).text());
+  suite.add("swiglu", swiglu(8, 1408).text());
   suite.add("assorted", assorted().text());
   auto ptx = cuda::compileToPtx(suite.outlinedKernels(), "sm_90a");
   ASSERT_TRUE(mlir::succeeded(ptx));
@@ -118,65 +83,13 @@ TEST(LoopsCuda, NormAndSwigluAssembleWithoutSpills) {
   printf("%s\n", said.c_str());
 }
 
-// Runs the kernel on the GPU, its buffers between guards; the results' buffers, and milliseconds a run in the
-// end.
-std::vector<Bytes> runOnGpu(KernelSuite &suite, CudaDevice &gpu, const std::string &name,
-                            const std::vector<Bytes> &inputs, const std::vector<Bytes> &results,
-                            int64_t blocks, double *ms = nullptr) {
-  constexpr size_t kGuard = 256;
-  KernelSuite::Launch launch = suite.prepare(name);
-  std::vector<CudaMemory> memory;
-  std::vector<Bytes> content(inputs);
-  content.insert(content.end(), results.begin(), results.end());
-  for (const Bytes &bytes : content) {
-    Bytes guarded(bytes.size() + 2 * kGuard, 0x5a);
-    std::copy(bytes.begin(), bytes.end(), guarded.begin() + kGuard);
-    memory.push_back(*gpu.Allocate(guarded.size()));
-    EXPECT_TRUE(gpu.CopyIn(memory.back(), guarded.data()).ok());
-  }
-  std::vector<int64_t> values; // pointers, sizes, the range of items
-  for (size_t i = 0; i < launch.operands.size(); ++i)
-    values.push_back(int64_t(memory[launch.operands[i]].address() + kGuard) + launch.offsets[i]);
-  values.insert(values.end(), launch.sizes.begin(), launch.sizes.end());
-  values.insert(values.end(), {0, launch.items});
-  std::vector<void *> arguments;
-  for (int64_t &v : values) arguments.push_back(&v);
-  auto function = gpu.Find(name);
-  EXPECT_TRUE(function.ok()) << function.status();
-  blocks = std::min(blocks, launch.items);
-  EXPECT_TRUE(gpu.Launch(*function, blocks, cuda::kThreads, arguments).ok());
-  absl::Status done = gpu.Synchronize();
-  EXPECT_TRUE(done.ok()) << done;
-  std::vector<Bytes> out;
-  for (size_t i = 0; i < memory.size(); ++i) {
-    Bytes guarded(memory[i].bytes());
-    EXPECT_TRUE(gpu.CopyOut(memory[i], guarded.data()).ok());
-    for (size_t g = 0; g < kGuard; ++g)
-      EXPECT_TRUE(guarded[g] == 0x5a && guarded[guarded.size() - 1 - g] == 0x5a)
-          << "wrote around buffer " << i;
-    if (i >= inputs.size()) out.emplace_back(guarded.begin() + kGuard, guarded.end() - kGuard);
-  }
-  if (ms) {
-    constexpr int kRuns = 50;
-    auto time = gpu.Time([&] {
-      absl::Status status;
-      for (int r = 0; r < kRuns && status.ok(); ++r)
-        status = gpu.Launch(*function, blocks, cuda::kThreads, arguments);
-      return status;
-    });
-    EXPECT_TRUE(time.ok()) << time.status();
-    *ms = *time / kRuns;
-  }
-  return out;
-}
-
 TEST(LoopsCudaOnAGpu, ComputesWhatTheInterpreterDoes) {
   auto gpu = CudaDevice::Open();
   if (!gpu.ok()) GTEST_SKIP() << gpu.status().message();
   if ((*gpu)->facts().major != 9) GTEST_SKIP() << (*gpu)->facts().name << " is no sm_90";
   KernelSuite suite;
-  suite.add("residual_norm", residualNorm().text());
-  suite.add("swiglu", swiglu().text());
+  suite.add("residual_norm", residualNorm(8, 4096).text());
+  suite.add("swiglu", swiglu(8, 1408).text());
   suite.add("assorted", assorted().text());
   auto ptx = cuda::compileToPtx(suite.outlinedKernels(), "sm_90a");
   ASSERT_TRUE(mlir::succeeded(ptx));
@@ -202,7 +115,7 @@ TEST(LoopsCudaOnAGpu, ComputesWhatTheInterpreterDoes) {
 
 TEST(LoopsCuda, SaysWhatHasNoCudaCode) {
   KernelSuite suite;
-  Loops columns = swiglu();
+  Loops columns = swiglu(8, 1408);
   columns.reduceDims = 1;
   columns.outputs = {{tensorType({1408}, "f32"), {0, 1}}};
   suite.add("columns", columns.text());

@@ -18,10 +18,10 @@ struct Function {
 
 const Function kFunctions[] = {
     {"exp", std::exp, 1.1, -104, 89},
-    {"log", std::log, 0.8, 0, 3.4e38f},
+    {"log", std::log, 0.85, 0, 3.4e38f},
     {"sin", std::sin, 1.5, -1e5f, 1e5f},
     {"cos", std::cos, 1.5, -1e5f, 1e5f},
-    {"tanh", std::tanh, 1.3, -20, 20},
+    {"tanh", std::tanh, 1.4, -20, 20},
     {"sqrt", std::sqrt, 0.51, 0, 3.4e38f},
     {"rsqrt", [](double x) { return 1 / std::sqrt(x); }, 1.5, 0, 3.4e38f},
 };

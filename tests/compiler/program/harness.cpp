@@ -144,6 +144,25 @@ public:
       }
   }
 
+  // On the best level, each of which has the same bits (check).
+  std::vector<Computed> compute() {
+    SessionOptions options;
+    options.artifact = artifact;
+    auto session = Session::Create(options);
+    EXPECT_TRUE(session.ok()) << session.status();
+    std::vector<Computed> all;
+    for (size_t i = 0; session.ok() && i < cases.size(); ++i) {
+      SCOPED_TRACE(cases[i].what);
+      RunBytes got = run(**session, i);
+      Computed one = {{}, interpret(i, false).results};
+      if (got.results.size() != one.want.size()) return {};
+      for (auto [bytes, want] : llvm::zip_equal(got.results, one.want))
+        one.got.push_back(decoded(bytes, want));
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+
   std::string errors;
   std::vector<RunBytes> first; // of each case, on the first level
   int64_t loops = 0;           // in the host programs
@@ -310,6 +329,15 @@ void checkTiledPrograms(const std::vector<EntryCase> &cases, double slack) {
   whole.check();
   for (auto [c, a, b] : llvm::zip_equal(cases, tiled.first, whole.first))
     EXPECT_TRUE(a == b) << "other bits in blocks of rows: " << c.what << "\n" << c.text;
+}
+
+std::vector<Computed> computePrograms(const std::vector<EntryCase> &cases, const std::string &bf16Unit) {
+  PipelineOptions options;
+  options.bf16Unit = bf16Unit;
+  Batch batch(cases, 0, options);
+  if (batch.compile()) return batch.compute();
+  ADD_FAILURE() << batch.errors;
+  return {};
 }
 
 HostTensor real(llvm::ArrayRef<int64_t> shape, uint32_t seed, double low, double high) {

@@ -33,6 +33,14 @@ void checkPrograms(const std::vector<EntryCase> &cases, double slack = 8);
 // where nothing is.
 void checkTiledPrograms(const std::vector<EntryCase> &cases, double slack = 8);
 
+// What compiled code gives for a case on the machine's best level, and the interpreter in f64.
+struct Computed {
+  Tensors got, want;
+};
+// Of each case, for errors to be measured; empty, with a failure added, where one does not compile or run.
+// `bf16Unit`: the dot unit of products in bf16, which the interpreter leaves exact; "": everything is f32.
+std::vector<Computed> computePrograms(const std::vector<EntryCase> &cases, const std::string &bf16Unit = "");
+
 // The same program in f32, which has code for every function; `text` and arguments.
 Program inF32(Program program);
 
