@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "frontends/dsl/record.h"
+#include "frontends/layers/rms_norm.h"
 
 namespace weft {
 
@@ -28,6 +29,11 @@ Tensor attention(Scope s, Arg x, const Sequence &seq, AttentionOptions o) {
   Tensor q = reshape(linear(s / "q_proj", x, o.heads * head_dim, in), {batch, length, o.heads, head_dim});
   Tensor k = reshape(linear(s / "k_proj", x, kv_heads * head_dim, in), {batch, length, kv_heads, head_dim});
   Tensor v = reshape(linear(s / "v_proj", x, kv_heads * head_dim, in), {batch, length, kv_heads, head_dim});
+
+  if (o.head_norm) {
+    q = rms_norm(s / "q_norm", q, o.norm_eps);
+    k = rms_norm(s / "k_norm", k, o.norm_eps);
+  }
 
   o.rope.theta = o.rope_theta;
   RotaryTables tables = rotary_tables(seq.positions, head_dim, o.rope);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a llama in PyTorch as a Weft run was trained, and compares the two curves.
+"""Trains a llama, or a Qwen2 or Qwen3, in PyTorch as a Weft run was trained, and compares the two curves.
 
 usage: llama_torch.py RUN [--steps N] [--dtype f32|f64|bf16] [--threads N] [--tolerance X] [--write-curve FILE]
 
@@ -20,12 +20,13 @@ import weft_files
 def llama(p, config, tokens, positions, documents):
     """Logits of (rows, seq) tokens, (rows, seq, vocab). p: parameters by Hugging Face's names."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-    size, eps = config["head_dim"], config["rms_norm_eps"]
+    size, eps = config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
     rows, seq = tokens.shape
     dtype = p["model.embed_tokens.weight"].dtype
 
     norm = lambda name, x: F.rms_norm(x, x.shape[-1:], p[name + ".weight"], eps)
-    linear = lambda name, x: F.linear(x, p[name + ".weight"])
+    linear = lambda name, x: F.linear(x, p[name + ".weight"], p.get(name + ".bias"))
+    head_norm = lambda name, x: norm(name, x) if name + ".weight" in p else x  # Qwen3
     frequency = config["rope_theta"] ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
     angle = (positions[..., None] * frequency)[:, None]  # (rows, 1, seq, size / 2) radians
     cos, sin = angle.cos().to(dtype), angle.sin().to(dtype)
@@ -41,8 +42,8 @@ def llama(p, config, tokens, positions, documents):
     for i in range(config["num_hidden_layers"]):
         at = f"model.layers.{i}."
         h = norm(at + "input_layernorm", x)
-        q = rotary(split(linear(at + "self_attn.q_proj", h), heads))
-        k = rotary(split(linear(at + "self_attn.k_proj", h), kv_heads)).repeat_interleave(heads // kv_heads, 1)
+        q = rotary(head_norm(at + "self_attn.q_norm", split(linear(at + "self_attn.q_proj", h), heads)))
+        k = rotary(head_norm(at + "self_attn.k_norm", split(linear(at + "self_attn.k_proj", h), kv_heads))).repeat_interleave(heads // kv_heads, 1)
         v = split(linear(at + "self_attn.v_proj", h), kv_heads).repeat_interleave(heads // kv_heads, 1)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).reshape(rows, seq, heads * size))

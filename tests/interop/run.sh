@@ -46,7 +46,11 @@ follow llama_odd_bf16 tests/goldens/llama_odd.toml train.precision=bf16
 follow demo tests/goldens/llama.toml model.config=demo train.batch=4 train.micro_batch=2 train.seq=128 optimizer.lr=3e-4 optimizer.warmup=25
 follow demo_bf16 tests/goldens/llama.toml model.config=demo train.batch=4 train.micro_batch=2 train.seq=128 optimizer.lr=3e-4 optimizer.warmup=25 train.precision=bf16
 
-for name in llama llama_odd demo; do
+follow qwen2 tests/goldens/llama.toml model.name=qwen2
+follow qwen3 tests/goldens/llama.toml model.name=qwen3
+follow qwen3_bf16 tests/goldens/llama.toml model.name=qwen3 train.precision=bf16
+
+for name in llama llama_odd demo qwen2 qwen3; do
   echo "== $name: its last checkpoint in transformers"
   "$PYTHON" tests/interop/transformers_agrees.py "$work/$name/checkpoints/step-000050" tests/goldens/text/*.txt --weft "$weft"
 done

@@ -42,38 +42,28 @@ WEFT_MODEL(llama)
 // config.json as transformers reads it; the tokenizer's ids (bos, eos) are added by whoever writes the
 // folder.
 std::string Config::hugging_face_config() const {
-  auto entry = [](const char *key, const std::string &value) {
-    return std::string("  \"") + key + "\": " + value;
-  };
-  std::string rope = "null";
-  if (rope_factor != 1)
-    rope = "{\"rope_type\": \"llama3\", \"factor\": " + std::to_string(rope_factor) +
-           ", \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": " +
-           std::to_string(rope_context) + "}";
-  char eps[32];
-  snprintf(eps, sizeof eps, "%g", norm_eps);
-  const std::string entries[] = {
-      entry("architectures", "[\"LlamaForCausalLM\"]"),
-      entry("model_type", "\"llama\""),
-      entry("vocab_size", std::to_string(vocab)),
-      entry("hidden_size", std::to_string(dim)),
-      entry("intermediate_size", std::to_string(ffn)),
-      entry("num_hidden_layers", std::to_string(layers)),
-      entry("num_attention_heads", std::to_string(heads)),
-      entry("num_key_value_heads", std::to_string(kv_heads ? kv_heads : heads)),
-      entry("head_dim", std::to_string(head_dim ? head_dim : dim / heads)),
-      entry("max_position_embeddings", std::to_string(context)),
-      entry("rms_norm_eps", eps),
-      entry("rope_theta", std::to_string(rope_theta)),
-      entry("rope_scaling", rope),
-      entry("tie_word_embeddings", tied ? "true" : "false"),
-      entry("hidden_act", "\"silu\""),
-      entry("attention_bias", "false"),
-      entry("mlp_bias", "false"),
-      entry("initializer_range", "0.02"),
-      entry("torch_dtype", "\"float32\""),
-  };
-  std::string json = "{\n";
-  for (const std::string &line : entries) json += (json.size() > 2 ? ",\n" : "") + line;
-  return json + "\n}\n";
+  JsonObject config;
+  config.add_list("architectures", "LlamaForCausalLM").add("model_type", "llama");
+  config.add("vocab_size", vocab)
+      .add("hidden_size", dim)
+      .add("intermediate_size", ffn)
+      .add("num_hidden_layers", layers);
+  config.add("num_attention_heads", heads).add("num_key_value_heads", kv_heads ? kv_heads : heads);
+  config.add("head_dim", head_dim ? head_dim : dim / heads).add("max_position_embeddings", context);
+  config.add("rms_norm_eps", norm_eps).add("rope_theta", rope_theta);
+  if (rope_factor == 1) {
+    config.add_null("rope_scaling");
+  } else {
+    JsonObject rope;
+    rope.add("rope_type", "llama3")
+        .add("factor", rope_factor)
+        .add("low_freq_factor", 1.0)
+        .add("high_freq_factor", 4.0);
+    config.add("rope_scaling", rope.add("original_max_position_embeddings", rope_context));
+  }
+  config.add("tie_word_embeddings", tied)
+      .add("hidden_act", "silu")
+      .add("attention_bias", false)
+      .add("mlp_bias", false);
+  return config.add("initializer_range", 0.02).add("torch_dtype", "float32").text();
 }

@@ -1,0 +1,56 @@
+// Qwen3, dense (Yang et al., 2025, arXiv:2505.09388): Llama's decoder with an RMSNorm of each head's q and k.
+// Parameters have the names of Hugging Face's Qwen3ForCausalLM.
+#include <weft/weft.h>
+using namespace weft;
+
+struct Config {
+  i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4, kv_heads = 2;
+  i64 head_dim = 64;
+  double rope_theta = 1000000; // base of the rotary wavelengths
+  double norm_eps = 1e-6;
+  bool tied = false;  // the head uses the embedding's table
+  i64 context = 2048; // tokens it is meant for, at most
+  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, rope_theta, norm_eps, tied, context)
+
+  std::string hugging_face_config() const;
+};
+
+// x: (batch, seq, dim)
+Tensor block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
+  Init residual = normal(residual_scale(c.layers)); // so that the stream's variance does not grow with depth
+  x = x + attention(s / "self_attn", rms_norm(s / "input_layernorm", x, c.norm_eps), seq,
+                    {.heads = c.heads,
+                     .kv_heads = c.kv_heads,
+                     .head_dim = c.head_dim,
+                     .rope_theta = c.rope_theta,
+                     .head_norm = true,
+                     .norm_eps = c.norm_eps,
+                     .output_init = residual});
+  return x + swiglu(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps), c.ffn,
+                    {.output_init = residual});
+}
+
+Tensor qwen3(Scope s, const Sequence &seq, const Config &c) {
+  Tensor x = embedding(s / "embed_tokens", seq.tokens, c.vocab, c.dim);
+  x = repeat(s / "layers", {0, c.layers}, x, [&](Scope s, Tensor x) { return block(s, x, seq, c); });
+  return lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), rms_norm(s / "norm", x, c.norm_eps), c.vocab);
+}
+WEFT_MODEL(qwen3)
+
+// config.json as transformers reads it.
+std::string Config::hugging_face_config() const {
+  JsonObject config;
+  config.add_list("architectures", "Qwen3ForCausalLM").add("model_type", "qwen3");
+  config.add("vocab_size", vocab)
+      .add("hidden_size", dim)
+      .add("intermediate_size", ffn)
+      .add("num_hidden_layers", layers);
+  config.add("num_attention_heads", heads).add("num_key_value_heads", kv_heads);
+  config.add("head_dim", head_dim).add("attention_bias", false);
+  config.add("rms_norm_eps", norm_eps).add("rope_theta", rope_theta).add_null("rope_scaling");
+  config.add("max_position_embeddings", context).add("tie_word_embeddings", tied).add("hidden_act", "silu");
+  return config.add("use_sliding_window", false)
+      .add("initializer_range", 0.02)
+      .add("torch_dtype", "float32")
+      .text();
+}
