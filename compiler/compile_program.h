@@ -20,8 +20,7 @@ struct CompileReport {
   std::string stopped; // the module's text, when stopped early
   double modelSeconds = 0, traceSeconds = 0, passSeconds = 0, codeSeconds = 0;
   int64_t parameters = 0, persistentBytes = 0, arenaBytes = 0;
-  int64_t derivedBytes =
-      0; // weights kept in another form where the program generates; not in persistentBytes
+  int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;
   fb::ArtifactT artifact;
 };

@@ -124,6 +124,11 @@ LogicalResult MatmulOp::verify() {
         !fits(s[3], kPanelDepth))
       return emitOpError() << "has a packed rhs of " << getRhs().getType() << " for n " << s[2] << " and k "
                            << s[3] << " when it should be bf16, and both multiples of 32";
+    auto strides = getRhsAccess().getStrides();
+    bool whole = (strides[1] == s[2] || strides[1] == kDynamic) && (strides[2] == 1 || s[2] == 1);
+    if (!whole || getRhsAccess().getIndex() >= 0)
+      return emitOpError() << "has a packed rhs with strides " << strides[1] << " and " << strides[2]
+                           << " when they should be n and 1";
   }
   SmallVector<Type> extras(getExtras().getTypes()), outputs(getResultTypes());
   if (failed(checkAccesses(*this, "extra", getExtraAccess(), {s[0], s[1], s[2]}, extras)) ||

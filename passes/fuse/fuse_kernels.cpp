@@ -122,12 +122,14 @@ private:
                             << " results";
   }
 
-  // A last dimension of a few elements that does not merge with the one before it (pairs of a packed weight)
+  // A last dimension of a few bf16 that does not merge with the one before it (pairs of a packed weight)
   // is no column: the kernel runs over the others, `column` last, and yields each of its elements by itself.
   bool emitUnrolled(const Cluster &c, ArrayRef<int64_t> domain, int64_t column) {
     int64_t count = domain.back(), rank = domain.size();
-    if (c.roots.size() != 1 || isRowReduction(c.roots[0].getDefiningOp())) return false;
     Value root = c.roots[0];
+    if (c.roots.size() != 1 || isRowReduction(root.getDefiningOp()) ||
+        !graph::tensorType(root).getElementType().isBF16())
+      return false;
     SmallVector<int64_t> order, sizes, strides;
     for (int64_t d = 0; d < rank - 1; ++d)
       if (d != column) order.push_back(d);

@@ -131,7 +131,9 @@ Value packRhs(OpBuilder &b, Location loc, Value weight, bool transposed) {
 Value packedRhs(graph::MatmulOp op) {
   auto reshape = op.getRhs().getDefiningOp<graph::ReshapeOp>();
   auto transpose = reshape ? reshape.getX().getDefiningOp<graph::TransposeOp>() : graph::TransposeOp();
-  if (!transpose || graph::shapeOf(op.getRhs()).size() != 2) return {};
+  if (!transpose || graph::shapeOf(op.getRhs()).size() != 2 || op.getLhs() == op.getRhs() ||
+      op.getAcc() == op.getRhs())
+    return {};
   auto type = graph::tensorType(transpose.getX());
   if (!type.getElementType().isBF16() || type.getRank() != 4 || type.getDimSize(2) != kernel::kPanelColumns ||
       type.getDimSize(3) != 2 || type.getDimSize(1) * 2 % kernel::kPanelDepth ||

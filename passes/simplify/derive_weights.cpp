@@ -1,9 +1,10 @@
 // What frozen entries make of parameters alone. See passes.td.
-#include "mlir/IR/IRMapping.h"
 #include "dialects/kernel/kernel.h"
+#include "mlir/IR/IRMapping.h"
 #include "passes/fuse/views.h"
 #include "passes/passes.h"
 #include "llvm/ADT/StringMap.h"
+#include <map>
 
 using namespace mlir;
 namespace weft {
@@ -12,7 +13,9 @@ namespace weft {
 
 namespace {
 
-bool costsNothing(Operation *op) { return isViewOp(op) || isa<graph::ConstantOp, graph::IotaOp, graph::ReadOp>(op); }
+bool costsNothing(Operation *op) {
+  return isViewOp(op) || isa<graph::ConstantOp, graph::IotaOp, graph::ReadOp>(op);
+}
 
 class WeightDeriver {
 public:
@@ -51,25 +54,37 @@ public:
   }
 
 private:
-  // How the op's value comes about, and the first parameter in it.
-  std::string recipeOf(Operation *op, std::string &parameter) {
-    if (auto read = dyn_cast<graph::ReadOp>(op)) {
-      if (parameter.empty()) parameter = read.getVariable().str();
-      return "@" + read.getVariable().str();
-    }
-    std::string text;
+  // How the op's value comes about, as a number that equal expressions share, and the first parameter in it.
+  struct Recipe {
+    int64_t number;
+    std::string parameter;
+  };
+  const Recipe &recipeOf(Operation *op) {
+    auto it = recipes.find(op);
+    if (it != recipes.end()) return it->second;
+    std::string text, parameter;
     llvm::raw_string_ostream out(text);
-    out << op->getName() << op->getAttrDictionary() << op->getResult(0).getType() << "(";
-    for (Value v : op->getOperands()) out << recipeOf(v.getDefiningOp(), parameter) << ",";
-    out << ")";
-    return text;
+    if (auto read = dyn_cast<graph::ReadOp>(op)) {
+      parameter = read.getVariable().str();
+      out << "@" << parameter;
+    } else {
+      out << op->getName() << op->getAttrDictionary() << op->getResult(0).getType();
+      for (Value v : op->getOperands()) {
+        const Recipe &operand = recipeOf(v.getDefiningOp());
+        out << " " << operand.number;
+        if (parameter.empty()) parameter = operand.parameter;
+      }
+    }
+    int64_t number = expressions.try_emplace(text, expressions.size()).first->second;
+    return recipes[op] = {number, parameter};
   }
 
-  // How the products read a rounded weight that nothing else reads, directly or as a slice of a stack: as (…, n, k) or
-  // (…, k, n). Nothing where its panels would not be whole, or it has another reader.
+  // How the products read a rounded weight that nothing else reads, directly or as a slice of a stack: as (…,
+  // n, k) or (…, k, n). Nothing where its panels would not be whole, or it has another reader.
   std::optional<bool> transposedRhs(Value value, int64_t rank = 2) {
     auto shape = graph::shapeOf(value);
-    if (!graph::tensorType(value).getElementType().isBF16() || int64_t(shape.size()) != rank) return std::nullopt;
+    if (!graph::tensorType(value).getElementType().isBF16() || int64_t(shape.size()) != rank)
+      return std::nullopt;
     std::optional<bool> transposed;
     for (OpOperand &use : value.getUses()) {
       std::optional<bool> here;
@@ -84,14 +99,16 @@ private:
     }
     if (!transposed || rank != 2) return transposed;
     int64_t n = shape[*transposed ? 0 : 1], k = shape[*transposed ? 1 : 0];
-    return n % kernel::kPanelColumns || k % kernel::kPanelDepth ? std::nullopt : transposed;
+    bool whole = n > 0 && k > 0 && n % kernel::kPanelColumns == 0 && k % kernel::kPanelDepth == 0;
+    return whole ? transposed : std::nullopt;
   }
 
-  // The argument of the body that is the slice of a stacked operand; null where other repeats have the body too, or the
-  // stack is updated.
+  // The argument of the body that is the slice of a stacked operand; null where other repeats have the body
+  // too, or the stack is updated.
   BlockArgument sliceOf(graph::RepeatOp repeat, OpOperand &use) {
     int64_t number = int64_t(use.getOperandNumber()) - int64_t(repeat.getCarry().size());
-    if (number < 0 || number >= int64_t(repeat.getStacked().size()) || llvm::is_contained(repeat.getTied(), number))
+    if (number < 0 || number >= int64_t(repeat.getStacked().size()) ||
+        llvm::is_contained(repeat.getTied(), number))
       return {};
     auto body = symbols.lookup<func::FuncOp>(repeat.getBody());
     auto uses = SymbolTable::getSymbolUses(body, module);
@@ -106,7 +123,8 @@ private:
         BlockArgument slice = sliceOf(repeat, use);
         auto type = graph::tensorType(packed);
         Block *body = slice.getOwner();
-        auto whole = body->insertArgument(slice.getArgNumber(), type.clone(type.getShape().drop_front()), slice.getLoc());
+        auto whole = body->insertArgument(slice.getArgNumber(), type.clone(type.getShape().drop_front()),
+                                          slice.getLoc());
         readPacked(slice, whole, transposed);
         body->eraseArgument(slice.getArgNumber());
         auto f = cast<func::FuncOp>(body->getParentOp());
@@ -120,7 +138,7 @@ private:
   }
 
   void keep(Operation *op) {
-    std::string parameter, recipe = recipeOf(op, parameter);
+    std::string parameter = recipeOf(op).parameter, recipe = std::to_string(recipeOf(op).number);
     Value value = op->getResult(0);
     bool rounds = isa<graph::CastOp>(op);
     auto transposed = rounds ? transposedRhs(value, graph::shapeOf(value).size()) : std::nullopt;
@@ -129,15 +147,20 @@ private:
     if (fresh) {
       int &number = numbers[parameter];
       std::string name = parameter + ".derived" + (++number > 1 ? std::to_string(number) : "");
-      Value made = write(op, name, transposed);
+      Value made = make(op, transposed);
       OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
-      it->second = b.create<graph::VariableOp>(
+      auto variable = b.create<graph::VariableOp>(
           op->getLoc(), b.getStringAttr(name), TypeAttr::get(made.getType()),
           graph::VariableKindAttr::get(b.getContext(), graph::VariableKind::derived),
           graph::InitKindAttr::get(b.getContext(), graph::InitKind::zeros), b.getF64FloatAttr(0),
           b.getI64IntegerAttr(0), b.getI64IntegerAttr(0), b.getStringAttr(""), UnitAttr());
-      emitRemark(op->getLoc()) << "made once for the entries that generate" << (transposed ? ", in panels" : "") << ": "
-                               << name << ", " << made.getType();
+      symbols.insert(variable); // under another name, where a variable has this one
+      b.setInsertionPoint(derive.getBody().front().getTerminator());
+      b.create<graph::WriteOp>(op->getLoc(), variable.getSymName(), made);
+      it->second = variable;
+      emitRemark(op->getLoc()) << "made once for the entries that generate"
+                               << (transposed ? ", in panels" : "") << ": " << variable.getSymName() << ", "
+                               << made.getType();
     }
     OpBuilder b(op);
     Value read = b.create<graph::ReadOp>(op->getLoc(), it->second.getType(), it->second.getSymName());
@@ -147,13 +170,15 @@ private:
       value.replaceAllUsesWith(read);
   }
 
-  // In @derive; the value written.
-  Value write(Operation *op, const std::string &variable, std::optional<bool> transposed) {
+  // The op's value in @derive, packed where products read it.
+  Value make(Operation *op, std::optional<bool> transposed) {
     OpBuilder b(module.getContext());
     if (!derive) {
+      // The runtime knows the entry by this name; a layer's function may have another.
+      if (Operation *other = symbols.lookup("derive")) (void)symbols.renameToUnique(other, {});
       derive = func::FuncOp::create(module.getLoc(), "derive", b.getFunctionType({}, {}));
       derive->setAttr("weft.entry", b.getUnitAttr());
-      module.push_back(derive);
+      symbols.insert(derive, module.getBody()->end());
       b.setInsertionPointToStart(derive.addEntryBlock());
       b.create<func::ReturnOp>(module.getLoc());
     }
@@ -170,13 +195,13 @@ private:
       }
       return b.clone(*source, map)->getResult(0);
     };
-    Value made = copy(op);
-    b.create<graph::WriteOp>(op->getLoc(), variable, made);
-    return made;
+    return copy(op);
   }
 
   ModuleOp module;
   SymbolTable symbols;
+  std::map<Operation *, Recipe> recipes;
+  llvm::StringMap<int64_t> expressions;     // by their text, operands as numbers
   llvm::StringMap<graph::VariableOp> known; // derived variables by how they come about
   llvm::StringMap<int> numbers;
   func::FuncOp derive;

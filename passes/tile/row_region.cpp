@@ -1,5 +1,6 @@
 #include "passes/tile/row_region.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/fuse/views.h"
 
 using namespace mlir;
 namespace weft {
@@ -105,6 +106,28 @@ bool RowRegion::add(Operation *op, Value known) {
   return true;
 }
 
+// Nothing has to exist for these.
+static bool isFree(Operation *op) {
+  return isa<graph::ConstantOp, graph::IotaOp, graph::BroadcastOp, graph::ReshapeOp>(op);
+}
+
+// Of the block, what reads the region's results, directly or not; the region's free ops among it are no
+// copies.
+llvm::DenseSet<Operation *> RowRegion::findDependent(Block *block) {
+  llvm::DenseSet<Operation *> dependent;
+  for (Operation &op : *block)
+    if (llvm::any_of(op.getOperands(), [&](Value v) {
+          Operation *source = v.getDefiningOp();
+          return source && source->getBlock() == block &&
+                 (dependent.contains(source) || (ops.contains(source) && !isFree(source)));
+        }))
+      dependent.insert(&op);
+  copied.clear();
+  for (Operation *op : ops)
+    if (isFree(op) && !dependent.contains(op)) copied.insert(op);
+  return dependent;
+}
+
 bool RowRegion::grow(Value seed, Operation **obstacle) {
   Block *block = seed.getParentBlock();
   int64_t elements = graph::tensorType(seed).getNumElements();
@@ -113,12 +136,9 @@ bool RowRegion::grow(Value seed, Operation **obstacle) {
     return false;
   };
   auto isLarge = [&](Value v) { return graph::tensorType(v).getNumElements() == elements; };
-  // Nothing has to exist for these.
-  auto isFree = [](Operation *op) {
-    return isa<graph::ConstantOp, graph::IotaOp, graph::BroadcastOp, graph::ReshapeOp>(op);
-  };
   for (size_t before = 0; before != ops.size();) {
     before = ops.size();
+    findDependent(block);
     for (size_t i = 0; i < ops.size(); ++i) {
       Operation *op = ops[i];
       RowRoles known = roles[op];
@@ -126,24 +146,20 @@ bool RowRegion::grow(Value seed, Operation **obstacle) {
         Operation *source = v.getDefiningOp();
         if (row && source && (isLarge(v) || isFree(source))) add(source, v);
       }
-      if (known.accumulates || !isLarge(op->getResult(0))) continue;
+      if (known.accumulates || copied.contains(op) || (isFree(op) && i >= before) ||
+          !isLarge(op->getResult(0)))
+        continue;
       for (Operation *user : op->getResult(0).getUsers())
         if (!add(user, op->getResult(0))) return fails(user);
     }
     // What comes from the region and goes back into it belongs to it.
-    llvm::DenseSet<Operation *> after;
-    for (Operation &op : *block)
-      if (llvm::any_of(op.getOperands(), [&](Value v) {
-            Operation *source = v.getDefiningOp();
-            return source && source->getBlock() == block && (ops.contains(source) || after.contains(source));
-          }))
-        after.insert(&op);
+    llvm::DenseSet<Operation *> dependent = findDependent(block);
     for (size_t i = 0; i < ops.size(); ++i) {
       Operation *op = ops[i];
       RowRoles known = roles[op];
       for (auto [v, row] : llvm::zip(op->getOperands(), known.rowOperand)) {
         Operation *source = v.getDefiningOp();
-        if (!source || !after.contains(source)) continue;
+        if (!source || (!dependent.contains(source) && !holds(source))) continue;
         if (!row || !add(source, v)) return fails(row ? source : op);
       }
     }
@@ -151,7 +167,13 @@ bool RowRegion::grow(Value seed, Operation **obstacle) {
   return true;
 }
 
+Value RowRegion::withoutViews(Value v) {
+  while (isViewOp(v.getDefiningOp())) v = v.getDefiningOp()->getOperand(0);
+  return v;
+}
+
 void RowRegion::finish(Value seed) {
+  findDependent(seed.getParentBlock());
   SmallVector<Operation *> sorted(ops.getArrayRef());
   llvm::sort(sorted, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   ops.clear();
@@ -162,25 +184,26 @@ void RowRegion::finish(Value seed) {
     return type.getNumElements() * std::max<int64_t>(1, type.getElementTypeBitWidth() / 8);
   };
   llvm::DenseSet<Value> wide;
+  auto mustExist = [&](Value v) {
+    while (auto reshape = v.getDefiningOp<graph::ReshapeOp>()) v = reshape.getX();
+    if (graph::tensorType(v).getNumElements() == elements && wide.insert(v).second)
+      wideBytes += bytes(v) / rows;
+  };
   for (Operation *op : ops) {
+    bool accumulates = roles[op].accumulates, product = isa<graph::MatmulOp>(op);
     for (auto [v, row] : llvm::zip(op->getOperands(), roles[op].rowOperand)) {
-      bool inside = v.getDefiningOp() && ops.contains(v.getDefiningOp());
-      bool isStart = roles[op].accumulates && !row; // of a sum: it is the carry
-      if (!inside && !isStart) (row ? rowInputs : wholeInputs).insert(v);
+      bool isStart = accumulates && !row; // of a sum: it is the carry
+      if (!row && !isStart) wholeInputs.insert(withoutViews(v));
+      if (row && !(v.getDefiningOp() && ops.contains(v.getDefiningOp()))) rowInputs.insert(v);
+      if (row && product) mustExist(v);
     }
     Value result = op->getResult(0);
-    bool outside = llvm::any_of(result.getUsers(), [&](Operation *user) { return !ops.contains(user); });
-    if (roles[op].accumulates) {
+    if (accumulates)
       sums.insert(result);
-    } else if (outside) {
+    else if (!copied.contains(op) &&
+             llvm::any_of(result.getUsers(), [&](Operation *user) { return !ops.contains(user); }))
       rowOutputs.insert(result);
-    }
-    if (isa<graph::MatmulOp>(op))
-      for (Value v : {Value(result), op->getOperand(0), op->getOperand(1)}) {
-        while (auto reshape = v.getDefiningOp<graph::ReshapeOp>()) v = reshape.getX();
-        if (graph::tensorType(v).getNumElements() == elements && wide.insert(v).second)
-          wideBytes += bytes(v) / rows;
-      }
+    if (product && !accumulates) mustExist(result);
   }
   for (const llvm::SetVector<Value> *edge : {&rowInputs, &rowOutputs})
     for (Value v : *edge) edgeBytes += bytes(v) / rows;
@@ -189,8 +212,9 @@ void RowRegion::finish(Value seed) {
 std::optional<RowRegion> RowRegion::around(graph::MatmulOp seed, Operation **obstacle) {
   RowRegion region;
   Value result = seed.getResult();
-  region.rows = graph::tensorType(result).getNumElements() / graph::shapeOf(result).back();
   *obstacle = seed;
+  if (graph::tensorType(result).getNumElements() == 0) return std::nullopt;
+  region.rows = graph::tensorType(result).getNumElements() / graph::shapeOf(result).back();
   if (!region.add(seed, result) || region.roles[seed].accumulates || !region.grow(result, obstacle))
     return std::nullopt;
   region.finish(result);

@@ -20,13 +20,22 @@ struct RowRoles {
 struct RowRegion {
   int64_t rows = 0;                       // of all row values: the product of their leading dimensions
   llvm::SetVector<mlir::Operation *> ops; // in the order of the block
+  // Of those, what stays where it is and is computed again in the block: constants and views of what comes
+  // from outside, for which nothing has to exist. Others may read them too, whole or by rows.
+  llvm::DenseSet<mlir::Operation *> copied;
   llvm::DenseMap<mlir::Operation *, RowRoles> roles;
-  llvm::SetVector<mlir::Value> rowInputs, wholeInputs; // values from outside
-  llvm::SetVector<mlir::Value> rowOutputs, sums;       // read outside
+  llvm::SetVector<mlir::Value> rowInputs,
+      wholeInputs;                               // values from outside; whole ones without the views of them
+  llvm::SetVector<mlir::Value> rowOutputs, sums; // read outside
   int64_t wideBytes = 0; // a row's share of the large values that have to exist in memory
   int64_t edgeBytes = 0; // a row's share of what comes from outside and goes there
 
-  // Leading dimensions that are rows: the fewest with `rows` elements; -1: none.
+  bool holds(mlir::Operation *op) const { return op && ops.contains(op) && !copied.contains(op); }
+  // What a whole input is a view of.
+  static mlir::Value withoutViews(mlir::Value v);
+
+  // Leading dimensions that are rows: the fewest with `rows` elements (units behind them do not count); -1:
+  // none.
   int64_t leading(mlir::Value v) const { return leading(graph::shapeOf(v)); }
   int64_t leading(llvm::ArrayRef<int64_t> shape) const;
   // The shape for blocks of `count` rows; nothing where its leading dimensions cannot be cut so.
@@ -40,6 +49,7 @@ private:
   std::optional<RowRoles> rolesOf(mlir::Operation *op, mlir::Value known) const;
   bool add(mlir::Operation *op, mlir::Value known);
   bool grow(mlir::Value seed, mlir::Operation **obstacle);
+  llvm::DenseSet<mlir::Operation *> findDependent(mlir::Block *block);
   void finish(mlir::Value seed);
 };
 

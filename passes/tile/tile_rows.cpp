@@ -20,8 +20,9 @@ constexpr int64_t kRowGroup = 32;
 constexpr int64_t kWorth = 4;
 
 // The same op on one block. `shape` is its result's.
-Operation *cloneForBlock(OpBuilder &b, Operation *op, IRMapping &map, ArrayRef<int64_t> shape) {
-  Operation *copy = b.clone(*op, map);
+Operation *cloneForBlock(OpBuilder &b, Operation *op, ValueRange operands, ArrayRef<int64_t> shape) {
+  Operation *copy = b.clone(*op);
+  copy->setOperands(operands);
   auto type = cast<RankedTensorType>(op->getResult(0).getType()).clone(shape);
   copy->getResult(0).setType(type);
   if (auto broadcast = dyn_cast<graph::BroadcastOp>(copy)) broadcast.setShape(shape);
@@ -54,8 +55,14 @@ public:
         continue;
       }
       int64_t count = rowsOf(*region);
-      if (!count || !canMove(*region)) continue;
-      for (Operation *op : region->ops) gone.insert(op);
+      if (!count) continue;
+      if (!canMove(*region)) {
+        emitRemark(seed.getLoc()) << "kept whole, " << elements(seed) * 4
+                                  << " bytes: effects would change their order";
+        continue;
+      }
+      for (Operation *op : region->ops)
+        if (region->holds(op)) gone.insert(op);
       emitRemark(seed.getLoc()) << "computed in blocks of " << count
                                 << " rows: " << region->wideBytes * region->rows << " bytes become "
                                 << region->wideBytes * count << ", for " << region->ops.size()
@@ -84,11 +91,21 @@ private:
     return 0;
   }
 
+  bool hasEffects(Operation *op) {
+    auto repeat = dyn_cast<graph::RepeatOp>(op);
+    if (!repeat) return !isPure(op);
+    auto body = symbols.lookup<func::FuncOp>(repeat.getBody());
+    return llvm::any_of(body.getBody().front().without_terminator(),
+                        [&](Operation &inner) { return hasEffects(&inner); });
+  }
+
   // What reads the region's results before its last op waits for it. Effects keep their order.
   bool canMove(const RowRegion &region) {
     late.clear();
     bool effectStays = false;
-    llvm::DenseSet<Operation *> waiting(region.ops.begin(), region.ops.end());
+    llvm::DenseSet<Operation *> waiting;
+    for (Operation *op : region.ops)
+      if (region.holds(op)) waiting.insert(op);
     for (Operation *op = region.ops.front(); op != region.ops.back(); op = op->getNextNode()) {
       if (region.ops.contains(op)) continue;
       bool waits = llvm::any_of(op->getOperands(), [&](Value v) {
@@ -97,8 +114,8 @@ private:
       if (waits) {
         waiting.insert(op);
         late.push_back(op);
-        if (!isPure(op) && !isa<graph::RepeatOp>(op)) effectStays = true;
-      } else if (effectStays && !isPure(op)) {
+        effectStays |= hasEffects(op);
+      } else if (effectStays && hasEffects(op)) {
         return false;
       }
     }
@@ -156,41 +173,47 @@ private:
     }
     Operation *end = &*b.getInsertionPoint();
     for (Operation *op : late) op->moveBefore(end);
-    for (Operation *op : llvm::reverse(region.ops)) op->erase();
+    // What was copied stays for who else reads it.
+    for (Operation *op : llvm::reverse(region.ops))
+      if (region.holds(op) || op->use_empty()) op->erase();
   }
 
   void fill(const RowRegion &region, int64_t count, Block &block) {
     size_t numSums = region.sums.size(), numRows = region.rowInputs.size();
-    llvm::DenseMap<Value, Value> cutInputs;
-    IRMapping map;
-    for (auto [i, v] : llvm::enumerate(region.rowInputs)) cutInputs[v] = block.getArgument(numSums + i);
-    for (auto [i, v] : llvm::enumerate(region.wholeInputs))
-      map.map(v, block.getArgument(numSums + numRows + i));
     for (auto [argument, v] : llvm::zip(block.getArguments(), region.sums)) argument.setLoc(v.getLoc());
+    // A value may be there by rows, whole, or both.
+    llvm::DenseMap<Value, Value> byRows, whole;
+    for (auto [i, v] : llvm::enumerate(region.rowInputs)) byRows[v] = block.getArgument(numSums + i);
+    for (auto [i, v] : llvm::enumerate(region.wholeInputs))
+      whole[v] = block.getArgument(numSums + numRows + i);
     OpBuilder b = OpBuilder::atBlockEnd(&block);
+    std::function<Value(Value)> wholeOf = [&](Value v) -> Value {
+      if (Value known = whole.lookup(v)) return known;
+      Value base = wholeOf(v.getDefiningOp()->getOperand(0)); // of a view
+      IRMapping map;
+      map.map(v.getDefiningOp()->getOperand(0), base);
+      return whole[v] = b.clone(*v.getDefiningOp(), map)->getResult(0);
+    };
     for (Operation *op : region.ops) {
       RowRoles roles = region.roles.lookup(op);
-      IRMapping here(map);
-      for (auto [v, row] : llvm::zip(op->getOperands(), roles.rowOperand))
-        if (row && cutInputs.contains(v)) here.map(v, cutInputs[v]);
       Value result = op->getResult(0);
-      SmallVector<int64_t> shape(graph::shapeOf(result));
-      Value soFar;
-      if (roles.accumulates)
-        soFar = block.getArgument(std::distance(region.sums.begin(), llvm::find(region.sums, result)));
-      else
-        shape = *region.blockShape(result, count);
-      // A chain without a start gets one: the block before.
-      Operation *copy = cloneForBlock(b, op, here, shape);
-      if (auto matmul = dyn_cast<graph::MatmulOp>(copy); matmul && soFar)
-        matmul.getAccMutable().assign(soFar);
-      if (auto reduce = dyn_cast<graph::ReduceOp>(copy); reduce && soFar)
-        reduce.getAccMutable().assign(soFar);
-      map.map(result, copy->getResult(0));
+      auto shape = roles.accumulates ? SmallVector<int64_t>(graph::shapeOf(result))
+                                     : *region.blockShape(result, count);
+      SmallVector<Value> operands;
+      for (auto [v, row] : llvm::zip(op->getOperands(), roles.rowOperand))
+        operands.push_back(row ? byRows.lookup(v) : roles.accumulates ? v : wholeOf(v));
+      Operation *copy = cloneForBlock(b, op, operands, shape);
+      // A sum goes on from where the block before ended; its own start is the carry's.
+      if (roles.accumulates) {
+        Value soFar = block.getArgument(std::distance(region.sums.begin(), llvm::find(region.sums, result)));
+        if (auto matmul = dyn_cast<graph::MatmulOp>(copy)) matmul.getAccMutable().assign(soFar);
+        if (auto reduce = dyn_cast<graph::ReduceOp>(copy)) reduce.getAccMutable().assign(soFar);
+      }
+      byRows[result] = copy->getResult(0);
     }
     SmallVector<Value> returned;
-    for (Value v : region.sums) returned.push_back(map.lookup(v));
-    for (Value v : region.rowOutputs) returned.push_back(map.lookup(v));
+    for (Value v : region.sums) returned.push_back(byRows.lookup(v));
+    for (Value v : region.rowOutputs) returned.push_back(byRows.lookup(v));
     b.create<func::ReturnOp>(block.getParentOp()->getLoc(), returned);
   }
 
@@ -206,7 +229,8 @@ struct TileRowsPass : impl::TileRowsPassBase<TileRowsPass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
-    for (func::FuncOp f : functions) RowTiler(f, symbols, {atLeast, rows}).run();
+    for (func::FuncOp f : functions)
+      if (!f.isExternal()) RowTiler(f, symbols, {atLeast, rows}).run();
   }
 };
 

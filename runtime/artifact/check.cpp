@@ -70,7 +70,7 @@ std::string ShapeText(const flatbuffers::Vector<int64_t> *shape) {
 absl::Status CheckTyped(const Where &at, fb::DType dtype, const flatbuffers::Vector<int64_t> *shape,
                         int64_t bytes) {
   if (ByteSize(dtype) == 0)
-    return at.Error("dtype is ", static_cast<int>(dtype), " when it should be 0 to 4");
+    return at.Error("dtype is ", static_cast<int>(dtype), " when it should be 0 to 5");
   if (Size(shape) > kMaxRank)
     return at.Error("shape has ", Size(shape), " dimensions when ", kMaxRank, " is the most");
   if (!IsAligned(shape)) return at.Error("shape does not lie at a multiple of 8 bytes");
@@ -430,7 +430,12 @@ absl::Status CheckArtifact(const fb::Artifact &artifact) {
       if (!names.insert(Text(entry.name())).second)
         return here.Error("the name '", Text(entry.name()), "' is taken by another entry");
       WEFT_CHECK_OK(EntryChecker({artifact, stage, entry}).Check(here));
+      if (Text(entry.name()) == "derive" && Size(entry.arguments()) > 0)
+        return here.Error("derive has ", Size(entry.arguments()), " arguments when it should have none");
     }
+    for (int64_t v = 0; v < Size(stage.variables()); ++v)
+      if (stage.variables()->Get(v)->kind() == fb::VariableKind::derived && !names.count("derive"))
+        return Where{&at, "variables", v}.Error("is derived when there is no entry derive");
   }
   return absl::OkStatus();
 }

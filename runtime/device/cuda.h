@@ -1,7 +1,8 @@
 // A CUDA GPU through its driver (libcuda.so.1), opened at run time: a program that links this starts on a
 // machine without a GPU, and nothing of the CUDA toolkit is needed to build it.
 //
-// One device, one stream. Reference: NVIDIA, CUDA Driver API 12 and later (functions named in cuda.cpp).
+// One device, one stream, one thread: that which opened it. Reference: NVIDIA, CUDA Driver API 12 and later
+// (functions named in cuda.cpp).
 #pragma once
 
 #include "absl/status/status.h"

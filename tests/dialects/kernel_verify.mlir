@@ -325,3 +325,16 @@ func.func @packed_rhs_of_broken_panels(%a: tensor<4x64xbf16>, %b: tensor<48x64xb
   }
   return
 }
+
+// -----
+
+func.func @packed_rhs_that_is_not_whole(%a: tensor<4x64xbf16>, %b: tensor<64xbf16>) {
+  // expected-error @below {{has a packed rhs with strides 0 and 1 when they should be n and 1}}
+  %y = kernel.matmul %a, %b extras() sizes [1, 4, 64, 64] {packed_rhs,
+    lhs_access = #kernel.access<offset = 0, strides = 0, 64, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 0, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 64, 1>]} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}

@@ -187,9 +187,21 @@ TEST_F(ModelTest, ATiedHeadIsTheEmbeddingsTable) {
 TEST_F(ModelTest, HuggingFacesConfigFollowsTheModels) {
   std::string json = llama->hugging_face_config(options().config);
   for (const char *line : {"\"architectures\": [\"LlamaForCausalLM\"]", "\"hidden_size\": 64",
-                           "\"head_dim\": 16", "\"rms_norm_eps\": 1e-05", "\"rope_theta\": 10000.000000",
+                           "\"head_dim\": 16", "\"rms_norm_eps\": 1e-05", "\"rope_theta\": 10000.0",
                            "\"rope_scaling\": null", "\"tie_word_embeddings\": false"})
     EXPECT_NE(json.find(line), json.npos) << line << " in " << json;
+}
+
+TEST(JsonObjectTest, IsReadAsItWasWritten) {
+  JsonObject inner, outer;
+  inner.add("theta", 500000.0).add("share", 0.1).add("tiny", 1e-6);
+  outer.add("text", "a \"quoted\\ line\n").add("count", 3).add("yes", true).add_null("none");
+  outer.add_list("list", "one").add("inner", inner);
+  EXPECT_EQ(outer.text(),
+            "{\n  \"text\": \"a \\\"quoted\\\\ line\\u000a\",\n  \"count\": 3,\n  \"yes\": true,\n"
+            "  \"none\": null,\n  \"list\": [\"one\"],\n  \"inner\": {\n    \"theta\": 500000.0,\n"
+            "    \"share\": 0.1,\n    \"tiny\": 1e-06\n  }\n}\n");
+  EXPECT_EQ(JsonObject().text(), "{}\n");
 }
 
 std::string error_of(const ModelInfo &model, const ProgramOptions &o) {

@@ -77,3 +77,60 @@ func.func @parts(%h: tensor<1x96x4xf32>, %w: tensor<96x4xf32>) -> (tensor<1x96xf
   %dw = graph.matmul %d, %h2 {transpose_lhs} : (tensor<96x96xf32>, tensor<96x4xf32>) -> tensor<96x4xf32>
   return %n, %dw : tensor<1x96xf32>, tensor<96x4xf32>
 }
+
+// -----
+
+// All rows times all rows: h is a row value and whole, also through a view. The whole one is an invariant of its own.
+// CHECK-LABEL: func.func @similarity
+// CHECK-SAME:  (%[[H:.*]]: tensor<64x4xf32>)
+// CHECK:       %[[B:.*]] = graph.reshape %[[H]] shape = [2, 32, 4]
+// CHECK:       graph.repeat @similarity_rows carry() stacked(%[[B]]) invariant(%[[H]]) range(0, 2)
+// CHECK-LABEL: func.func private @similarity_rows
+// CHECK-SAME:  (%[[X:.*]]: tensor<32x4xf32>, %[[ALL:.*]]: tensor<64x4xf32>)
+// CHECK:       %[[T:.*]] = graph.transpose %[[ALL]]
+// CHECK:       graph.matmul %[[X]], %[[T]]
+func.func @similarity(%h: tensor<64x4xf32>) -> tensor<64xf32> {
+  %t = graph.transpose %h permutation = [1, 0] : tensor<64x4xf32>
+  // expected-remark @below {{computed in blocks of 32 rows}}
+  %s = graph.matmul %h, %t : (tensor<64x4xf32>, tensor<4x64xf32>) -> tensor<64x64xf32>
+  %m = graph.reduce max %s axes = [1] : (tensor<64x64xf32>) -> tensor<64xf32>
+  return %m : tensor<64xf32>
+}
+
+// -----
+
+// A constant that is a row value here, the start of a sum there, and returned as well: the block has its own, and the sum starts
+// at the one outside.
+// CHECK-LABEL: func.func @shared
+// CHECK:       %[[ONE:.*]] = graph.constant dense<1.000000e+00> : tensor<64x64xf32>
+// CHECK:       %[[R:.*]]:2 = graph.repeat @shared_rows carry(%[[ONE]])
+// CHECK:       return %{{.*}}, %[[R]]#0, %[[ONE]]
+func.func @shared(%h: tensor<64x4xf32>, %w: tensor<64x4xf32>) -> (tensor<64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) {
+  %one = graph.constant dense<1.0> : tensor<64x64xf32>
+  // expected-remark @below {{computed in blocks of 32 rows}}
+  %x = graph.matmul %h, %w {transpose_rhs} : (tensor<64x4xf32>, tensor<64x4xf32>) -> tensor<64x64xf32>
+  %y = graph.max %x, %one : tensor<64x64xf32>
+  %m = graph.reduce max %y axes = [1] : (tensor<64x64xf32>) -> tensor<64xf32>
+  %d = graph.matmul %y, %y acc %one {transpose_lhs} : (tensor<64x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %m, %d, %one : tensor<64xf32>, tensor<64x64xf32>, tensor<64x64xf32>
+}
+
+// -----
+
+// A send that waits for the blocks may not come after a receive that stood behind it, also not inside a repeat.
+// CHECK-LABEL: func.func @sends_first
+// CHECK-NOT:   stacked(%{{.*}}) invariant
+// CHECK:       dist.receive
+func.func private @sends(%x: tensor<64xf32>) -> tensor<64xf32> {
+  dist.send pipeline %x peer 1 tag 0 : tensor<64xf32>
+  return %x : tensor<64xf32>
+}
+func.func @sends_first(%h: tensor<64x4xf32>, %w: tensor<96x4xf32>) -> (tensor<64xf32>, tensor<64xf32>, tensor<96x4xf32>) {
+  // expected-remark @below {{kept whole, 24576 bytes: effects would change their order}}
+  %x = graph.matmul %h, %w {transpose_rhs} : (tensor<64x4xf32>, tensor<96x4xf32>) -> tensor<64x96xf32>
+  %m = graph.reduce max %x axes = [1] : (tensor<64x96xf32>) -> tensor<64xf32>
+  %s = graph.repeat @sends carry(%m) stacked() invariant() range(0, 2) {tied = array<i64>} : (tensor<64xf32>) -> tensor<64xf32>
+  %r = dist.receive pipeline peer 1 tag 1 : tensor<64xf32>
+  %d = graph.matmul %x, %h {transpose_lhs} : (tensor<64x96xf32>, tensor<64x4xf32>) -> tensor<96x4xf32>
+  return %s, %r, %d : tensor<64xf32>, tensor<64xf32>, tensor<96x4xf32>
+}

@@ -38,6 +38,9 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   int64_t bytes = memoryBytes(plan.sum), packedBytes = memoryBytes(plan.packed);
   bool amx = plan.unit.kind == UnitKind::amx;
   plan.tile = tileFor(schedule, plan.unit, bytes, level);
+  // A tile of packed columns lies within a panel.
+  if (op.getPackedRhs())
+    plan.tile.vectors = std::min<int64_t>(plan.tile.vectors, kernel::kPanelColumns / kLanes);
   plan.blockM = schedule.getBlockM();
   plan.blockN = schedule.getBlockN();
   plan.blockK = schedule.getBlockK();

@@ -1,8 +1,8 @@
 // Weft's own exp, log, … of f32, emitted as arithmetic: the same bits on every level, and no call to libm.
 //
 // `x` is f32 or a vector of f32; scalars run the same steps as a lane. NaN gives NaN. Largest errors in ulp
-// against libm in double, over every f32 where they are largest (tests/compiler/program/error_bounds_test.cpp has the
-// arguments; loops_math_test.cpp sweeps a part):
+// against libm in double, over every f32 where they are largest (tests/compiler/program/error_bounds_test.cpp
+// has the arguments; loops_math_test.cpp sweeps a part):
 //   exp 1.09, log 0.83, tanh 1.34, pow 0.51, sin and cos 1.49 up to |x| = 1e5; rsqrt 1.5 (sqrt and division,
 //   each correctly rounded).
 #pragma once

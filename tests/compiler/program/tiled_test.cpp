@@ -90,5 +90,19 @@ TEST(TiledPrograms, FeedForwardThatIsNotKept) {
                        {}}});
 }
 
+TEST(TiledPrograms, RowsTimesAllRows) {
+  checkTiledPrograms({{"similarity",
+                       R"(
+    func.func @f(%h: tensor<64x5xf32>) -> (tensor<64xf32>, tensor<64x5xf32>) {
+      %s = graph.matmul %h, %h {transpose_rhs} : (tensor<64x5xf32>, tensor<64x5xf32>) -> tensor<64x64xf32>
+      %e = graph.exp %s : tensor<64x64xf32>
+      %z = graph.reduce sum %e axes = [1] : (tensor<64x64xf32>) -> tensor<64xf32>
+      %y = graph.matmul %e, %h : (tensor<64x64xf32>, tensor<64x5xf32>) -> tensor<64x5xf32>
+      return %z, %y : tensor<64xf32>, tensor<64x5xf32>
+    })",
+                       {real({64, 5}, 1)},
+                       {}}});
+}
+
 } // namespace
 } // namespace weft::testing

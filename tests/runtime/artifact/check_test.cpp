@@ -150,6 +150,19 @@ TEST(ArtifactCheck, MovesAndCollectivesFitTheirBuffers) {
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Entry(a).body[0]->op.Reset(); }), at + ": op is missing");
 }
 
+TEST(ArtifactCheck, WhatIsDerivedHasAnEntryThatMakesIt) {
+  std::string at = "f.weft: stages[0].";
+  EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).kind = fb::VariableKind::derived; }),
+            at + "variables[1]: is derived when there is no entry derive");
+  EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Entry(a).name = "derive"; }),
+            at + "entries[0]: derive has 3 arguments when it should have none");
+  EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) {
+              Variable(a, 1).dtype = fb::DType::bf16;
+              Variable(a, 1).shape = {16};
+            }),
+            at + "variables[1]: is bf16 when only what is derived may be");
+}
+
 TEST(ArtifactCheck, VariablesHaveTheirOwnPlace) {
   std::string at = "f.weft: stages[0].variables";
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).offset = 60; }),
@@ -173,7 +186,7 @@ TEST(ArtifactCheck, VariablesHaveTheirOwnPlace) {
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).name = "layers.w"; }),
             at + "[1]: the name 'layers.w' is taken by another variable");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).dtype = static_cast<fb::DType>(9); }),
-            at + "[1]: dtype is 9 when it should be 0 to 4");
+            at + "[1]: dtype is 9 when it should be 0 to 5");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) {
               Variable(a, 1).init_scale = std::numeric_limits<double>::infinity();
             }),
