@@ -41,30 +41,43 @@ private:
 // zero for rows outside [low, high).
 Values KeyValueEmitter::gradsOf(const Tile &tile, Value row) {
   int64_t vectors = plan.keyBlock / kLanes;
-  auto values = [&]() -> Values {
-    Value t = addI64(b, tile.first, row), begin = subI64(b, s.rangeBegin(row), key),
-          end = subI64(b, s.rangeEnd(row), key);
+  auto values = [&](const Values &masks) {
+    Value t = addI64(b, tile.first, row);
     Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, tile.head), f32));
     Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, tile.head), f32));
-    Value never = b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI1Type()), true));
     Value first = mulI64(b, row, plan.keysT.columns);
     Values p, ds;
     for (int64_t v = 0; v < vectors; ++v) {
       Value place = addI64(b, first, v * kLanes);
-      Value before = b.create<arith::XOrIOp>(tailMask(b, lanesLeft(b, begin, v)), never);
-      Value mask = b.create<arith::AndIOp>(before, tailMask(b, lanesLeft(b, end, v)));
       auto both = gradOfScores(b, s.op, loadLanes(b, s.scratch(plan.scores, place, f32), f32),
-                               loadLanes(b, s.scratch(plan.grads, place, f32), f32), lse, delta, mask);
+                               loadLanes(b, s.scratch(plan.grads, place, f32), f32), lse, delta, masks[v]);
       p.push_back(both.first);
       ds.push_back(both.second);
     }
     p.append(ds);
     return p;
   };
-  auto none = [&]() -> Values { return Values(2 * vectors, zeroOf(b, laneType(f32))); };
   SmallVector<Type> types(2 * vectors, laneType(f32));
+  // Most rows that meet the block see all of it, and need no masks.
+  auto seen = [&]() -> Values {
+    Value begin = subI64(b, s.rangeBegin(row), key), end = subI64(b, s.rangeEnd(row), key);
+    Value all = b.create<arith::AndIOp>(atLeast(b, constantI64(b, 0), begin),
+                                        atLeast(b, end, constantI64(b, plan.keyBlock)));
+    auto some = [&] {
+      Value never = b.create<arith::ConstantOp>(DenseElementsAttr::get(laneType(b.getI1Type()), true));
+      Values masks;
+      for (int64_t v = 0; v < vectors; ++v) {
+        Value before = b.create<arith::XOrIOp>(tailMask(b, lanesLeft(b, begin, v)), never);
+        masks.push_back(b.create<arith::AndIOp>(before, tailMask(b, lanesLeft(b, end, v))));
+      }
+      return values(masks);
+    };
+    return ifElse(
+        b, types, all, [&] { return values(Values(vectors)); }, some);
+  };
+  auto none = [&]() -> Values { return Values(2 * vectors, zeroOf(b, laneType(f32))); };
   Value there = b.create<arith::AndIOp>(atLeast(b, row, tile.low), lessThan(b, row, tile.high));
-  return ifElse(b, types, there, values, none);
+  return ifElse(b, types, there, seen, none);
 }
 
 // p and ds of rows [low, high) as lhs, a step after the other: (steps, key block).
