@@ -12,6 +12,7 @@ struct BigramOptions {
   int data_parallel = 1;
   double init_scale = 0.02;
   std::string dot_unit = "f32-chain";
+  bool derived = false; // generating reads a copy of the weights, which an entry "derive" makes
 };
 
 inline void AddOption(fb::ArtifactT &artifact, std::string key, std::string value) {
@@ -84,6 +85,8 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
                         List(Arg(0, 0, bytes), Arg(3, 0, bytes), weights(), Arg(5, 0, bytes), Arg(4, 0, 4)),
                         {rows, o.vocab}, 1))));
 
+  const int64_t copied = (2 * w + 4 + 63) / 64 * 64;
+  if (o.derived) entries.push_back(Entry("derive", 0, {}, List(Copy(weights(), Persistent(copied, w)))));
   for (int64_t n : {1, 4, 16}) {
     arguments = List(Argument("tokens", ArgumentKind::input, DType::i32, {1, n}, false, o.vocab),
                      Argument("positions", ArgumentKind::input, DType::i32, {1, n}, false, o.context),
@@ -94,7 +97,8 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
     entries.push_back(Entry(
         n == 1 ? "decode" : "prefill_" + std::to_string(n), 0, std::move(arguments),
         List(Launch(kPredict,
-                    List(Arg(0, 0, n * 4), std::move(last), weights(), Arg(2, 0, o.vocab * 4), Arg(3, 0, 4)),
+                    List(Arg(0, 0, n * 4), std::move(last), o.derived ? Persistent(copied, w) : weights(),
+                         Arg(2, 0, o.vocab * 4), Arg(3, 0, 4)),
                     {o.vocab}, 1))));
   }
 
@@ -104,7 +108,12 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
   variables[0]->file_name = "model.bigram.weight";
   variables[1]->kind = fb::VariableKind::optimizer;
   variables[2]->kind = fb::VariableKind::cache;
-  artifact.stages.push_back(Stage(2 * w + 4, std::move(variables), std::move(entries)));
+  if (o.derived) {
+    variables.push_back(Variable("bigram.weight.derived", {o.vocab, o.vocab}, copied));
+    variables[3]->kind = fb::VariableKind::derived;
+  }
+  artifact.stages.push_back(
+      Stage(o.derived ? copied + w : 2 * w + 4, std::move(variables), std::move(entries)));
   return artifact;
 }
 
