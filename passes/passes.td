@@ -81,7 +81,7 @@ def TileRowsPass : WeftPass<"tile-rows"> {
     Before: `%logits = graph.matmul %h, %w`, 4096 rows, then the loss of each row, and backward `%dh = graph.matmul %d, %w`, `%dw = graph.matmul %d, %h acc %dw0 {transpose_lhs}`. After:
     a `graph.repeat` over blocks of rows whose body does all that for 512 of them; %dw is its carry, %dh its slices joined. No bit changes: rows do not know each other, and a
     sum over rows goes on where the block before ended, at a multiple of 32. What has to exist is one block of the logits, in cache. Ops that need all rows at once (a softmax over rows) keep the value
-    whole; a remark says which. A sum is read and written once a block: with 512 rows that is a few percent of the products' time, so it is done only where large values outweigh what goes in and out.
+    whole; a remark says which. A sum is read and written once a block: with 512 rows that is 3 % of the products' time where those run at 400 GFLOP/s and memory at 30 GB/s (by arithmetic), so it is done only where large values outweigh what goes in and out.
   }];
   let options = [Option<"atLeast", "at-least", "int64_t", "16777216", "bytes of large values, all rows together, from which it is done">,
                  Option<"rows", "rows", "int64_t", "512", "rows of a block, at least; a multiple of 32 that divides all rows">];

@@ -83,7 +83,8 @@ TEST_F(Interrupt, TheSecondLeavesAtOnceEvenWhenNothingCanBeSaid) {
   WaitFor(run + "/metrics.jsonl");
   // Until it stands: the pipe is full, but for what no line fits into.
   int capacity = fcntl(ends[0], F_GETPIPE_SZ), waiting = 0, last = -1;
-  for (int same = 0; waiting < capacity / 2 || same < 10; same = waiting == last ? same + 1 : 0) {
+  for (int same = 0, polls = 0; waiting < capacity / 2 || same < 10; same = waiting == last ? same + 1 : 0) {
+    ASSERT_LT(++polls, 3000) << "five minutes, and the pipe holds " << waiting << " bytes of " << capacity;
     last = waiting;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     ASSERT_EQ(ioctl(ends[0], FIONREAD, &waiting), 0);

@@ -1,7 +1,7 @@
 // Everything a model file needs. No MLIR, and no heavy headers: a model compiles in about a second.
 #pragma once
 #include "frontends/dsl/gradient.h"
-#include "frontends/dsl/json_object.h"
+#include "frontends/dsl/hugging_face.h"
 #include "frontends/dsl/model.h"
 #include "frontends/dsl/repeat.h"
 #include "frontends/layers/attention.h"

@@ -39,31 +39,16 @@ Tensor llama(Scope s, const Sequence &seq, const Config &c) {
 }
 WEFT_MODEL(llama)
 
-// config.json as transformers reads it; the tokenizer's ids (bos, eos) are added by whoever writes the
-// folder.
 std::string Config::hugging_face_config() const {
-  JsonObject config;
-  config.add_list("architectures", "LlamaForCausalLM").add("model_type", "llama");
-  config.add("vocab_size", vocab)
-      .add("hidden_size", dim)
-      .add("intermediate_size", ffn)
-      .add("num_hidden_layers", layers);
-  config.add("num_attention_heads", heads).add("num_key_value_heads", kv_heads ? kv_heads : heads);
-  config.add("head_dim", head_dim ? head_dim : dim / heads).add("max_position_embeddings", context);
-  config.add("rms_norm_eps", norm_eps).add("rope_theta", rope_theta);
-  if (rope_factor == 1) {
-    config.add_null("rope_scaling");
-  } else {
-    JsonObject rope;
-    rope.add("rope_type", "llama3")
-        .add("factor", rope_factor)
-        .add("low_freq_factor", 1.0)
-        .add("high_freq_factor", 4.0);
-    config.add("rope_scaling", rope.add("original_max_position_embeddings", rope_context));
-  }
-  config.add("tie_word_embeddings", tied)
-      .add("hidden_act", "silu")
+  JsonObject config =
+      weft::hugging_face_config({"LlamaForCausalLM", "llama", vocab, dim, ffn, layers, heads,
+                                 kv_heads ? kv_heads : heads, context, norm_eps, rope_theta, tied});
+  config.add("head_dim", head_dim ? head_dim : dim / heads)
       .add("attention_bias", false)
       .add("mlp_bias", false);
-  return config.add("initializer_range", 0.02).add("torch_dtype", "float32").text();
+  if (rope_factor == 1) return config.add_null("rope_scaling").text();
+  JsonObject rope;
+  rope.add("rope_type", "llama3").add("factor", rope_factor);
+  rope.add("low_freq_factor", 1.0).add("high_freq_factor", 4.0);
+  return config.add("rope_scaling", rope.add("original_max_position_embeddings", rope_context)).text();
 }

@@ -37,20 +37,9 @@ Tensor qwen3(Scope s, const Sequence &seq, const Config &c) {
 }
 WEFT_MODEL(qwen3)
 
-// config.json as transformers reads it.
 std::string Config::hugging_face_config() const {
-  JsonObject config;
-  config.add_list("architectures", "Qwen3ForCausalLM").add("model_type", "qwen3");
-  config.add("vocab_size", vocab)
-      .add("hidden_size", dim)
-      .add("intermediate_size", ffn)
-      .add("num_hidden_layers", layers);
-  config.add("num_attention_heads", heads).add("num_key_value_heads", kv_heads);
+  JsonObject config = weft::hugging_face_config({"Qwen3ForCausalLM", "qwen3", vocab, dim, ffn, layers, heads,
+                                                 kv_heads, context, norm_eps, rope_theta, tied});
   config.add("head_dim", head_dim).add("attention_bias", false);
-  config.add("rms_norm_eps", norm_eps).add("rope_theta", rope_theta).add_null("rope_scaling");
-  config.add("max_position_embeddings", context).add("tie_word_embeddings", tied).add("hidden_act", "silu");
-  return config.add("use_sliding_window", false)
-      .add("initializer_range", 0.02)
-      .add("torch_dtype", "float32")
-      .text();
+  return config.add_null("rope_scaling").add("use_sliding_window", false).text();
 }
