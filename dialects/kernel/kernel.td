@@ -101,6 +101,9 @@ def LoopsOp : Kernel_Op<"loops", [Pure, AttrSizedOperandSegments, SingleBlockImp
   let hasVerifier = 1;
 }
 
+def Kernel_GroupedBy : I64EnumAttr<"GroupedBy", "which dimension of a product its groups cut", [
+    I64EnumAttrCase<"m", 0>, I64EnumAttrCase<"k", 1>]> { let cppNamespace = "::weft::kernel"; }
+
 def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockImplicitTerminator<"YieldOp">, IsolatedFromAbove]> {
   let summary = "batched matrix product with a fused epilogue";
   let description = [{
@@ -109,7 +112,10 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     `lhs_access` has strides for (b, m, k), `rhs_access` for (b, k, n), `extra_access` and `output_access` for (b, m, n).
     With `packed_rhs` rhs, of bf16, lies as the dot units read it: panels of 32 columns, pairs of k side by side, (n / 32, k / 2, n % 32, k % 2); n and k are multiples of
     32, and `rhs_access` has strides (b, n, 1) that stand for the whole.
-    Buffers of the compiled kernel: lhs, rhs, extras, results (init shares result 0's).
+    With `groups`, i32, batch b stands for a group: through `group_access`, of rank 1, its element b is g(b), and g(0 … batch) ascends. `grouped m`: only m in [g(b), g(b + 1)) is computed in
+    batch b, so that each row of the result belongs to one batch (a row of none is left as it is). `grouped k`: the sum of batch b is over k in [g(b), g(b + 1)), in the
+    dot unit's groups counted from g(b). m and k count from the whole operand's first row; g is clamped to [0, m] or [0, k].
+    Buffers of the compiled kernel: lhs, rhs, extras, groups, results (init shares result 0's).
     Example (y = a bᵀ + bias, with b as (n, k)):
     ```
     %y = kernel.matmul %a, %b extras(%bias) sizes [1, 4, 16, 8] {
@@ -122,12 +128,12 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     }
     ```
   }];
-  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras,
+  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras, Optional<Kernel_Tensor>:$groups,
       DenseI64ArrayAttr:$sizes, Kernel_Access:$lhs_access, Kernel_Access:$rhs_access, Kernel_Accesses:$extra_access, Kernel_Accesses:$output_access,
-      UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+      OptionalAttr<Kernel_GroupedBy>:$grouped, OptionalAttr<Kernel_Access>:$group_access, UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];
+  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` (`groups` $groups^)? `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];
   let hasVerifier = 1;
 }
 
@@ -159,6 +165,20 @@ def AttentionOp : Kernel_Op<"attention", [Pure]> {
       Kernel_Accesses:$output_access, F64Attr:$scale, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let assemblyFormat = "$kind $inputs `sizes` $sizes attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def SortOp : Kernel_Op<"sort", [Pure]> {
+  let summary = "a counting sort of choices by group";
+  let description = [{
+    Semantics: graph.sort_by_expert. `sizes = [N, k, experts, segments]`; keys (N, k); results order (N k), token (N k), place (N, k), offsets (experts segments + 1),
+    each contiguous; `input_access` and `output_access` have one stride. Buffers: keys, then results. One work item.
+    Example: `%o, %t, %p, %f = kernel.sort %i sizes [4, 2, 8, 1] {input_access = […], output_access = […]} : (tensor<4x2xi32>) -> (…)`
+  }];
+  let arguments = (ins Kernel_Tensor:$keys, DenseI64ArrayAttr:$sizes, Kernel_Accesses:$input_access, Kernel_Accesses:$output_access,
+      OptionalAttr<Kernel_Schedule>:$schedule);
+  let results = (outs Kernel_Tensor:$order, Kernel_Tensor:$token, Kernel_Tensor:$place, Kernel_Tensor:$offsets);
+  let assemblyFormat = "$keys `sizes` $sizes attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -29,9 +29,11 @@ bool Clusters::isMaterialised(Value v) const {
 }
 
 void Clusters::findEpilogues(Block &block) {
-  for (auto product : block.getOps<graph::MatmulOp>()) {
-    Value result = product.getResult();
-    if (!result.hasOneUse() || product.getAcc()) continue;
+  for (Operation &op : block) {
+    auto product = dyn_cast<graph::MatmulOp>(op);
+    if (!product && !isa<graph::GroupedMatmulOp>(op)) continue;
+    Value result = op.getResult(0);
+    if (!result.hasOneUse() || (product && product.getAcc())) continue;
     if (auto cast = dyn_cast<graph::CastOp>(*result.getUsers().begin())) epilogues[result] = cast;
   }
 }

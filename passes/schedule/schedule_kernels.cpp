@@ -26,6 +26,8 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
       op.setReductionAttr(bf16 ? dot : plain);
       op.setScheduleAttr(cpu::scheduleMatmul(op, threads));
     });
+    getOperation().walk(
+        [&](kernel::SortOp op) { op.setScheduleAttr(kernel::ScheduleAttr::get(ctx, 0, 0, 0, 0, 0, 0)); });
     getOperation().walk([&](kernel::AttentionOp op) {
       if (cast<RankedTensorType>(op.getInputs()[0].getType()).getElementType().isBF16())
         op.setReductionAttr(kernel::ReductionAttr::get(ctx, bf16Unit, 16, op.getReduction()->getKeyBlock()));
