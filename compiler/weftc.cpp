@@ -1,5 +1,6 @@
 // weftc: the compiler. `weft compile` starts it.
 #include "compiler/compile_program.h"
+#include "compiler/describe_import.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/artifact/writer.h"
 #include "runtime/train/byte_size.h"
@@ -226,6 +227,7 @@ int compile(const std::vector<std::string> &args) {
 int main(int argc, char **argv) {
   std::vector<std::string> args(argv + 1, argv + argc);
   if (!args.empty() && args[0] == "compile") return weft::compile({args.begin() + 1, args.end()});
+  if (!args.empty() && args[0] == "describe-import") return weft::describeImportCommand(argc - 2, argv + 2);
   fprintf(stderr,
           "usage: weftc compile MODEL|FILE.cc|RECIPE.toml -o F.weft [options]\nhint: weft compile --help\n");
   return args.empty() || (args[0] != "--help" && args[0] != "-h") ? 2 : 0;

@@ -18,5 +18,7 @@ int InspectCommand(const Arguments &arguments);
 int TokenizerCommand(const Arguments &arguments);
 int NewCommand(const Arguments &arguments);
 int CompileCommand(const Arguments &arguments);
+int ImportCommand(const Arguments &arguments);
+int ExportCommand(const Arguments &arguments);
 
 } // namespace weft

@@ -27,6 +27,8 @@ const Command commands[] = {
     {"generate", "continue a text with a trained model", GenerateCommand},
     {"eval", "loss and perplexity of a trained model on a text", EvalCommand},
     {"tokenizer", "train a tokenizer, encode, decode", TokenizerCommand},
+    {"import", "make a checkpoint of a Hugging Face folder", ImportCommand},
+    {"export", "make a Hugging Face folder of a checkpoint", ExportCommand},
     {"compile", "compile a model or a recipe into an artifact (runs weftc)", CompileCommand},
     {"inspect", "what an artifact holds: kernels, memory, parameters, remarks", InspectCommand},
     {"version", "versions of weft and its file formats", VersionCommand},

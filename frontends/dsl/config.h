@@ -25,7 +25,9 @@ std::vector<FieldRef> name_fields(std::string_view names, std::vector<FieldRef> 
 template <class... T> std::vector<FieldRef> field_refs(std::string_view names, T &...fields) {
   return name_fields(names, {FieldRef{"", &fields}...});
 }
-#define WEFT_FIELDS(...)                                                                                     \
+// The second macro so that lists of fields which are macros (WEFT_ROTARY_FIELDS) become their names.
+#define WEFT_FIELDS(...) WEFT_FIELD_NAMES(__VA_ARGS__)
+#define WEFT_FIELD_NAMES(...)                                                                                \
   std::vector<::weft::FieldRef> weft_fields() { return ::weft::field_refs(#__VA_ARGS__, __VA_ARGS__); }
 
 // Insertions, deletions and substitutions between two words.

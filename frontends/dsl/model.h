@@ -16,11 +16,20 @@ template <auto fn> struct ModelOf;
 template <class Config, Tensor (*fn)(Scope, const Sequence &, const Config &)> struct ModelOf<fn> {
   static inline const char *name = "";
 
-  static std::vector<ConfigField> fields() {
-    Config config;
+  static std::vector<ConfigField> fields_of(Config config) {
     std::vector<ConfigField> list;
     for (const FieldRef &ref : config.weft_fields()) list.push_back({ref.name, field_value(ref)});
     return list;
+  }
+  static std::vector<ConfigField> fields() { return fields_of(Config()); }
+  static std::vector<ConfigField> from_hugging_face(const HuggingFaceConfig &h) {
+    if constexpr (requires { Config::from_hugging_face(h); }) return fields_of(Config::from_hugging_face(h));
+    return {};
+  }
+  static WeightMap weights(const ConfigMap &map) {
+    if constexpr (requires(const Config &c) { c.hugging_face_weights(); })
+      return make_config<Config>(map, name).hugging_face_weights();
+    return {};
   }
   static std::string hugging_face_config(const ConfigMap &map) {
     if constexpr (requires(const Config &c) { c.hugging_face_config(); })
@@ -33,11 +42,16 @@ template <class Config, Tensor (*fn)(Scope, const Sequence &, const Config &)> s
 
   static ModelInfo info(const char *model_name, const SourceLine &line) {
     name = model_name;
-    ModelInfo m{model_name, line, nullptr, fields, nullptr, nullptr, build};
+    ModelInfo m{.name = model_name, .line = line, .fields = fields, .build = build};
     if constexpr (requires(const Config &c) { c.hugging_face_config(); })
       m.hugging_face_config = hugging_face_config;
     if constexpr (requires { Config::hugging_face_name(std::string()); })
       m.file_name = Config::hugging_face_name;
+    if constexpr (requires { Config::from_hugging_face(HuggingFaceConfig::parse("")); }) {
+      m.architecture = Config::hugging_face_architecture;
+      m.from_hugging_face = from_hugging_face;
+      m.weights = weights;
+    }
     return m;
   }
 };

@@ -35,7 +35,6 @@ Tensor attention(Scope s, Arg x, const Sequence &seq, AttentionOptions o) {
     k = rms_norm(s / "k_norm", k, o.norm_eps);
   }
 
-  o.rope.theta = o.rope_theta;
   RotaryTables tables = rotary_tables(seq.positions, head_dim, o.rope);
   q = rotary(q, tables);
   k = seq.cache(s, "k_cache", rotary(k, tables)); // (batch, keys, kv_heads, head_dim)

@@ -11,12 +11,11 @@ struct AttentionOptions {
   i64 heads = 1;
   i64 kv_heads = 0; // 0: as many as heads
   i64 head_dim = 0; // 0: dim / heads
-  double rope_theta = 10000;
-  RotaryOptions rope = {}; // its theta is rope_theta
-  bool bias = false;       // of the q, k and v projections
-  bool head_norm = false;  // RMSNorm of each head's q and k, before the rotation (Qwen3); one weight
-                           // (head_dim) for all heads
-  double norm_eps = 1e-6;  // its epsilon
+  RotaryOptions rope = {};
+  bool bias = false;      // of the q, k and v projections
+  bool head_norm = false; // RMSNorm of each head's q and k, before the rotation (Qwen3); one weight
+                          // (head_dim) for all heads
+  double norm_eps = 1e-6; // its epsilon
   Init init = normal(0.02);
   Init output_init =
       normal(0.02); // of o_proj; normal(residual_scale(layers)) keeps the residual stream's variance

@@ -345,13 +345,19 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
         (Size(variable.shape()) == 0 || variable.shape()->Get(0) != variable.layers()))
       return here.Error("layers is ", variable.layers(), " when the shape is ", ShapeText(variable.shape()));
     absl::string_view file_name = Text(variable.file_name());
-    size_t braces = file_name.find("{}");
-    bool one =
-        braces != absl::string_view::npos && file_name.find("{}", braces + 2) == absl::string_view::npos;
-    bool none = braces == absl::string_view::npos;
-    if (!file_name.empty() && !(variable.layers() > 0 ? one : none))
-      return here.Error("file_name '", file_name, "' should have ",
-                        variable.layers() > 0 ? "one {}" : "no {}", " as layers is ", variable.layers());
+    // A {} for the layer's number, and for an index of each further dimension that the file has as tensors.
+    uint32_t indices = 0;
+    int64_t tensors = 1;
+    for (size_t at = file_name.find("{}"); at != absl::string_view::npos; at = file_name.find("{}", at + 2)) {
+      int64_t size = indices < Size(variable.shape()) ? variable.shape()->Get(indices) : 0;
+      if (size <= 0 || size > kMaxLayers / tensors)
+        return here.Error("file_name '", file_name, "' names too many tensors of the shape ",
+                          ShapeText(variable.shape()));
+      tensors *= size;
+      ++indices;
+    }
+    if (!file_name.empty() && variable.layers() > 0 && indices == 0)
+      return here.Error("file_name '", file_name, "' should have a {} as layers is ", variable.layers());
     if (variable.offset() < 0 || variable.offset() > stage.persistent_bytes() ||
         variable.bytes() > stage.persistent_bytes() - variable.offset())
       return here.Error("offset ", variable.offset(), " and ", variable.bytes(),

@@ -149,6 +149,26 @@ absl::StatusOr<FoundCheckpoint> FindCheckpoint(const std::string &folder,
                                           " is broken\nhint: start again in another run.dir"));
 }
 
+absl::StatusOr<FoundCheckpoint> LocateCheckpoint(const std::string &path,
+                                                 const std::function<void(const std::string &)> &notice) {
+  std::error_code error;
+  if (!fs::is_directory(path, error))
+    return absl::NotFoundError(absl::StrCat("there is no run or checkpoint ", path,
+                                            fs::exists(path, error) ? " (it is not a folder)" : ""));
+  if (fs::exists(absl::StrCat(path, "/", kStateJson), error)) {
+    absl::StatusOr<CheckpointState> state = VerifyCheckpoint(path);
+    if (!state.ok()) return state.status();
+    return FoundCheckpoint{path, *std::move(state)};
+  }
+  absl::StatusOr<FoundCheckpoint> found = FindCheckpoint(path + "/checkpoints", notice);
+  if (!absl::IsNotFound(found.status())) return found;
+  bool folder = fs::exists(path + "/config.json", error);
+  return absl::NotFoundError(absl::StrCat(
+      path, " holds no checkpoint\nhint: ",
+      folder ? absl::StrCat("weft import ", path, " CHECKPOINT makes one of a Hugging Face folder")
+             : "name a run directory of weft train, or one of its checkpoints"));
+}
+
 absl::Status ReadCheckpoint(const std::string &path, absl::Span<const VariableView> variables, bool all) {
   absl::StatusOr<SafetensorsReader> model = SafetensorsReader::Open(absl::StrCat(path, "/", kModelFile));
   if (!model.ok()) return model.status();

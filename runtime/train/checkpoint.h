@@ -98,6 +98,10 @@ struct FoundCheckpoint {
 absl::StatusOr<FoundCheckpoint> FindCheckpoint(const std::string &folder,
                                                const std::function<void(const std::string &)> &notice);
 
+// The checkpoint that `path` names: itself, verified, or the newest good one of a run directory, as above.
+absl::StatusOr<FoundCheckpoint> LocateCheckpoint(const std::string &path,
+                                                 const std::function<void(const std::string &)> &notice);
+
 // Reads a checkpoint into variables: parameters, and with `all` the optimiser's and others too (caches are
 // left alone). The checkpoint should have been verified. Errors of SafetensorsReader::Read.
 absl::Status ReadCheckpoint(const std::string &path, absl::Span<const VariableView> variables, bool all);

@@ -24,12 +24,10 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-json FileEntry(uint64_t bytes, uint64_t hash) { return {{"bytes", bytes}, {"xxh3", HashName(hash)}}; }
-
 // Writes the tensors of the variables that `wanted` accepts.
 template <typename F>
-absl::StatusOr<json> WriteTensors(const std::string &path, const std::vector<VariableView> &variables,
-                                  std::vector<UnsyncedFile> &files, F wanted) {
+absl::StatusOr<FileHash> WriteTensors(const std::string &path, const std::vector<VariableView> &variables,
+                                      std::vector<UnsyncedFile> &files, F wanted) {
   std::map<std::string, CheckpointTensor>
       tensors; // by name, so that stages and stacks do not show in the file
   std::vector<SafetensorsWriter::Tensor> header;
@@ -52,7 +50,21 @@ absl::StatusOr<json> WriteTensors(const std::string &path, const std::vector<Var
   absl::StatusOr<UnsyncedFile> file = writer->FinishUnsynced();
   if (!file.ok()) return file.status();
   files.push_back(*std::move(file));
-  return FileEntry(writer->size(), writer->hash());
+  return FileHash{writer->size(), writer->hash()};
+}
+
+// The tensor, or one for each index of its first dimension while its name has a {} for it.
+void AddParts(CheckpointTensor tensor, std::vector<CheckpointTensor> &out) {
+  size_t braces = tensor.name.find("{}");
+  if (braces == std::string::npos || tensor.shape.empty()) return out.push_back(std::move(tensor));
+  int64_t count = tensor.shape[0];
+  std::vector<int64_t> shape(tensor.shape.begin() + 1, tensor.shape.end());
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t bytes = tensor.memory.size() / count;
+    std::string name = tensor.name;
+    name.replace(braces, 2, absl::StrCat(i));
+    AddParts({std::move(name), shape, tensor.memory.subspan(i * bytes, bytes)}, out);
+  }
 }
 
 // Under another name first, so that a crash while it is removed leaves no broken checkpoint behind.
@@ -65,6 +77,22 @@ void RemoveCheckpoint(const std::string &folder, const std::string &name) {
 }
 
 } // namespace
+
+std::string StateJsonText(const CheckpointState &s, const std::map<std::string, FileHash> &files) {
+  json entries = json::object();
+  for (const auto &[name, file] : files)
+    entries[name] = {{"bytes", file.bytes}, {"xxh3", HashName(file.hash)}};
+  json root = {{"format_version", kCheckpointVersion},
+               {"step", s.step},
+               {"seed", s.seed},
+               {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
+               {"cpu_level", s.cpu_level},
+               {"options", json(s.options)},
+               {"files", entries}};
+  if (s.options.empty()) root["options"] = json::object();
+  root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
+  return root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
 
 std::vector<CheckpointTensor> CheckpointTensors(const VariableView &view) {
   const fb::Variable &v = *view.variable;
@@ -79,7 +107,11 @@ std::vector<CheckpointTensor> CheckpointTensors(const VariableView &view) {
     std::string name = v.kind() == fb::VariableKind::parameter ? WeightName(v, layer)
                        : stacked                               ? absl::StrCat(v.name()->str(), "#", layer)
                                                                : v.name()->str();
-    tensors.push_back({std::move(name), shape, view.memory.subspan(i * bytes, bytes)});
+    CheckpointTensor tensor{std::move(name), shape, view.memory.subspan(i * bytes, bytes)};
+    if (v.kind() == fb::VariableKind::parameter)
+      AddParts(std::move(tensor), tensors);
+    else
+      tensors.push_back(std::move(tensor));
   }
   return tensors;
 }
@@ -90,7 +122,7 @@ std::string UnsyncedCheckpoint::Temporary() const {
 
 absl::Status UnsyncedCheckpoint::Write(const CheckpointContents &contents) {
   std::string path = Temporary();
-  json files;
+  std::map<std::string, FileHash> files;
   auto model = WriteTensors(absl::StrCat(path, "/", kModelFile), contents.variables, files_,
                             [](fb::VariableKind kind) { return kind == fb::VariableKind::parameter; });
   if (!model.ok()) return model.status();
@@ -108,21 +140,10 @@ absl::Status UnsyncedCheckpoint::Write(const CheckpointContents &contents) {
   };
   for (const auto &[name, text] : contents.files) {
     if (absl::Status status = add(name, text); !status.ok()) return status;
-    files[name] = FileEntry(text.size(), HashText(text));
+    files[name] = {text.size(), HashText(text)};
   }
 
-  const CheckpointState &s = contents.state;
-  json root = {{"format_version", kCheckpointVersion},
-               {"step", s.step},
-               {"seed", s.seed},
-               {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
-               {"cpu_level", s.cpu_level},
-               {"options", json(s.options)},
-               {"files", files}};
-  if (s.options.empty()) root["options"] = json::object();
-  root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
-  std::string text = root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-  return add(kStateJson, text);
+  return add(kStateJson, StateJsonText(contents.state, files));
 }
 
 absl::Status UnsyncedCheckpoint::PutIntoPlace() {

@@ -53,7 +53,8 @@ bool DecidesArtifact(absl::string_view line) {
                                                      "keep",
                                                      "threads",
                                                      "log_every",
-                                                     "save_initial"};
+                                                     "save_initial",
+                                                     "init"};
   return not_compiled.count(std::string(line.substr(0, line.find(' ')))) == 0;
 }
 
@@ -159,6 +160,22 @@ EnsureArtifact(const Recipe &recipe, const std::string &recipe_path, const std::
       !status.ok())
     return status;
   return loaded;
+}
+
+absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
+EnsureArtifactForOneRank(const std::string &recipe_path, const std::string &folder,
+                         const std::function<void(const std::string &)> &say) {
+  absl::StatusOr<Recipe> recipe = LoadRecipe(recipe_path);
+  if (!recipe.ok()) return recipe.status();
+  recipe->run.plan = "";
+  recipe->run.ranks = 1;
+  recipe->data_parallel = recipe->pipeline = 1;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return FileError("create", folder, error.value());
+  std::string single = absl::StrCat(folder, "/single.toml");
+  if (absl::Status status = WriteFileAtomically(single, RecipeText(*recipe)); !status.ok()) return status;
+  return EnsureArtifact(*recipe, single, absl::StrCat(folder, "/single.weft"), say);
 }
 
 } // namespace weft

@@ -64,7 +64,9 @@ absl::StatusOr<TrainEnd> Run::Go() {
       recipe_.run.dir, start_, start_ < steps, [this](const std::string &text) { progress_->Say(text); });
   if (!recorder.ok()) return recorder.status();
   recorder_ = *std::move(recorder);
-  checkpoint_files_ = CheckpointFiles();
+  absl::StatusOr<std::map<std::string, std::string>> files = CheckpointFiles();
+  if (!files.ok()) return files.status();
+  checkpoint_files_ = *std::move(files);
   saver_.emplace(Path("checkpoints"), recipe_.run.keep);
 
   if (start_ == steps)

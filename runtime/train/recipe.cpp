@@ -132,7 +132,7 @@ absl::Status SetKey(Recipe &recipe, const RecipeKey &key, const toml::node &node
                                 absl::StrJoin(key.choices, ", ")),
                    nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "?"));
     }
-    bool is_path = key.name == "model.file" || key.name == "run.dir" ||
+    bool is_path = key.name == "model.file" || key.name == "run.dir" || key.name == "train.init" ||
                    (key.name == "data.tokenizer" && !absl::StartsWith(*value, "train:"));
     // The run directory is relative to where weft is started, whoever names it.
     **out =
@@ -262,10 +262,41 @@ absl::StatusOr<Recipe> ParseRecipe(absl::string_view text, const std::string &na
   return recipe;
 }
 
+// What the recipe says neither of the model nor of the tokenizer is as train.init's checkpoint has it.
+static absl::Status TakeFromInit(Recipe &recipe) {
+  auto given = [&](const char *key) { return recipe.given.count(key) > 0; };
+  bool model = given("model.name") || given("model.file"), tokenizer = given("data.tokenizer");
+  const std::string &init = recipe.train.init;
+  if (init.empty() || (model && tokenizer)) return absl::OkStatus();
+  std::error_code error;
+  std::string path = absl::StrCat(init, "/weft-recipe.toml"); // a checkpoint's
+  if (!std::filesystem::exists(path, error)) path = absl::StrCat(init, "/recipe.toml");
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxRecipeBytes);
+  if (!text.ok())
+    return absl::Status(text.status().code(),
+                        absl::StrCat("train.init is ", init, ", which is no checkpoint or run: ",
+                                     std::string(text.status().message()),
+                                     "\nhint: weft import makes a checkpoint of a Hugging Face folder"));
+  absl::StatusOr<Recipe> theirs = ParseRecipe(*text, path);
+  if (!theirs.ok()) return theirs.status();
+  if (!model) {
+    auto keys = std::move(recipe.model.keys);
+    recipe.model = theirs->model;
+    for (auto &[key, value] : keys) recipe.model.keys[key] = std::move(value);
+    for (const std::string &key : theirs->given)
+      if (absl::StartsWith(key, "model.")) recipe.given.insert(key);
+  }
+  if (!tokenizer) recipe.data.tokenizer = absl::StrCat(init, "/tokenizer.json");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Recipe> LoadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
   absl::StatusOr<std::string> text = ReadFile(path, kMaxRecipeBytes);
   if (!text.ok()) return text.status();
-  return ParseRecipe(*text, path, overrides);
+  absl::StatusOr<Recipe> recipe = ParseRecipe(*text, path, overrides);
+  if (recipe.ok())
+    if (absl::Status status = TakeFromInit(*recipe); !status.ok()) return status;
+  return recipe;
 }
 
 std::string TomlQuoted(absl::string_view text) {

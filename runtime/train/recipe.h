@@ -31,7 +31,7 @@ struct Recipe {
     std::string tokenizer = "train:4096";
   } data;
   struct {
-    std::string stage = "pretrain";
+    std::string stage = "pretrain", init;
     int64_t steps = 600, batch = 64, micro_batch = 16, seq = 256;
     std::string precision = "f32", dot_unit = "auto";
     int64_t seed = 1, shards = 0, eval_every = 100, eval_batches = 8;

@@ -29,6 +29,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"data.tokenizer", "text", "", "train:N trains one of N tokens on the data; otherwise a tokenizer.json, relative to the recipe", {}, 0, 0, FIELD(data.tokenizer)},
 
       {"train.stage", "text", "", "what the run is for", {"pretrain"}, 0, 0, FIELD(train.stage)},
+      {"train.init", "text", "", "a checkpoint or run to take the first weights from, relative to the recipe; model and tokenizer are its own where the recipe names none (\"\" = random weights)", {}, 0, 0, FIELD(train.init)},
       {"train.steps", "integer", "steps", "optimiser steps of the whole run", {}, 1, kMany, FIELD(train.steps)},
       {"train.batch", "integer", "rows", "rows of a step over all ranks", {}, 1, 1e9, FIELD(train.batch)},
       {"train.micro_batch", "integer", "rows", "rows computed at once by a rank; fixes the memory", {}, 1, 1e9, FIELD(train.micro_batch)},

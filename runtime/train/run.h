@@ -25,6 +25,8 @@ namespace weft {
 
 // Where a run that is resumed keeps what is new until its checkpoint is known to fit.
 inline constexpr char kResuming[] = ".resuming";
+// What came with the model that a run starts from: files for its checkpoints, and the ids in its config.json.
+inline constexpr char kCompanions[] = "companions";
 
 class Run {
 public:
@@ -39,8 +41,10 @@ private:
   absl::Status Start();
   absl::Status TakeOver();
   absl::Status Resume();
+  absl::Status Begin();
+  absl::Status KeepCompanions() const;
   // run_save.cpp
-  std::map<std::string, std::string> CheckpointFiles() const;
+  absl::StatusOr<std::map<std::string, std::string>> CheckpointFiles() const;
   CheckpointState State(int64_t step) const;
   void Save(int64_t step);
   void Settle(bool wait);

@@ -1,30 +1,41 @@
 // A run's checkpoints: when one is written, what it holds, and what happens when it cannot be.
 #include "runtime/train/run.h"
 
-#include <nlohmann/json.hpp>
+#include "runtime/train/hugging_face_files.h"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace weft {
 namespace {
 
 // Hugging Face's config.json: the model's, with the ids that the tokenizer alone knows.
-std::string ConfigJson(const fb::Artifact &artifact, const Tokenizer &tokenizer) {
+nlohmann::ordered_json ConfigJson(const fb::Artifact &artifact, const Tokenizer &tokenizer) {
   std::string text = artifact.config_json() ? artifact.config_json()->str() : "";
   auto config = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!config.is_object()) config = nlohmann::ordered_json::object();
   config["eos_token_id"] = tokenizer.end_of_text();
   config["bos_token_id"] = tokenizer.prefix().empty() ? tokenizer.end_of_text() : tokenizer.prefix()[0];
-  return config.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return config;
 }
 
 } // namespace
 
-std::map<std::string, std::string> Run::CheckpointFiles() const {
-  return {{"tokenizer.json", data_->tokenizer.ToJson()},
-          {"tokenizer_config.json", data_->tokenizer.ToConfigJson()},
-          {"weft-recipe.toml", RecipeText(recipe_)},
-          {"config.json", ConfigJson(ranks_->artifact(), data_->tokenizer)}};
+absl::StatusOr<std::map<std::string, std::string>> Run::CheckpointFiles() const {
+  nlohmann::ordered_json config = ConfigJson(ranks_->artifact(), data_->tokenizer);
+  absl::StatusOr<std::map<std::string, std::string>> files = ReadCompanionFiles(Path(kCompanions));
+  if (!files.ok()) return files.status();
+  if (std::string theirs = Path(absl::StrCat(kCompanions, "/config.json")); std::filesystem::exists(theirs)) {
+    absl::StatusOr<nlohmann::ordered_json> ids = ReadJsonObject(theirs);
+    if (!ids.ok()) return ids.status();
+    for (const char *key : kTokenIdKeys)
+      if (ids->contains(key)) config[key] = (*ids)[key];
+  }
+  files->try_emplace("tokenizer_config.json", data_->tokenizer.ToConfigJson());
+  (*files)["tokenizer.json"] = data_->tokenizer.ToJson();
+  (*files)["weft-recipe.toml"] = RecipeText(recipe_);
+  (*files)["config.json"] = JsonText(config);
+  return files;
 }
 
 CheckpointState Run::State(int64_t step) const {

@@ -1,6 +1,7 @@
 // What a run does before its first step: text, artifact, ranks, and the checkpoint that it goes on from.
 #include "runtime/data/file_io.h"
 #include "runtime/train/file_hash.h"
+#include "runtime/train/hugging_face_files.h"
 #include "runtime/train/run.h"
 
 #include "absl/strings/match.h"
@@ -69,7 +70,32 @@ absl::Status Run::PrepareText() {
   absl::StatusOr<FileHash> hash = HashFile(data_->train.path(), kTokenFileHeaderBytes);
   if (!hash.ok()) return hash.status();
   data_hash_ = HashName(hash->hash);
-  return found_ ? absl::OkStatus() : data_->tokenizer.Save(Path("tokenizer.json"));
+  if (found_) return absl::OkStatus();
+  if (absl::Status status = KeepCompanions(); !status.ok()) return status;
+  return data_->tokenizer.Save(Path("tokenizer.json"));
+}
+
+// Copies what goes with train.init's model, whose folder may be gone when the run is resumed. Under another
+// tokenizer its ids and its conversations mean nothing.
+absl::Status Run::KeepCompanions() const {
+  const std::string &init = recipe_.train.init;
+  std::error_code error;
+  fs::remove_all(Path(kCompanions), error);
+  if (init.empty() || recipe_.data.tokenizer != absl::StrCat(init, "/tokenizer.json"))
+    return absl::OkStatus();
+  absl::StatusOr<FoundCheckpoint> found = LocateCheckpoint(init, [](const std::string &) {});
+  if (!found.ok()) return found.status();
+  absl::StatusOr<std::map<std::string, std::string>> files = ReadCompanionFiles(found->path);
+  if (!files.ok()) return files.status();
+  absl::StatusOr<nlohmann::ordered_json> config = ReadJsonObject(found->path + "/config.json");
+  if (!config.ok()) return config.status();
+  (*files)["config.json"] = JsonText(*config);
+  fs::create_directories(Path(kCompanions), error);
+  for (const auto &[name, text] : *files)
+    if (absl::Status status = WriteFileAtomically(Path(absl::StrCat(kCompanions, "/", name)), text);
+        !status.ok())
+      return status;
+  return absl::OkStatus();
 }
 
 absl::Status Run::CheckThreads() const {
@@ -176,7 +202,19 @@ absl::Status Run::Start() {
     if (!eval.ok()) return eval.status();
     eval_ = *std::move(eval);
   }
-  return found_ ? Resume() : trainer_->Initialise(recipe_.train.seed);
+  return found_ ? Resume() : Begin();
+}
+
+absl::Status Run::Begin() {
+  if (absl::Status status = trainer_->Initialise(recipe_.train.seed); !status.ok()) return status;
+  if (recipe_.train.init.empty()) return absl::OkStatus();
+  absl::StatusOr<FoundCheckpoint> found =
+      LocateCheckpoint(recipe_.train.init, [this](const std::string &text) { Say(text); });
+  if (!found.ok()) return found.status();
+  if (absl::Status status = trainer_->TakeWeights(found->path); !status.ok())
+    return absl::Status(status.code(), absl::StrCat("train.init: ", std::string(status.message())));
+  Say(absl::StrCat("starting from the weights of ", found->path));
+  return absl::OkStatus();
 }
 
 absl::Status Run::Resume() {

@@ -1,6 +1,6 @@
 #include "runtime/train/safetensors.h"
 #include "runtime/data/file_io.h"
-#include "runtime/data/json_depth.h"
+#include "runtime/data/unique_json.h"
 #include "runtime/train/nearest.h"
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,27 +47,6 @@ absl::Status ReadAll(int fd, uint64_t offset, char *out, uint64_t bytes, const s
     out += n, offset += n, bytes -= n;
   }
   return absl::OkStatus();
-}
-
-// Parses JSON in which no object names a key twice; what it found wrong otherwise.
-absl::StatusOr<json> ParseUnique(const std::string &text) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  auto callback = [&](int, json::parse_event_t event, json &value) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second &&
-        twice.empty())
-      twice = value.get<std::string>();
-    return true;
-  };
-  json parsed = json::parse(text, callback, /*allow_exceptions=*/false);
-  if (parsed.is_discarded() || !parsed.is_object())
-    return absl::DataLossError("the header is not a JSON object");
-  if (JsonNestsDeeper(text))
-    return absl::DataLossError(absl::StrCat("the header nests deeper than ", kMaxJsonDepth, " levels"));
-  if (!twice.empty()) return absl::DataLossError(absl::StrCat("the header names ", twice, " twice"));
-  return parsed;
 }
 
 // One entry of the header; `data_bytes` is what follows the header, which `offset` counts from until it is
@@ -172,11 +150,12 @@ absl::Status SafetensorsReader::ReadHeader() {
                                             " after its length; it may be cut off"));
   std::string text(header, '\0');
   if (absl::Status status = ReadAll(fd_, 8, text.data(), header, path_); !status.ok()) return status;
-  absl::StatusOr<json> parsed = ParseUnique(text);
-  if (!parsed.ok()) return parsed.status();
+  std::string problem;
+  json parsed = ParseUniqueObject<json>(text, &problem);
+  if (!problem.empty()) return absl::DataLossError(absl::StrCat("the header ", problem));
 
   uint64_t data_bytes = size - 8 - header;
-  for (const auto &[name, entry] : parsed->items()) {
+  for (const auto &[name, entry] : parsed.items()) {
     if (name == "__metadata__") {
       if (!entry.is_object()) return absl::DataLossError("__metadata__ is not an object");
       for (const auto &[key, value] : entry.items()) {
@@ -239,7 +218,15 @@ absl::Status SafetensorsReader::Read(const std::string &name, fb::DType dtype,
   if (out.size() != tensor.bytes)
     return absl::InternalError(absl::StrCat(path_, ": tensor ", name, " has ", tensor.bytes,
                                             " bytes when there is room for ", out.size()));
-  return ReadAll(fd_, tensor.offset, out.data(), tensor.bytes, path_);
+  return ReadPart(tensor, 0, out);
+}
+
+absl::Status SafetensorsReader::ReadPart(const SafeTensor &tensor, uint64_t offset,
+                                         absl::Span<char> out) const {
+  if (offset > tensor.bytes || out.size() > tensor.bytes - offset)
+    return absl::InternalError(absl::StrCat(path_, ": ", out.size(), " bytes at byte ", offset,
+                                            " leave a tensor of ", tensor.bytes));
+  return ReadAll(fd_, tensor.offset + offset, out.data(), out.size(), path_);
 }
 
 } // namespace weft

@@ -48,6 +48,9 @@ public:
   absl::Status Read(const std::string &name, fb::DType dtype, absl::Span<const int64_t> shape,
                     absl::Span<char> out) const;
 
+  // Bytes [offset, offset + out.size()) of one of tensors().
+  absl::Status ReadPart(const SafeTensor &tensor, uint64_t offset, absl::Span<char> out) const;
+
 private:
   SafetensorsReader(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
   absl::Status ReadHeader();

@@ -69,6 +69,11 @@ absl::Status Trainer::Initialise(uint64_t seed) {
   });
 }
 
+absl::Status Trainer::TakeWeights(const std::string &checkpoint) {
+  return ranks_.ForEach(
+      [&](int rank) { return ReadCheckpoint(checkpoint, ranks_.Variables(rank), /*all=*/false); });
+}
+
 absl::Status Trainer::Restore(const std::string &checkpoint) {
   return ranks_.ForEach(
       [&](int rank) { return ReadCheckpoint(checkpoint, ranks_.Variables(rank), /*all=*/true); });

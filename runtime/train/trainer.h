@@ -29,6 +29,8 @@ public:
 
   // First values, the same for any layout.
   absl::Status Initialise(uint64_t seed);
+  // The weights alone of a verified checkpoint, after Initialise.
+  absl::Status TakeWeights(const std::string &checkpoint);
   // From a verified checkpoint.
   absl::Status Restore(const std::string &checkpoint);
 

@@ -4,30 +4,29 @@
 #include <weft/weft.h>
 using namespace weft;
 
-struct Config {
+struct Config : RotaryFields {
   i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4, kv_heads = 2;
-  i64 head_dim = 0;          // 0: dim / heads
-  double rope_theta = 10000; // base of the rotary wavelengths
-  double rope_factor =
-      1; // > 1: Llama 3.1's stretching of the wavelengths that turn less than 4 times in rope_context tokens
-  i64 rope_context = 8192; // tokens it was first trained with
+  i64 head_dim = 0; // 0: dim / heads
   double norm_eps = 1e-5;
   bool tied = false;  // the head uses the embedding's table
   i64 context = 2048; // tokens it is meant for, at most
-  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, rope_theta, rope_factor, rope_context,
-              norm_eps, tied, context)
+  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, norm_eps, tied, context, WEFT_ROTARY_FIELDS)
 
+  static constexpr const char *hugging_face_architecture = "LlamaForCausalLM";
+  static Config from_hugging_face(const HuggingFaceConfig &h);
   std::string hugging_face_config() const;
+  WeightMap hugging_face_weights() const { return decoder_weights(tied); }
 };
 
 // x: (batch, seq, dim)
 Tensor block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
   Init residual = normal(residual_scale(c.layers)); // so that the stream's variance does not grow with depth
-  AttentionOptions attention_options{
-      .heads = c.heads, .kv_heads = c.kv_heads, .head_dim = c.head_dim, .rope_theta = c.rope_theta};
-  attention_options.rope = {.factor = c.rope_factor, .original_context = c.rope_context};
-  attention_options.output_init = residual;
-  x = x + attention(s / "self_attn", rms_norm(s / "input_layernorm", x, c.norm_eps), seq, attention_options);
+  x = x + attention(s / "self_attn", rms_norm(s / "input_layernorm", x, c.norm_eps), seq,
+                    {.heads = c.heads,
+                     .kv_heads = c.kv_heads,
+                     .head_dim = c.head_dim,
+                     .rope = c.rotary(),
+                     .output_init = residual});
   return x + swiglu(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps), c.ffn,
                     {.output_init = residual});
 }
@@ -39,16 +38,11 @@ Tensor llama(Scope s, const Sequence &seq, const Config &c) {
 }
 WEFT_MODEL(llama)
 
+Config Config::from_hugging_face(const HuggingFaceConfig &h) {
+  return config_of_decoder<Config>(read_decoder_config(h));
+}
+
 std::string Config::hugging_face_config() const {
-  JsonObject config =
-      weft::hugging_face_config({"LlamaForCausalLM", "llama", vocab, dim, ffn, layers, heads,
-                                 kv_heads ? kv_heads : heads, context, norm_eps, rope_theta, tied});
-  config.add("head_dim", head_dim ? head_dim : dim / heads)
-      .add("attention_bias", false)
-      .add("mlp_bias", false);
-  if (rope_factor == 1) return config.add_null("rope_scaling").text();
-  JsonObject rope;
-  rope.add("rope_type", "llama3").add("factor", rope_factor);
-  rope.add("low_freq_factor", 1.0).add("high_freq_factor", 4.0);
-  return config.add("rope_scaling", rope.add("original_max_position_embeddings", rope_context)).text();
+  JsonObject config = decoder_config_json(decoder_of_config(*this, "llama"));
+  return config.add("attention_bias", false).add("mlp_bias", false).text();
 }

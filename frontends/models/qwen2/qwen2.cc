@@ -3,15 +3,19 @@
 #include <weft/weft.h>
 using namespace weft;
 
-struct Config {
+struct Config : RotaryFields {
   i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4, kv_heads = 2;
-  double rope_theta = 1000000; // base of the rotary wavelengths
+  i64 head_dim = 0; // 0: dim / heads
   double norm_eps = 1e-6;
   bool tied = false;  // the head uses the embedding's table
   i64 context = 2048; // tokens it is meant for, at most
-  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, rope_theta, norm_eps, tied, context)
+  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, norm_eps, tied, context, WEFT_ROTARY_FIELDS)
+  Config() { rope_theta = 1000000; }
 
+  static constexpr const char *hugging_face_architecture = "Qwen2ForCausalLM";
+  static Config from_hugging_face(const HuggingFaceConfig &h);
   std::string hugging_face_config() const;
+  WeightMap hugging_face_weights() const { return decoder_weights(tied); }
 };
 
 // x: (batch, seq, dim)
@@ -20,7 +24,8 @@ Tensor block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
   x = x + attention(s / "self_attn", rms_norm(s / "input_layernorm", x, c.norm_eps), seq,
                     {.heads = c.heads,
                      .kv_heads = c.kv_heads,
-                     .rope_theta = c.rope_theta,
+                     .head_dim = c.head_dim,
+                     .rope = c.rotary(),
                      .bias = true,
                      .output_init = residual});
   return x + swiglu(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps), c.ffn,
@@ -34,8 +39,11 @@ Tensor qwen2(Scope s, const Sequence &seq, const Config &c) {
 }
 WEFT_MODEL(qwen2)
 
+Config Config::from_hugging_face(const HuggingFaceConfig &h) {
+  return config_of_decoder<Config>(read_decoder_config(h, {.context = 32768}));
+}
+
 std::string Config::hugging_face_config() const {
-  JsonObject config = weft::hugging_face_config({"Qwen2ForCausalLM", "qwen2", vocab, dim, ffn, layers, heads,
-                                                 kv_heads, context, norm_eps, rope_theta, tied});
-  return config.add_null("rope_scaling").add("use_sliding_window", false).text();
+  JsonObject config = decoder_config_json(decoder_of_config(*this, "qwen2"));
+  return config.add("use_sliding_window", false).text();
 }

@@ -3,16 +3,19 @@
 #include <weft/weft.h>
 using namespace weft;
 
-struct Config {
+struct Config : RotaryFields {
   i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4, kv_heads = 2;
   i64 head_dim = 64;
-  double rope_theta = 1000000; // base of the rotary wavelengths
   double norm_eps = 1e-6;
   bool tied = false;  // the head uses the embedding's table
   i64 context = 2048; // tokens it is meant for, at most
-  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, rope_theta, norm_eps, tied, context)
+  WEFT_FIELDS(vocab, dim, ffn, layers, heads, kv_heads, head_dim, norm_eps, tied, context, WEFT_ROTARY_FIELDS)
+  Config() { rope_theta = 1000000; }
 
+  static constexpr const char *hugging_face_architecture = "Qwen3ForCausalLM";
+  static Config from_hugging_face(const HuggingFaceConfig &h);
   std::string hugging_face_config() const;
+  WeightMap hugging_face_weights() const { return decoder_weights(tied); }
 };
 
 // x: (batch, seq, dim)
@@ -22,7 +25,7 @@ Tensor block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
                     {.heads = c.heads,
                      .kv_heads = c.kv_heads,
                      .head_dim = c.head_dim,
-                     .rope_theta = c.rope_theta,
+                     .rope = c.rotary(),
                      .head_norm = true,
                      .norm_eps = c.norm_eps,
                      .output_init = residual});
@@ -37,9 +40,11 @@ Tensor qwen3(Scope s, const Sequence &seq, const Config &c) {
 }
 WEFT_MODEL(qwen3)
 
+Config Config::from_hugging_face(const HuggingFaceConfig &h) {
+  return config_of_decoder<Config>(read_decoder_config(h, {.context = 32768, .head_dim = 128}));
+}
+
 std::string Config::hugging_face_config() const {
-  JsonObject config = weft::hugging_face_config({"Qwen3ForCausalLM", "qwen3", vocab, dim, ffn, layers, heads,
-                                                 kv_heads, context, norm_eps, rope_theta, tied});
-  config.add("head_dim", head_dim).add("attention_bias", false);
-  return config.add_null("rope_scaling").add("use_sliding_window", false).text();
+  JsonObject config = decoder_config_json(decoder_of_config(*this, "qwen3"));
+  return config.add("attention_bias", false).add("use_sliding_window", false).text();
 }

@@ -182,7 +182,7 @@ TEST(ArtifactCheck, VariablesHaveTheirOwnPlace) {
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 0).layers = 3; }),
             at + "[0]: layers is 3 when the shape is (4, 4)");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 0).file_name = "w"; }),
-            at + "[0]: file_name 'w' should have one {} as layers is 4");
+            at + "[0]: file_name 'w' should have a {} as layers is 4");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).name = "layers.w"; }),
             at + "[1]: the name 'layers.w' is taken by another variable");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).dtype = static_cast<fb::DType>(9); }),
