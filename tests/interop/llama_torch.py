@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a llama, or a Qwen2 or Qwen3, in PyTorch as a Weft run was trained, and compares the two curves.
+"""Trains a llama, a Qwen2 or Qwen3, or a dense DeepSeek-V3 in PyTorch as a Weft run was trained, and compares the two curves.
 
 usage: llama_torch.py RUN [--steps N] [--dtype f32|f64|bf16] [--threads N] [--tolerance X] [--write-curve FILE]
 
@@ -20,7 +20,8 @@ import weft_files
 def llama(p, config, tokens, positions, documents):
     """Logits of (rows, seq) tokens, (rows, seq, vocab). p: parameters by Hugging Face's names."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-    size, eps = config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
+    latent = config.get("kv_lora_rank")  # DeepSeek-V3's attention
+    size, eps = config.get("qk_rope_head_dim") or config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
     rows, seq = tokens.shape
     dtype = p["model.embed_tokens.weight"].dtype
 
@@ -37,16 +38,33 @@ def llama(p, config, tokens, positions, documents):
 
     # (rows, 1, query, key): the same document, and not later
     mask = (documents[:, None, :, None] == documents[:, None, None, :]) & torch.ones(seq, seq, dtype=torch.bool).tril()
-    split = lambda x, n: x.view(rows, seq, n, size).transpose(1, 2)
+    split = lambda x, n: x.view(rows, seq, n, -1).transpose(1, 2)  # (rows, n, seq, width)
+    rotary_pairs = lambda x: rotary(torch.cat((x[..., ::2], x[..., 1::2]), -1))
+
+    def grouped(at, h):
+        """q, k, v of llama and the Qwens: (rows, heads, seq, size)."""
+        q = rotary(head_norm(at + "q_norm", split(linear(at + "q_proj", h), heads)))
+        k = rotary(head_norm(at + "k_norm", split(linear(at + "k_proj", h), kv_heads)))
+        v = split(linear(at + "v_proj", h), kv_heads)
+        return q, k.repeat_interleave(heads // kv_heads, 1), v.repeat_interleave(heads // kv_heads, 1)
+
+    def latents(at, h):
+        """q, k, v of DeepSeek-V3 (arXiv:2412.19437, equations 1 to 9): k's rotary part is one for all heads."""
+        nope = config["qk_nope_head_dim"]
+        q = linear(at + "q_b_proj", norm(at + "q_a_layernorm", linear(at + "q_a_proj", h))) if config["q_lora_rank"] else linear(at + "q_proj", h)
+        q_nope, q_rope = split(q, heads).split([nope, size], -1)
+        c, k_rope = linear(at + "kv_a_proj_with_mqa", h).split([latent, size], -1)
+        k_nope, v = split(linear(at + "kv_b_proj", norm(at + "kv_a_layernorm", c)), heads).split([nope, config["v_head_dim"]], -1)
+        k_rope = rotary_pairs(split(k_rope, 1)).expand(-1, heads, -1, -1)
+        return torch.cat((q_nope, rotary_pairs(q_rope)), -1), torch.cat((k_nope, k_rope), -1), v
+
     x = p["model.embed_tokens.weight"][tokens]
     for i in range(config["num_hidden_layers"]):
         at = f"model.layers.{i}."
         h = norm(at + "input_layernorm", x)
-        q = rotary(head_norm(at + "self_attn.q_norm", split(linear(at + "self_attn.q_proj", h), heads)))
-        k = rotary(head_norm(at + "self_attn.k_norm", split(linear(at + "self_attn.k_proj", h), kv_heads))).repeat_interleave(heads // kv_heads, 1)
-        v = split(linear(at + "self_attn.v_proj", h), kv_heads).repeat_interleave(heads // kv_heads, 1)
+        q, k, v = (latents if latent else grouped)(at + "self_attn.", h)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).reshape(rows, seq, heads * size))
+        x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).flatten(2))
         h = norm(at + "post_attention_layernorm", x)
         gated = F.silu(linear(at + "mlp.gate_proj", h)) * linear(at + "mlp.up_proj", h)
         x = x + linear(at + "mlp.down_proj", gated)

@@ -8,6 +8,7 @@
 #include "frontends/layers/embedding.h"
 #include "frontends/layers/linear.h"
 #include "frontends/layers/lm_head.h"
+#include "frontends/layers/mla.h"
 #include "frontends/layers/rms_norm.h"
 #include "frontends/layers/rotary.h"
 #include "frontends/layers/swiglu.h"
