@@ -27,6 +27,19 @@ void write_variable(const Variable &v, Arg value) {
   builder().assign(v.path, value.value());
 }
 
+void update_variable(const Variable &v, Arg value, const Tensor &apply) {
+  LineGuard guard(value.at);
+  write_variable(v, apply.empty() ? value : Arg(where(apply, value, read_variable(v))));
+}
+
+Tensor within_limits(Arg loss, Arg loss_limit, Arg norm, Arg norm_limit) {
+  LineGuard guard(loss.at);
+  // Summed, so that it is one value in memory: the update's kernel then reads one scalar and not all four,
+  // with which it would be too wide to be one kernel.
+  auto kept = [](const Tensor &x) { return reshape(cast(x, DType::f32), {1}); };
+  return sum(concat({kept(loss <= loss_limit), kept(norm <= norm_limit)}, 0), {0}) == 2;
+}
+
 namespace {
 
 // Σ g² of `rows` (layers, n) over n, in f64: (layers).

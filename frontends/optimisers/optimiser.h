@@ -17,6 +17,14 @@ Variable state_of(const Variable &parameter, const std::string &name);
 Tensor read_variable(const Variable &v, Caller at = {});
 void write_variable(const Variable &v, Arg value);
 
+// Writes `value` where the scalar `apply` (bool) holds, else what is there, bit for bit, whatever `value` is.
+// An empty `apply` always writes.
+void update_variable(const Variable &v, Arg value, const Tensor &apply);
+
+// Whether a step's update is to be made: loss <= loss_limit and norm <= norm_limit, all scalars f32. A NaN is
+// within no limit.
+Tensor within_limits(Arg loss, Arg loss_limit, Arg norm, Arg norm_limit);
+
 // Elements summed together, in f64, before chunks are combined (docs/numerics.md: the global norm).
 inline constexpr i64 norm_chunk = 65536;
 

@@ -126,6 +126,8 @@ TEST_F(ModelTest, TheTrainingStepIsOneProgram) {
                     "input lr f32 () limit -1\n"
                     "input step f32 () limit -1\n"
                     "input inverse_targets f32 () limit -1\n"
+                    "input loss_limit f32 () limit -1\n"
+                    "input grad_norm_limit f32 () limit -1\n"
                     "function micro_batch\n"
                     "repeat [0, 3]\n"
                     "function layers\n"
@@ -134,7 +136,7 @@ TEST_F(ModelTest, TheTrainingStepIsOneProgram) {
                     "accumulate_gradients f1 of 4\n"
                     "output loss f32 ()\n"
                     "output grad_norm f32 ()\n");
-  EXPECT_EQ(recording.events.size(), 16u + 3 * 12); // each parameter and its two states are written
+  EXPECT_EQ(recording.events.size(), 18u + 3 * 12); // each parameter and its two states are written
   EXPECT_EQ(recording.count("gradient", "train_step"), 12);
 }
 
