@@ -46,8 +46,9 @@ struct Variable {
   DType dtype = DType::f32;
   VariableKind kind = VariableKind::parameter;
   InitKind init = InitKind::zeros;
-  double init_scale = 0; // normal: standard deviation; uniform: half width; constant: the value
-  bool decay = false;    // weight decay applies
+  double init_scale = 0;   // normal: standard deviation; uniform: half width; constant: the value
+  bool decay = false;      // weight decay applies
+  double balance_rate = 0; // more than 0: no optimiser's, its gradient is a load (optimisers/balance.h)
   // Outside a repeat, for a variable that lives inside one: `shape` is then the whole stack, whose first
   // dimension is `layers`, numbered from `layer_begin`. accumulate_gradients fills both in its pairs;
   // variable() takes both for an optimiser's state of the same layout. 0: not stacked.

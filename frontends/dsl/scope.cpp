@@ -35,6 +35,12 @@ Scope Scope::repeated(Range range) const {
   return s;
 }
 
+Scope Scope::each() const {
+  Scope s = *this;
+  s.file_ = join(file_, "{}");
+  return s;
+}
+
 std::string Scope::path(std::string_view name) const { return join(path_, name); }
 
 std::string Scope::file_name(std::string_view name) const {
@@ -52,15 +58,27 @@ PathGuard::~PathGuard() {
   builder().set_path(previous_ ? *previous_ : std::string());
 }
 
-Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
-                 Caller at) {
-  LineGuard guard(at.line);
+static Variable named(const Scope &s, std::string_view name, const Shape &shape, Init init) {
   Variable v;
   v.path = s.path(name);
   v.file_name = s.file_name(name);
   v.shape = shape;
   v.init = init.kind;
   v.init_scale = init.scale;
+  return v;
+}
+
+Tensor balance_bias(const Scope &s, std::string_view name, const Shape &shape, double rate, Caller at) {
+  LineGuard guard(at.line);
+  Variable v = named(s, name, shape, {});
+  v.balance_rate = rate;
+  return {builder().variable(v), blamed_line(at.line)};
+}
+
+Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
+                 Caller at) {
+  LineGuard guard(at.line);
+  Variable v = named(s, name, shape, init);
   v.decay = decay;
   constexpr i64 most =
       i64(1) << 40; // elements: no machine holds more, and sizes in bytes stay far from overflowing

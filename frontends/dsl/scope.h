@@ -47,6 +47,10 @@ public:
   // "layers[3:61]".
   Scope repeated(Range range) const;
 
+  // The scope of parameters whose first dimension the file has as tensors of their own, numbered: "experts"
+  // in the path, "experts.{}" in the file.
+  Scope each() const;
+
   const std::string &path() const { return path_; }
   std::string path(std::string_view name) const; // of a variable under this scope
   std::string file_name(std::string_view name) const;
@@ -84,5 +88,8 @@ private:
 // path again gives the same parameter.
 Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
                  Caller at = {});
+// One that starts at zero and balances: its gradient is no slope but a load, against whose difference from
+// the mean over the last dimension a step moves it by `rate` (optimisers/balance.h).
+Tensor balance_bias(const Scope &s, std::string_view name, const Shape &shape, double rate, Caller at = {});
 
 } // namespace weft

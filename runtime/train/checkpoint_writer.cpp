@@ -88,6 +88,7 @@ std::string StateJsonText(const CheckpointState &s, const std::map<std::string, 
                {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
                {"cpu_level", s.cpu_level},
                {"options", json(s.options)},
+               {"monitor", MonitorJson(s.monitor)},
                {"files", entries}};
   if (s.options.empty()) root["options"] = json::object();
   root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
@@ -143,23 +144,7 @@ absl::Status UnsyncedCheckpoint::Write(const CheckpointContents &contents) {
     files[name] = {text.size(), HashText(text)};
   }
 
-<<<<<<< HEAD
   return add(kStateJson, StateJsonText(contents.state, files));
-=======
-  const CheckpointState &s = contents.state;
-  json root = {{"format_version", kCheckpointVersion},
-               {"step", s.step},
-               {"seed", s.seed},
-               {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
-               {"cpu_level", s.cpu_level},
-               {"options", json(s.options)},
-               {"monitor", MonitorJson(s.monitor)},
-               {"files", files}};
-  if (s.options.empty()) root["options"] = json::object();
-  root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
-  std::string text = root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-  return add(kStateJson, text);
->>>>>>> d9d21a4f52b4f28a8136c2097e1a5f8980dd36ea
 }
 
 absl::Status UnsyncedCheckpoint::PutIntoPlace() {

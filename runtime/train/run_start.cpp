@@ -202,7 +202,7 @@ absl::Status Run::Start() {
     if (!eval.ok()) return eval.status();
     eval_ = *std::move(eval);
   }
-<<<<<<< HEAD
+  if (absl::Status status = CheckSpikes(); !status.ok()) return status;
   return found_ ? Resume() : Begin();
 }
 
@@ -216,10 +216,6 @@ absl::Status Run::Begin() {
     return absl::Status(status.code(), absl::StrCat("train.init: ", std::string(status.message())));
   Say(absl::StrCat("starting from the weights of ", found->path));
   return absl::OkStatus();
-=======
-  if (absl::Status status = CheckSpikes(); !status.ok()) return status;
-  return found_ ? Resume() : trainer_->Initialise(recipe_.train.seed);
->>>>>>> d9d21a4f52b4f28a8136c2097e1a5f8980dd36ea
 }
 
 absl::Status Run::Resume() {

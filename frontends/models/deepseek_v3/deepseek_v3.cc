@@ -3,20 +3,20 @@
 #include <weft/weft.h>
 using namespace weft;
 
-struct Config {
+struct Config : RotaryFields {
   i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4;
   i64 q_lora_rank = 192;     // width of the queries' latent; 0: none
   i64 kv_lora_rank = 64;     // width of the keys' and values' latent, which a cache could hold for all heads
   i64 qk_nope_head_dim = 64; // of a head's query and key: without positions, and with rotary ones
   i64 qk_rope_head_dim = 32;
   i64 v_head_dim = 64;       // of a head's value
-  double rope_theta = 10000; // base of the rotary wavelengths
   double norm_eps = 1e-6;
   bool tied = false;  // the head uses the embedding's table
   i64 context = 2048; // tokens it is meant for, at most
   WEFT_FIELDS(vocab, dim, ffn, layers, heads, q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim,
-              v_head_dim, rope_theta, norm_eps, tied, context)
+              v_head_dim, norm_eps, tied, context, WEFT_ROTARY_FIELDS)
 
+  static constexpr const char *hugging_face_architecture = "DeepseekV3ForCausalLM";
   std::string hugging_face_config() const;
 };
 
@@ -30,7 +30,7 @@ Tensor dense_block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
                .qk_nope_head_dim = c.qk_nope_head_dim,
                .qk_rope_head_dim = c.qk_rope_head_dim,
                .v_head_dim = c.v_head_dim,
-               .rope = {.theta = c.rope_theta},
+               .rope = c.rotary(),
                .output_init = residual});
   return x + swiglu(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps), c.ffn,
                     {.output_init = residual});
@@ -44,8 +44,8 @@ Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
 WEFT_MODEL(deepseek_v3)
 
 std::string Config::hugging_face_config() const {
-  JsonObject config = weft::hugging_face_config({"DeepseekV3ForCausalLM", "deepseek_v3", vocab, dim, ffn,
-                                                 layers, heads, heads, context, norm_eps, rope_theta, tied});
+  JsonObject config = decoder_config_json({hugging_face_architecture, "deepseek_v3", vocab, dim, ffn, layers,
+                                           heads, heads, qk_rope_head_dim, context, norm_eps, tied, rotary()});
   if (q_lora_rank)
     config.add("q_lora_rank", q_lora_rank);
   else
@@ -53,5 +53,5 @@ std::string Config::hugging_face_config() const {
   config.add("kv_lora_rank", kv_lora_rank).add("qk_nope_head_dim", qk_nope_head_dim);
   config.add("qk_rope_head_dim", qk_rope_head_dim).add("v_head_dim", v_head_dim);
   config.add("first_k_dense_replace", layers).add("num_nextn_predict_layers", 0);
-  return config.add("attention_bias", false).add("rope_interleave", true).add_null("rope_scaling").text();
+  return config.add("attention_bias", false).add("rope_interleave", true).text();
 }
