@@ -76,10 +76,7 @@ std::vector<CheckpointTensor> CheckpointTensors(const VariableView &view) {
   std::vector<CheckpointTensor> tensors;
   for (int64_t i = 0; i < count; ++i) {
     int64_t layer = v.layer_begin() + i;
-    std::string name = v.kind() == fb::VariableKind::parameter ? WeightName(v, layer)
-                       : stacked                               ? absl::StrCat(v.name()->str(), "#", layer)
-                                                               : v.name()->str();
-    tensors.push_back({std::move(name), shape, view.memory.subspan(i * bytes, bytes)});
+    tensors.push_back({WeightName(v, layer), shape, view.memory.subspan(i * bytes, bytes)});
   }
   return tensors;
 }
