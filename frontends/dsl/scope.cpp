@@ -16,6 +16,14 @@ std::string default_file_name(const std::string &path) {
   return path.rfind("lm_head.", 0) == 0 ? path : "model." + path;
 }
 
+std::string path_without_range(const std::string &path) {
+  size_t open = path.find('['), close = path.find(']', open);
+  if (close == std::string::npos) return path;
+  std::string_view inside = std::string_view(path).substr(open + 1, close - open - 1);
+  if (inside.find(':') == inside.npos || inside.find_first_not_of("0123456789:") != inside.npos) return path;
+  return path.substr(0, open) + path.substr(close + 1);
+}
+
 Scope Scope::operator/(std::string_view name) const {
   Scope s = *this;
   s.path_ = join(path_, name);

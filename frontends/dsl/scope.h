@@ -35,6 +35,10 @@ struct Range {
   i64 begin = 0, end = 0;
 };
 
+// A path in which every layer has the same name, whichever range it is in: "layers[3:61].norm.weight" is
+// "layers.norm.weight".
+std::string path_without_range(const std::string &path);
+
 // A module path: s / "mlp" / "up_proj" is "mlp.up_proj". Parameters take their path from it.
 class Scope {
 public:

@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "frontends/dsl/record.h"
+#include "frontends/dsl/scope.h"
 
 namespace weft {
 
 Variable state_of(const Variable &parameter, const std::string &name) {
   Variable v = parameter;
   v.path = "optimizer." + name + "." + parameter.path;
-  v.file_name = "";
+  // A layer's state has one name, whichever range of layers holds it.
+  v.file_name = "optimizer." + name + "." + path_without_range(parameter.path) + (v.layers ? "#{}" : "");
   v.kind = VariableKind::optimizer;
   v.init = InitKind::zeros;
   v.init_scale = 0;

@@ -29,8 +29,8 @@ Tensor within_limits(Arg loss, Arg loss_limit, Arg norm, Arg norm_limit);
 inline constexpr i64 norm_chunk = 65536;
 
 // sqrt Σ g² over all gradients, f32. Each layer's gradient is flattened and cut into chunks of 65,536
-// elements; their f64 sums are combined in the order of parameter path, layer and chunk, so that neither
-// pipeline stages nor sharded optimisers change a bit.
+// elements; their f64 sums are combined in the order of parameter path (without the ranges of repeats), layer
+// and chunk, so that neither pipeline stages, nor ranges, nor sharded optimisers change a bit.
 Tensor global_norm(std::vector<Gradient> gradients, Caller at = {});
 
 // min(1, clip / norm), which the gradients are multiplied with; a clip of 0 or less gives 1. norm: scalar

@@ -105,10 +105,7 @@ std::vector<CheckpointTensor> CheckpointTensors(const VariableView &view) {
   std::vector<CheckpointTensor> tensors;
   for (int64_t i = 0; i < count; ++i) {
     int64_t layer = v.layer_begin() + i;
-    std::string name = v.kind() == fb::VariableKind::parameter ? WeightName(v, layer)
-                       : stacked                               ? absl::StrCat(v.name()->str(), "#", layer)
-                                                               : v.name()->str();
-    CheckpointTensor tensor{std::move(name), shape, view.memory.subspan(i * bytes, bytes)};
+    CheckpointTensor tensor{WeightName(v, layer), shape, view.memory.subspan(i * bytes, bytes)};
     if (v.kind() == fb::VariableKind::parameter)
       AddParts(std::move(tensor), tensors);
     else
