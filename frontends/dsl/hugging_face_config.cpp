@@ -45,11 +45,12 @@ HuggingFaceConfig HuggingFaceConfig::parse(std::string_view text) {
     throw ModelError("config.json has " + std::to_string(text.size()) + " bytes when at most " +
                      std::to_string(kMaxConfigBytes) + " are read");
   std::string problem;
-  auto node = std::make_shared<Node>();
-  node->object = ParseUniqueObject<ordered_json>(text, &problem);
+  ordered_json object = ParseUniqueObject<ordered_json>(text, &problem);
   if (!problem.empty()) throw ModelError("config.json " + problem);
-  return HuggingFaceConfig(std::move(node));
+  return HuggingFaceConfig(new Node{std::move(object), "", {}});
 }
+
+HuggingFaceConfig::~HuggingFaceConfig() { delete node_; }
 
 bool HuggingFaceConfig::has(const std::string &key) const { return !node_->at(key).is_null(); }
 
@@ -101,10 +102,8 @@ std::vector<std::string> HuggingFaceConfig::texts(const std::string &key) const 
 HuggingFaceConfig HuggingFaceConfig::object(const std::string &key) const {
   const ordered_json &value = node_->at(key);
   if (!value.is_null() && !value.is_object()) node_->wrong(key, "an object");
-  auto node = std::make_shared<Node>();
-  node->object = value.is_null() ? ordered_json::object() : value;
-  node->prefix = node_->prefix + key + ".";
-  return HuggingFaceConfig(std::move(node));
+  return HuggingFaceConfig(
+      new Node{value.is_null() ? ordered_json::object() : value, node_->prefix + key + ".", {}});
 }
 
 void HuggingFaceConfig::refuse(const std::string &key, const std::string &instead) const {

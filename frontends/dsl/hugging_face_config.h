@@ -3,7 +3,6 @@
 #pragma once
 #include "frontends/dsl/builder.h"
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,12 +11,13 @@
 namespace weft {
 
 // An object of the file. Every error is a ModelError that names the key, what was found and what was
-// expected. A key whose value is null counts as absent, as in transformers. Copies share which keys were
-// read.
+// expected. A key whose value is null counts as absent, as in transformers.
 class HuggingFaceConfig {
 public:
   // Not JSON, not an object, a key twice, too deep, or more than 16 MiB: ModelError.
   static HuggingFaceConfig parse(std::string_view text);
+  HuggingFaceConfig(HuggingFaceConfig &&other) noexcept : node_(other.node_) { other.node_ = nullptr; }
+  ~HuggingFaceConfig();
 
   bool has(const std::string &key) const;
   // Required without a fallback. Integers lie in [0, 2^31): sizes, counts and ids.
@@ -42,9 +42,9 @@ public:
   std::vector<std::string> unread() const;
 
 private:
-  struct Node;
-  explicit HuggingFaceConfig(std::shared_ptr<Node> node) : node_(std::move(node)) {}
-  std::shared_ptr<Node> node_;
+  struct Node; // owned; <memory> would be a quarter of what a model file includes
+  explicit HuggingFaceConfig(Node *node) : node_(node) {}
+  Node *node_;
 };
 
 // Of the tensors in a folder, beside those that the model's parameters are named after.

@@ -5,6 +5,8 @@
 namespace weft {
 namespace {
 
+constexpr i64 kMostLayers = 65536; // sizes of all layers together stay far from overflowing
+
 JsonObject rotary_json(const RotaryOptions &o) {
   JsonObject rope;
   rope.add("rope_type", o.type).add("factor", o.factor);
@@ -70,13 +72,13 @@ JsonObject decoder_config_json(const DecoderConfig &d) {
 
 RotaryOptions read_rotary(const HuggingFaceConfig &h, i64 context) {
   // "rope_parameters" holds theta as well (transformers 5); before, "rope_scaling" was beside "rope_theta".
-  HuggingFaceConfig rope = h.object(h.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
+  const HuggingFaceConfig rope = h.object(h.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
   RotaryOptions o;
   o.theta = rope.has("rope_theta") ? rope.number("rope_theta") : h.number("rope_theta", o.theta);
   if (o.theta <= 1) (rope.has("rope_theta") ? rope : h).refuse("rope_theta", "it should be more than 1");
-  for (const HuggingFaceConfig &in : {rope, h})
-    if (in.number("partial_rotary_factor", 1) != 1)
-      in.refuse("partial_rotary_factor", "only rotating all of a head is supported");
+  for (const HuggingFaceConfig *in : {&rope, &h})
+    if (in->number("partial_rotary_factor", 1) != 1)
+      in->refuse("partial_rotary_factor", "only rotating all of a head is supported");
   std::string key = rope.has("rope_type") ? "rope_type" : "type";
   rope.skip({"rope_type", "type"});
   o.type = rope.text(key, "default");
@@ -117,6 +119,8 @@ DecoderConfig read_decoder_config(const HuggingFaceConfig &h, const DecoderDefau
   for (const char *key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                           "num_attention_heads", "num_key_value_heads"})
     if (h.integer(key, 1) < 1) h.refuse(key, "it should be 1 or more");
+  if (d.layers > kMostLayers)
+    h.refuse("num_hidden_layers", "at most " + std::to_string(kMostLayers) + " are supported");
   if (d.heads % d.kv_heads)
     h.refuse("num_key_value_heads",
              "num_attention_heads, " + std::to_string(d.heads) + ", should be a multiple of it");
