@@ -70,8 +70,9 @@ int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
     return sizes[0] * llvm::divideCeil(sizes[2], s.getBlockN()) * llvm::divideCeil(sizes[1], s.getBlockM());
   }
   auto attention = mlir::cast<AttentionOp>(op);
+  if (attention.getKind() == AttentionKind::backward) return sizes[0] * sizes[4];
   if (attention.getKind() == AttentionKind::grad_key_value)
-    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getReduction()->getKeyBlock());
+    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getSchedule()->getTileN());
   return sizes[0] * sizes[3] * llvm::divideCeil(sizes[1], attention.getSchedule()->getTileM());
 }
 

@@ -33,11 +33,13 @@ SmallVector<int64_t> accessSpace(Operation *op, int64_t i) {
   if (i < numInputs) return std::array{q, k, v, range, range, row, row, out}[i];
   switch (attention.getKind()) {
   case kernel::AttentionKind::forward:
-    return i == numInputs ? out : row;
+    return std::array{out, row}[i - numInputs];
+  case kernel::AttentionKind::backward:
+    return std::array{q, k, v}[i - numInputs];
   case kernel::AttentionKind::grad_query:
     return q;
   case kernel::AttentionKind::grad_key_value:
-    return i == numInputs ? k : v;
+    return std::array{k, v}[i - numInputs];
   }
   llvm_unreachable("attention kind");
 }
