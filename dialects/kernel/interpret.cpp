@@ -282,8 +282,6 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
   using Shape = SmallVector<int64_t>;
   Shape query{B, T, H, D}, out{B, T, H, E}, key{B, S, G, D}, value{B, S, G, E}, token{B, T}, head{B, T, H};
   Shape inputShapes[] = {query, key, value, token, token, head, head, out};
-  bool forward = op.getKind() == AttentionKind::forward,
-       gradQuery = op.getKind() == AttentionKind::grad_query;
   SmallVector<HostTensor> in, dense;
   for (auto [i, x] : llvm::enumerate(operands)) {
     auto access = cast<AccessAttr>(op.getInputAccess()[i]);
@@ -294,19 +292,22 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
     if (failed(t)) return failure();
     in.push_back(std::move(*t));
   }
-  SmallVector<Shape> outputShapes = forward     ? SmallVector<Shape>{out, head}
-                                    : gradQuery ? SmallVector<Shape>{query}
-                                                : SmallVector<Shape>{key, value};
-  for (auto [shape, r] : llvm::zip(outputShapes, results))
-    dense.push_back(HostTensor::zeros(shape, r.element));
-
   graph::HostAttention attention{in[0], in[1], in[2], in[3], in[4], op.getScale().convertToDouble()};
-  if (forward)
-    attention.forward(dense[0], dense[1]);
-  else if (gradQuery)
-    attention.gradQuery(in[5], in[6], in[7], dense[0]);
-  else
-    attention.gradKeyValue(in[5], in[6], in[7], dense[0], dense[1]);
+  auto zeros = [&](const Shape &shape) {
+    dense.push_back(HostTensor::zeros(shape, results[0].element));
+    return &dense.back();
+  };
+  dense.reserve(3);
+  if (op.getKind() == AttentionKind::forward) {
+    HostTensor *o = zeros(out), *lse = zeros(head);
+    lse->element = results[1].element;
+    attention.forward(*o, *lse);
+  } else {
+    HostTensor *dq = zeros(query), *dk = zeros(key), *dv = zeros(value);
+    attention.backward(in[5], in[6], in[7], *dq, *dk, *dv);
+    if (op.getKind() == AttentionKind::grad_query) dense.truncate(1);
+    if (op.getKind() == AttentionKind::grad_key_value) dense.erase(dense.begin());
+  }
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);

@@ -98,11 +98,13 @@ llvm::SmallVector<int64_t> accessSpace(mlir::Operation *op, int64_t i) {
   if (i < numInputs) return std::array{q, k, v, range, range, row, row, out}[i];
   switch (attention.getKind()) {
   case AttentionKind::forward:
-    return i == numInputs ? out : row;
+    return std::array{out, row}[i - numInputs];
+  case AttentionKind::backward:
+    return std::array{q, k, v}[i - numInputs];
   case AttentionKind::grad_query:
     return q;
   case AttentionKind::grad_key_value:
-    return i == numInputs ? k : v;
+    return std::array{k, v}[i - numInputs];
   }
   llvm_unreachable("attention kind");
 }
@@ -127,8 +129,9 @@ int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
   }
   if (mlir::isa<SortOp>(op)) return 1;
   auto attention = mlir::cast<AttentionOp>(op);
+  if (attention.getKind() == AttentionKind::backward) return sizes[0] * sizes[4];
   if (attention.getKind() == AttentionKind::grad_key_value)
-    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getReduction()->getKeyBlock());
+    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getSchedule()->getTileN());
   return sizes[0] * sizes[3] * llvm::divideCeil(sizes[1], attention.getSchedule()->getTileM());
 }
 

@@ -45,13 +45,16 @@ private:
 
 // Work items of a launch, for sizes known when compiling; `sizes` are the op's own. The emitters decode items
 // exactly so:
-//   loops, with a row reduction:      items = product of domain but its last
-//   loops, without:                   the same times ceil(columns / schedule.block_n), column blocks
-//   innermost loops with reduce_dims:           product of the unreduced dims but the last, times
-//   ceil(columns / schedule.block_n) matmul:                           batch * ceil(n / block_n) * ceil(m /
-//   block_m), m innermost: a thread packs a block of rhs once for its run of m attention forward, grad_query:
-//   B * H * ceil(T / tile_m), query tiles innermost attention grad_key_value:         B * G * ceil(S /
-//   key_block), key blocks of the buffer innermost
+//   loops, with a row reduction:   product of domain but its last
+//   loops, without:                the same times ceil(columns / schedule.block_n), column blocks innermost
+//   loops with reduce_dims:        product of the unreduced dims but the last, times
+//                                  ceil(columns / schedule.block_n)
+//   matmul:                        batch * ceil(n / block_n) * ceil(m / block_m), m innermost: a thread packs
+//   a
+//                                  block of rhs once for its run of m
+//   attention forward, grad_query: B * H * ceil(T / tile_m), query tiles innermost
+//   attention backward:            B * G
+//   attention grad_key_value:      B * G * ceil(S / tile_n), chunks of the buffer's keys innermost
 //   A grouped matmul has no batch there: an item is a block of the sorted rows, or of every group's result,
 //   so that threads share the work evenly whatever the groups' sizes. sort: one.
 int64_t numWorkItems(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);

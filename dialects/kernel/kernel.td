@@ -53,7 +53,7 @@ def Kernel_Schedule : AttrDef<Kernel_Dialect, "Schedule"> {
   let summary = "how a kernel is computed; changes no bit of the result";
   let description = [{
     matmul: register tile `tile_m` x `tile_n`, cache blocks `block_m`, `block_n`, `block_k`. loops: `block_n` columns a work item where there is no row
-    reduction, `unroll` vectors a step. attention: `tile_m` query rows a tile. Zero: not used by the family.
+    reduction, `unroll` vectors a step. attention: `tile_m` query rows a tile; backward: `tile_n` keys whose packed form and sums are kept. Zero: not used by the family.
   }];
   let parameters = (ins "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$block_m, "int64_t":$block_n, "int64_t":$block_k, "int64_t":$unroll);
   let assemblyFormat = "`<` struct(params) `>`";
@@ -138,18 +138,21 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
 }
 
 def Kernel_AttentionKind : I64EnumAttr<"AttentionKind", "which of attention's kernels", [
-    I64EnumAttrCase<"forward", 0>, I64EnumAttrCase<"grad_query", 1>, I64EnumAttrCase<"grad_key_value", 2>]> { let cppNamespace = "::weft::kernel"; }
+    I64EnumAttrCase<"forward", 0>, I64EnumAttrCase<"backward", 1>, I64EnumAttrCase<"grad_query", 2>, I64EnumAttrCase<"grad_key_value", 3>]> { let cppNamespace = "::weft::kernel"; }
 
 def AttentionOp : Kernel_Op<"attention", [Pure]> {
-  let summary = "flash attention over a contiguous key range a query; forward and both backward kernels";
+  let summary = "flash attention over a contiguous key range a query; forward, and backward as one kernel or as two";
   let description = [{
-    Semantics: graph.attention, graph.attention_grad_query and graph.attention_grad_key_value. `sizes = [B, T, S, H, G, D, E]` (batch, queries, keys, query heads,
+    Semantics: graph.attention and graph.attention_grad. `sizes = [B, T, S, H, G, D, E]` (batch, queries, keys, query heads,
     key heads, q/k width, v width). Accesses: q, out, dout, dq (b, t, h, d); k, v, dk, dv (b, s, g, d); begin, end (b, t); lse, delta (b, t, h).
     forward: inputs q, k, v, begin, end; results out, lse. Key blocks of reduction.key_block keys counted from begin; per block: scores by an ascending
     FMA chain along D, times scale; m' = max(m, block max); p = exp(s - m'); l = l * exp(m - m') + Σ p (lanes as in #kernel.reduction over the block's keys);
     acc = acc * exp(m - m') then an ascending FMA chain of p v. out = acc / l, lse = m + log(l). An empty range gives out 0 and lse 0.
-    grad_query: inputs q, k, v, begin, end, lse, delta, dout; result dq: p = exp(s - lse), dp by an FMA chain along E, ds = p (dp - delta), dq = scale * Σ_s ds k, ascending chain.
-    grad_key_value: the same inputs; results dk, dv: for each key, chains over (head of the group ascending, query ascending): dk = scale * Σ ds q, dv = Σ p dout.
+    backward: inputs q, k, v, begin, end, lse, delta, dout; results dq, dk, dv. p = exp(s - lse), dp by an FMA chain along E, ds = p (dp - delta). dq = scale * Σ ds k:
+    an ascending chain over the keys, in blocks counted from begin. A run is rows one after another with the same begin; dk = scale * Σ ds q and dv = Σ p dout: for
+    each key a chain over (run, head of the group, query of the run), all ascending, groups of the dot unit counted from the run's first query and filled up with zeros.
+    grad_query, grad_key_value: the same inputs; result dq, or results dk and dv, with the same bits. `schedule-kernels` cuts backward into them where its work
+    items, which are whole (batch, key head) pairs, are too few for the threads, or where the rest is not needed.
     Buffers: inputs, then results.
     Example (2 query heads, 1 key head):
     ```

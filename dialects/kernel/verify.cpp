@@ -171,7 +171,9 @@ LogicalResult AttentionOp::verify() {
   if (getInputs().size() != (forward ? 5u : 8u))
     return emitOpError() << "has " << getInputs().size() << " inputs when it should have "
                          << (forward ? 5 : 8);
-  unsigned results = getKind() == AttentionKind::grad_query ? 1 : 2;
+  unsigned results = getKind() == AttentionKind::grad_query ? 1
+                     : getKind() == AttentionKind::backward ? 3
+                                                            : 2;
   if (getNumResults() != results)
     return emitOpError() << "has " << getNumResults() << " results when it should have " << results;
   if (getInputAccess().size() != getInputs().size() || getOutputAccess().size() != results)

@@ -114,7 +114,7 @@ void Clusters::findRoots(Block &block) {
     }
     if (isa<graph::ConcatOp>(op)) continue; // writes its pieces, wherever they come from
     // Attention takes any strides, a product those of two dimensions; all else wants whole buffers.
-    bool attention = isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op);
+    bool attention = isa<graph::AttentionOp, graph::AttentionGradOp>(op);
     auto product = dyn_cast<graph::MatmulOp>(op);
     Value packed = product ? packedRhs(product) : Value();
     if (packed) requireContiguous(packed);

@@ -170,8 +170,7 @@ private:
     if (auto m = dyn_cast<graph::GroupedMatmulOp>(op)) return emitGrouped(m);
     if (auto m = dyn_cast<graph::GroupedOuterOp>(op)) return emitGrouped(m);
     if (auto s = dyn_cast<graph::SortByExpertOp>(op)) return emitSort(s);
-    if (isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op))
-      return emitAttention(op);
+    if (isa<graph::AttentionOp, graph::AttentionGradOp>(op)) return emitAttention(op);
     if (auto r = dyn_cast<graph::ReduceOp>(op); r && !isRowReduction(op)) return emitColumnReduction(r);
     if (auto s = dyn_cast<graph::ScatterAddOp>(op)) return emitScatter(s);
     if (auto w = dyn_cast<graph::WriteRowsOp>(op)) return emitWriteRows(w);
@@ -411,9 +410,8 @@ private:
   }
 
   void emitAttention(Operation *op) {
-    auto kind = isa<graph::AttentionOp>(op)            ? kernel::AttentionKind::forward
-                : isa<graph::AttentionGradQueryOp>(op) ? kernel::AttentionKind::grad_query
-                                                       : kernel::AttentionKind::grad_key_value;
+    auto kind =
+        isa<graph::AttentionOp>(op) ? kernel::AttentionKind::forward : kernel::AttentionKind::backward;
     auto q = graph::shapeOf(op->getOperand(0)), k = graph::shapeOf(op->getOperand(1)),
          v = graph::shapeOf(op->getOperand(2));
     OpBuilder at(op);
@@ -434,8 +432,7 @@ private:
     }
     auto attribute = [&](auto read) {
       if (auto o = dyn_cast<graph::AttentionOp>(op)) return read(o);
-      if (auto o = dyn_cast<graph::AttentionGradQueryOp>(op)) return read(o);
-      return read(cast<graph::AttentionGradKeyValueOp>(op));
+      return read(cast<graph::AttentionGradOp>(op));
     };
     int64_t keyBlock = attribute([](auto o) { return int64_t(o.getKeyBlock()); });
     FloatAttr scale = attribute([](auto o) { return o.getScaleAttr(); });

@@ -165,9 +165,13 @@ void addAttention(std::vector<ErrorBound> &rows, const std::string &in, double o
                     {},
                     loss});
   };
-  add("attention_grad_query", "%r", "0", "$0", q);
-  add("attention_grad_key_value (k)", "%r, %s", "1, 2", "$1, $2", kv);
-  add("attention_grad_key_value (v)", "%s, %r", "1, 2", "$1, $2", kv);
+  add("attention_grad (q)", "%r, %s, %t", "0, 1, 2", "$0, $1, $2", q);
+  add("attention_grad (k)", "%s, %r, %t", "0, 1, 2", "$0, $1, $2", kv);
+  add("attention_grad (v)", "%s, %t, %r", "0, 1, 2", "$0, $1, $2", kv);
+  // One side of it alone.
+  add("attention_grad (q alone)", "%r", "0", "$0", q);
+  add("attention_grad (k alone)", "%r, %s", "1, 2", "$1, $2", kv);
+  add("attention_grad (v alone)", "%s, %r", "1, 2", "$1, $2", kv);
 }
 
 std::vector<ErrorBound> f32Rows() {
