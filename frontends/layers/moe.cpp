@@ -61,9 +61,22 @@ Tensor report_load(const Tensor &gates, const Tensor &bias, const Tensor &load) 
       });
 }
 
+// f_i: how often expert i is among a token's best by score alone, over the mean of all; P_i: the mean of its
+// share of the scores. scores: (n, experts)  ->  (batch, 1)
+Tensor sequence_balance(const Tensor &scores, i64 batch, const MoeOptions &o) {
+  i64 length = scores.dim(0) / batch;
+  Tensor best = top_k(stop_gradient(scores), o.top_k).indices; // (n, k)
+  Shape wide = {batch, length * o.top_k, o.experts};
+  Tensor here = iota(wide, 2, best.dtype()) == reshape(best, {batch, length * o.top_k, 1});
+  Tensor often = sum(where(here, full(wide, 1), 0.0), {1}) *
+                 (static_cast<double>(o.experts) / static_cast<double>(o.top_k * length));
+  Tensor share = reshape(scores / sum(scores, {-1}, true), {batch, length, o.experts});
+  return sum(often * mean(share, {1}), {1}, true);
+}
+
 } // namespace
 
-Tensor moe(Scope s, Arg x, const MoeOptions &o) {
+MoeResult moe(Scope s, Arg x, const MoeOptions &o) {
   LayerGuard guard(s, x.at);
   check(x, o);
   i64 dim = x.dim(2), n = x.dim(0) * x.dim(1);
@@ -96,7 +109,7 @@ Tensor moe(Scope s, Arg x, const MoeOptions &o) {
   Tensor y = reshape(collect(grouped_linear(inside, down_proj, order), order), x.shape());
   if (o.shared)
     y = y + swiglu(s / "shared_experts", x, o.shared * o.ffn, {.init = o.init, .output_init = o.output_init});
-  return y;
+  return {y, sequence_balance(scores, x.dim(0), o)};
 }
 
 } // namespace weft

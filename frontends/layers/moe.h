@@ -17,16 +17,22 @@ struct MoeOptions {
   bool normalise = true;           // gates of a token add up to `scale`
   double scale = 1;
   double bias_rate = 1e-3; // how far a step moves an expert's bias towards equal load; 0: there is no bias
-  double sequence_balance = 0; // weight of the sequence-wise balance loss: α of equation 17
   Init init = normal(0.02);
   Init output_init = normal(0.02); // of down_proj
 };
 
-// x: (batch, seq, dim) -> the same. With scores s = sigmoid(x Wᵀ) and an expert's bias b, a token's experts
+struct MoeResult {
+  Tensor out; // (batch, seq, dim), as x
+  // (batch, 1): of each sequence Σ f_i P_i, which is 1 where all experts are chosen alike and more elsewhere
+  // (equations 17 to 20, without α). For add_loss, times the sequence's tokens.
+  Tensor sequence_balance;
+};
+
+// x: (batch, seq, dim). With scores s = sigmoid(x Wᵀ) and an expert's bias b, a token's experts
 // are the top_k of s + b, its gates g are their s over their sum times scale, and y = Σ g_e E_e(x) +
 // shared(x) (equations 12 to 16). Scores are computed in f32 whatever the precision. The bias gets no
 // gradient of the loss: a step moves it by ± bias_rate against the difference of its expert's load from the
 // mean.
-Tensor moe(Scope s, Arg x, const MoeOptions &o);
+MoeResult moe(Scope s, Arg x, const MoeOptions &o);
 
 } // namespace weft

@@ -73,10 +73,13 @@ void build_train_step(const ModelInfo &model, const ProgramOptions &options) {
     adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay}, apply);
   else
     sgd(gradients, lr, scale, {o.momentum, o.weight_decay}, apply);
+  for (const Gradient &g : loads) {
+    declare_output("expert_load." + g.parameter.path, g.gradient);
+    declare_output("expert_bias." + g.parameter.path, read_variable(g.parameter));
+  }
   balance(loads, apply);
   builder().set_path("");
 
-  for (const Gradient &g : loads) declare_output("expert_load." + g.parameter.path, g.gradient);
   declare_output("loss", loss);
   declare_output("grad_norm", norm);
   builder().end_entry();

@@ -69,7 +69,8 @@ absl::Status MetricsFile::Add(const StepMetrics &m) {
   return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"loss\":", Number(m.loss),
                                    ",\"lr\":", Number(m.lr), ",\"grad_norm\":", Number(m.grad_norm),
                                    ",\"tokens_per_second\":", absl::StrFormat("%.1f", m.tokens_per_second),
-                                   ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms), "}\n"));
+                                   ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms),
+                                   ExpertLoadJson(m.experts, m.tokens), "}\n"));
 }
 
 absl::Status MetricsFile::Add(const EvalMetrics &m) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/train/append_file.h"
+#include "runtime/train/expert_load.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,8 @@ struct StepMetrics {
   int64_t step = 0;
   double loss = 0, lr = 0, grad_norm = 0;
   double tokens_per_second = 0, step_ms = 0;
+  ExpertLoad experts;
+  int64_t tokens = 0; // of the batch
 };
 struct EvalMetrics {
   int64_t step = 0;
@@ -44,6 +47,7 @@ absl::StatusOr<std::vector<std::string>> EventLines(const std::string &path, abs
 
 // metrics.jsonl: a JSON object a line.
 // {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
+// and of a mixture of experts what ExpertLoadJson says,
 // {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation,
 // {"step":…,"event":…,"why":…} for an event, with "batch", "spike_loss" and "spike_grad_norm" of a spike.
 class MetricsFile {

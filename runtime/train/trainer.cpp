@@ -61,6 +61,7 @@ absl::Status Trainer::Prepare(int rank) {
   b.call->Bind("micro_batches", &b.micro_batches, sizeof b.micro_batches);
   b.has_loss = b.call->Bind("loss", &b.loss, sizeof b.loss);
   b.has_norm = b.call->Bind("grad_norm", &b.grad_norm, sizeof b.grad_norm);
+  b.experts.Bind(*b.call);
   return absl::OkStatus();
 }
 
@@ -113,6 +114,9 @@ absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr, int64_t skippe
     if (b.has_norm && !has_norm) result.grad_norm = b.grad_norm, has_norm = true;
   }
   if (!has_loss) return absl::FailedPreconditionError("entry 'train_step' of no stage gives a 'loss'");
+  // Each stage knows its own layers; data-parallel ranks all know the same.
+  for (int rank = 0; rank < ranks_.size(); ++rank)
+    if (ranks_.data_position(rank) == 0) result.experts.Append(batches_[rank].experts.Read());
   result.made = !has_limits() || (result.loss <= limits.loss && result.grad_norm <= limits.grad_norm);
   return result;
 }

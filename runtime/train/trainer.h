@@ -4,6 +4,7 @@
 
 #include "runtime/data/loader.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/expert_load.h"
 #include "runtime/train/metrics.h"
 #include "runtime/train/ranks.h"
 #include "runtime/train/spikes.h"
@@ -21,6 +22,7 @@ struct StepResult {
   double loss = 0;      // nats a valid target of the global batch
   double grad_norm = 0; // before clipping
   bool made = true;     // false: beyond the limits, and every variable is as it was
+  ExpertLoad experts;   // empty: the model has none that are balanced
 };
 
 class Trainer {
@@ -55,6 +57,7 @@ private:
     std::unique_ptr<EntryCall> call;
     float lr = 0, step = 0, inverse_targets = 0, loss = 0, grad_norm = 0;
     StepLimits limits;
+    ExpertLoadOutputs experts;
     int64_t micro_batches = 0;
     bool has_loss = false, has_norm = false, has_limits = false;
   };
