@@ -50,6 +50,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     pm.addPass(createHoistInvariantsPass());
     break;
   case Phase::differentiate:
+    pm.addPass(createSegmentSortsPass({options.shardsPerMicro}));
     pm.addPass(createDifferentiatePass({options.recompute, true}));
     break;
   case Phase::segment:

@@ -142,11 +142,22 @@ WEFT_GRADIENT(GroupedMatmulOp) {
   if (g.wants(getRhs())) {
     Value x = g.needed(getLhs()), acc = g.adjoint(getRhs());
     Value a = transposed ? dy : x, b = transposed ? x : dy;
-    if (shapeOf(getOffsets())[0] - 1 == shapeOf(getRhs())[0]) {
+    auto matrices = shapeOf(getRhs());
+    int64_t segments = (shapeOf(getOffsets())[0] - 1) / matrices[0];
+    if (segments == 1) {
       g.set(getRhs(), g.b.create<GroupedOuterOp>(g.loc(), a, b, offsets, acc));
       return success();
     }
-    return emitOpError("has offsets of several segments an expert before virtual shards are cut");
+    // A chain a virtual shard, which a tree adds up.
+    Value each = g.b.create<GroupedOuterOp>(g.loc(), a, b, offsets, Value());
+    each = reshape(g.b, g.loc(), each, {matrices[0], segments, matrices[1], matrices[2]});
+    SmallVector<Value> terms;
+    for (int64_t s = 0; s < segments; ++s) {
+      Value one = g.b.create<SliceOp>(g.loc(), each, ArrayRef<int64_t>{0, s, 0, 0},
+                                      ArrayRef<int64_t>{matrices[0], 1, matrices[1], matrices[2]});
+      terms.push_back(reshape(g.b, g.loc(), one, matrices));
+    }
+    g.add(getRhs(), treeSum(g.b, g.loc(), terms));
   }
   return success();
 }

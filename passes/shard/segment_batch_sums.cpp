@@ -34,6 +34,16 @@ public:
 
 private:
   using Leading = llvm::DenseSet<Value>;
+  // Rows in the order of their experts, in which shards are no runs.
+  static bool sortsRows(Operation &op) {
+    return isa<graph::DispatchOp, graph::GroupedMatmulOp, graph::GroupedOuterOp>(op);
+  }
+  static bool isSorted(Value v) {
+    Operation *op = v.getDefiningOp();
+    if (!op) return false;
+    return sortsRows(*op) ||
+           (op->hasTrait<OpTrait::Elementwise>() && llvm::any_of(op->getOperands(), isSorted));
+  }
 
   void mark(Leading &leading, Value v) { grown |= leading.insert(v).second; }
   void mark(func::FuncOp f, ArrayRef<bool> arguments) {
@@ -85,6 +95,12 @@ private:
              ((is(m.getLhs()) && !m.getTransposeLhs()) || (batched && (is(m.getLhs()) || is(m.getRhs())))));
     } else if (auto g = dyn_cast<graph::GatherOp>(op)) {
       result(is(g.getIndices()));
+    } else if (auto sort = dyn_cast<graph::SortByExpertOp>(op)) {
+      if (is(sort.getIndices())) mark(leading, sort.getPlace());
+    } else if (auto c = dyn_cast<graph::CollectOp>(op)) {
+      result(is(c.getPlace()));
+    } else if (sortsRows(op)) {
+      return; // no longer the batch's order
     } else if (!isa<graph::ScatterAddOp>(op) && llvm::any_of(op.getOperands(), is)) {
       for (Value v : op.getResults()) mark(leading, v);
     }
@@ -95,6 +111,9 @@ private:
     if (auto t = dyn_cast<graph::TransposeOp>(op))
       if (is(t.getX()) && t.getPermutation()[0] != 0)
         return op.emitOpError("moves the batch dimension, which virtual shards need first");
+    if (auto reduce = dyn_cast<graph::ReduceOp>(op); reduce && sumsBatch(reduce) && isSorted(reduce.getX()))
+      return op.emitOpError("sums over rows sorted by expert, in which virtual shards are no runs; sum each "
+                            "token's rows first (collect)");
     if (auto reduce = dyn_cast<graph::ReduceOp>(op))
       if (is(reduce.getX()) && sumsBatch(reduce) && reduce.getKind() == graph::ReduceKind::sum)
         return cut(reduce);

@@ -59,7 +59,7 @@ def main():
     ours = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
     tokenizer = Tokenizer.from_file(args.checkpoint + "/tokenizer.json")
-    model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32, attn_implementation="sdpa").eval()
+    model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32, attn_implementation="sdpa", experts_implementation="eager").eval()
     documents = [tokenizer.encode(open(file, newline="").read(), add_special_tokens=False).ids + [model.config.eos_token_id] for file in args.files]
     tokens, ends = np.concatenate(documents), np.cumsum([len(d) for d in documents])
     if len(tokens) != ours["tokens"]:
