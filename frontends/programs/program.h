@@ -36,7 +36,8 @@ void build_program(const ModelInfo &model, const ProgramOptions &options);
 // train_step: a loop over micro-batches, then clipping and the optimiser.
 //   inputs a micro-batch   tokens, positions, documents, targets (micro_batch, seq) i32; a target of -1 is
 //   none scalars f32            lr; step (from 1); inverse_targets = 1 / number of valid targets of the
-//   global batch outputs, f32 scalars   loss (nats a target of the global batch), grad_norm (before clipping)
+//   global batch outputs, f32 scalars   loss (nats a target of the global batch), grad_norm (before
+//   clipping); and a loss each that the model has added (losses/added_loss.h), without its weight
 void build_train_step(const ModelInfo &model, const ProgramOptions &options);
 
 // eval_step: inputs tokens, positions, documents, targets (micro_batch, seq) i32;

@@ -93,6 +93,7 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     m.tokens_per_second = tokens / (m.step_ms / 1000);
     m.loss = result->loss;
     m.grad_norm = result->grad_norm;
+    m.more = std::move(result->more);
     recorder_->Add(m);
     if (absl::Status status = CheckFinite(step, *result); !status.ok()) return status;
     progress_->Step(m);

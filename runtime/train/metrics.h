@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace weft {
 
@@ -17,6 +19,7 @@ struct StepMetrics {
   int64_t step = 0;
   double loss = 0, lr = 0, grad_norm = 0;
   double tokens_per_second = 0, step_ms = 0;
+  std::vector<std::pair<std::string, double>> more = {}; // losses that the model has added, by name
 };
 struct EvalMetrics {
   int64_t step = 0;
@@ -25,7 +28,8 @@ struct EvalMetrics {
 };
 
 // metrics.jsonl: a JSON object a line.
-// {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
+// {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step, and behind the loss
+// those that the model has added,
 // {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation.
 class MetricsFile {
 public:

@@ -84,6 +84,9 @@ public:
   bool Has(absl::string_view name) const { return Find(name) != nullptr; }
   // Null when there is none.
   const fb::Argument *Find(absl::string_view name) const;
+  const flatbuffers::Vector<flatbuffers::Offset<fb::Argument>> &arguments() const {
+    return *session_->entry(entry_).arguments();
+  }
   // FailedPrecondition when an argument was never bound: the compiler and this runtime do not know the same
   // arguments.
   absl::Status Run();

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,8 +18,9 @@
 namespace weft {
 
 struct StepResult {
-  double loss = 0;      // nats a valid target of the global batch
-  double grad_norm = 0; // before clipping
+  double loss = 0;                                  // nats a valid target of the global batch
+  double grad_norm = 0;                             // before clipping
+  std::vector<std::pair<std::string, double>> more = {}; // losses that the model has added, without their weights
 };
 
 class Trainer {
@@ -47,6 +49,7 @@ private:
     float lr = 0, step = 0, inverse_targets = 0, loss = 0, grad_norm = 0;
     int64_t micro_batches = 0;
     bool has_loss = false, has_norm = false;
+    std::deque<std::pair<std::string, float>> more; // bound by address
   };
   Trainer(Ranks &ranks, TrainLoader loader) : ranks_(ranks), loader_(std::move(loader)) {}
   absl::Status Prepare(int rank);

@@ -18,7 +18,8 @@ import weft_files
 
 
 def llama(p, config, tokens, positions, documents):
-    """Logits of (rows, seq) tokens, (rows, seq, vocab). p: parameters by Hugging Face's names."""
+    """Logits of (rows, seq) tokens, (rows, seq, vocab), and of the tokens after the next, or None. p: parameters by Hugging Face's
+    names."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     latent = config.get("kv_lora_rank")  # DeepSeek-V3's attention
     size, eps = config.get("qk_rope_head_dim") or config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
@@ -58,21 +59,35 @@ def llama(p, config, tokens, positions, documents):
         k_rope = rotary_pairs(split(k_rope, 1)).expand(-1, heads, -1, -1)
         return torch.cat((q_nope, rotary_pairs(q_rope)), -1), torch.cat((k_nope, k_rope), -1), v
 
-    x = p["model.embed_tokens.weight"][tokens]
-    for i in range(config["num_hidden_layers"]):
-        at = f"model.layers.{i}."
-        h = norm(at + "input_layernorm", x)
-        q, k, v = (latents if latent else grouped)(at + "self_attn.", h)
+    def block(at, x):
+        q, k, v = (latents if latent else grouped)(at + "self_attn.", norm(at + "input_layernorm", x))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).flatten(2))
         h = norm(at + "post_attention_layernorm", x)
         gated = F.silu(linear(at + "mlp.gate_proj", h)) * linear(at + "mlp.up_proj", h)
-        x = x + linear(at + "mlp.down_proj", gated)
-    return linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", norm("model.norm", x))
+        return x + linear(at + "mlp.down_proj", gated)
+
+    table = p["model.embed_tokens.weight"]
+    head = lambda x: linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", x)
+    x = table[tokens]
+    for i in range(config["num_hidden_layers"]):
+        x = block(f"model.layers.{i}.", x)
+    h = norm("model.norm", x)
+    if not config.get("num_nextn_predict_layers"):
+        return head(h), None
+    # Multi-token prediction, equations 21 to 23, with [Emb; h] in the order of the published weights; the head reads the norm of h
+    at = f"model.layers.{config['num_hidden_layers']}."
+    following = table[F.pad(tokens[:, 1:], (0, 1))]
+    x = linear(at + "eh_proj", torch.cat((norm(at + "enorm", following), norm(at + "hnorm", h)), -1))
+    return head(h), head(norm(at + "shared_head.norm", block(at, x)))
+
+
+def sum_of_nats(logits, targets, dtype):
+    return F.cross_entropy(logits.flatten(0, 1).to(dtype), targets.flatten(), ignore_index=-1, reduction="sum")
 
 
 def train(run, steps, dtype, autocast=False):
-    """Yields (loss, grad_norm, parameters) of each step."""
+    """Yields (loss, grad_norm, parameters, mtp_loss) of each step."""
     run = pathlib.Path(run)
     recipe, metrics = weft_files.recipe(run), weft_files.metrics(run)
     t, o = recipe["train"], recipe["optimizer"]
@@ -94,14 +109,21 @@ def train(run, steps, dtype, autocast=False):
         taken = weft_files.training_rows(step, t["batch"], rows.count, t["seed"])
         tokens, positions, documents, targets = map(torch.from_numpy, rows.batch(taken))
         valid = (targets >= 0).sum()
-        loss = 0.0
+        # Of each token, the target of the next one of its document.
+        same = documents[:, 1:] == documents[:, :-1]
+        after_next = F.pad(torch.where(same, targets[:, 1:], -1), (0, 1), value=-1)
+        loss = mtp_loss = 0.0
         for part in range(0, t["batch"], t["micro_batch"]):
             cut = slice(part, part + t["micro_batch"])
             with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                logits = llama(p, config, tokens[cut], positions[cut], documents[cut])
-            nats = F.cross_entropy(logits.flatten(0, 1).to(dtype), targets[cut].flatten(), ignore_index=-1, reduction="sum") / valid
-            nats.backward()
+                logits, mtp_logits = llama(p, config, tokens[cut], positions[cut], documents[cut])
+            nats = sum_of_nats(logits, targets[cut], dtype) / valid
             loss += nats.item()
+            if mtp_logits is not None:
+                mtp_nats = sum_of_nats(mtp_logits, after_next[cut], dtype) / valid
+                mtp_loss += mtp_nats.item()
+                nats = nats + recipe["model"].get("mtp_weight", 0.3) * mtp_nats
+            nats.backward()
         norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in p.values()])).item()
         if o["clip"] > 0 and norm > o["clip"]:
             for v in p.values():
@@ -110,7 +132,7 @@ def train(run, steps, dtype, autocast=False):
             group["lr"] = metrics[step]["lr"]
         adamw.step()
         adamw.zero_grad()
-        yield loss, norm, p
+        yield loss, norm, p, mtp_loss
 
 
 def main():
@@ -131,15 +153,19 @@ def main():
     if not ours:
         raise SystemExit(f"error: {args.run}/metrics.jsonl has no steps")
     curve, worst, worst_norm, last = [], (0.0, 0), (0.0, 0), None
+    worst_mtp = 0.0
     print("step      weft   pytorch  difference  grad_norm   pytorch")
-    for i, (loss, norm, last) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16")):
+    for i, (loss, norm, last, mtp_loss) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16")):
         curve.append((loss, norm))
         line = ours[i]
         worst = max(worst, (abs(line["loss"] - loss), i + 1))
+        worst_mtp = max(worst_mtp, abs(line.get("mtp_loss", 0.0) - mtp_loss))
         worst_norm = max(worst_norm, (abs(line["grad_norm"] / norm - 1), i + 1))
         if i == 0 or (i + 1) % args.every == 0:
             print(f"{i + 1:4}  {line['loss']:8.5f}  {loss:8.5f}  {line['loss'] - loss:10.1e}  {line['grad_norm']:9.5f}  {norm:8.5f}", flush=True)
     print(f"largest difference of the loss {worst[0]:.2e} (step {worst[1]}), of the gradient norm {worst_norm[0]:.2e} relative (step {worst_norm[1]})")
+    if "mtp_loss" in ours[0]:
+        print(f"largest difference of the loss of the tokens after the next {worst_mtp:.2e}")
     end = pathlib.Path(args.run) / f"checkpoints/step-{len(curve):06}/model.safetensors"
     if end.exists():
         theirs = load_file(end)
@@ -149,6 +175,8 @@ def main():
         head = "# step, loss in nats, gradient norm before clipping\n"
         text = "".join(f"{i + 1} {loss:.7f} {norm:.7f}\n" for i, (loss, norm) in enumerate(curve))
         pathlib.Path(args.write_curve).write_text(head + text)
+    if not worst_mtp <= tolerance:
+        sys.exit(f"error: mtp_loss differs by {worst_mtp:.2e} when it should by at most {tolerance:g}")
     if not worst[0] <= tolerance:
         sys.exit(f"error: the loss of step {worst[1]} differs by {worst[0]:.2e} when it should by at most {tolerance:g}")
 
