@@ -209,19 +209,36 @@ graph::VariableOp GraphBuilder::declare(const Variable &v) {
   return op;
 }
 
+// The layer whose name in a checkpoint's file two parameters share; -1: the file does not number them.
+static std::optional<int64_t> sharedLayer(const Variable &a, const Variable &b) {
+  if (a.layers == 0 && b.layers > 0) return sharedLayer(b, a);
+  if (a.layers == 0) return a.file_name == b.file_name ? std::optional<int64_t>(-1) : std::nullopt;
+  int64_t begin = a.layer_begin, end = a.layer_begin + a.layers;
+  if (b.layers > 0) {
+    begin = std::max(begin, b.layer_begin);
+    end = std::min(end, b.layer_begin + b.layers);
+    return a.file_name == b.file_name && begin < end ? std::optional<int64_t>(begin) : std::nullopt;
+  }
+  StringRef name = b.file_name, pattern = a.file_name;
+  auto [before, after] = pattern.split("{}");
+  int64_t layer;
+  if (!name.consume_front(before) || !name.consume_back(after) || name.getAsInteger(10, layer) ||
+      layer < begin || layer >= end)
+    return std::nullopt;
+  return layer;
+}
+
 // A checkpoint's file holds a layer once: ranges under one name do not overlap.
 void GraphBuilder::checkFileNames(const Variable &v, const Frame &frame) const {
   if (v.kind != VariableKind::parameter || v.file_name.empty()) return;
   for (const auto &[path, held] : frame.variables) {
     const Variable &other = held.variable;
-    if (other.file_name != v.file_name || path == v.path) continue;
-    int64_t begin = std::max(v.layer_begin, other.layer_begin),
-            end = std::min(v.layer_begin + v.layers, other.layer_begin + other.layers);
-    if (v.layers > 0 && other.layers > 0 && begin >= end) continue;
-    std::string layer = begin < end ? " of layer " + std::to_string(begin) : "";
-    fail("parameters " + path + " and " + v.path + layer + " are both called " + v.file_name +
-         " in a checkpoint" +
-         (begin < end ? ": repeats under one name should not overlap" : ": give one another name"));
+    if (other.kind != VariableKind::parameter || other.file_name.empty() || path == v.path) continue;
+    std::optional<int64_t> layer = sharedLayer(v, other);
+    if (!layer) continue;
+    fail("parameters " + path + " and " + v.path + (*layer < 0 ? "" : " of layer " + std::to_string(*layer)) +
+         " have one name in a checkpoint, " + v.file_name +
+         (*layer < 0 ? "" : ": ranges of layers under one name should not overlap"));
   }
 }
 

@@ -79,6 +79,13 @@ private:
     std::vector<Held> perLayer, whole;
     llvm::SmallVector<mlir::Value> captured;
     std::optional<std::pair<int64_t, int64_t>> range;
+    // Of each of `whole`, once splitTiedParameters has run: which of them it is a use of, and on which side
+    // of the layers.
+    struct Use {
+      size_t variable;
+      bool after;
+    };
+    llvm::SmallVector<Use> uses;
   };
 
   // A variable of a function as one stage has it: its own layers; `number` among the function's variables.

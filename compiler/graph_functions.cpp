@@ -148,42 +148,36 @@ std::vector<Value> GraphBuilder::call(int function, const std::vector<Value> &ar
   return out;
 }
 
-// Whether a function uses an argument before its repeats over layers, in or between them, and after them.
-namespace {
-struct Uses {
-  bool before = false, inside = false, after = false;
-};
-} // namespace
-static Uses usesOf(BlockArgument argument, const Layers &layers) {
-  Operation *first = layers.front(), *last = layers.back();
-  Uses uses;
-  for (Operation *user : argument.getUsers())
-    (user->isBeforeInBlock(first)  ? uses.before
-     : last->isBeforeInBlock(user) ? uses.after
-                                   : uses.inside) = true;
-  return uses;
-}
-
-// A parameter that is used both before and after the layers (a tied head) becomes two arguments, the second
-// in place of its uses after the layers, so that each use has a gradient of its own: they are added once,
-// whatever the stages.
+// A parameter that several ops outside the layers use (a tied head) becomes as many arguments, so that each
+// use has a gradient of its own, whose chain the next micro-batch continues: they are added once, whatever
+// the stages. Uses inside the layers stay together, and so do all uses of a parameter that has some there.
 void GraphBuilder::splitTiedParameters(Finished &f) {
   Layers layers = layersOf(f.function);
-  if (layers.empty()) return;
-  Operation *last = layers.back();
+  Operation *first = layers.empty() ? nullptr : layers.front().getOperation(),
+            *last = layers.empty() ? nullptr : layers.back().getOperation();
+  SmallVector<Finished::Use> further;
   for (size_t i = 0, n = f.whole.size(); i < n; ++i) {
     Held h = f.whole[i];
     BlockArgument argument = f.function.getArgument(f.numExplicit + i);
-    if (h.variable.kind != VariableKind::parameter) continue;
-    Uses uses = usesOf(argument, layers);
-    if (uses.inside + uses.before + uses.after < 2) continue;
-    if (uses.inside) continue;
-    size_t at = f.numExplicit + f.whole.size();
-    f.function.insertArgument(at, argument.getType(), DictionaryAttr(), argument.getLoc());
-    argument.replaceUsesWithIf(f.function.getArgument(at),
-                               [&](OpOperand &use) { return last->isBeforeInBlock(use.getOwner()); });
-    f.whole.push_back(h);
+    SmallVector<Operation *> users; // in the order of the block
+    for (Operation *user : argument.getUsers())
+      if (!llvm::is_contained(users, user)) users.push_back(user);
+    llvm::sort(users, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    auto isBefore = [&](Operation *user) { return first && user->isBeforeInBlock(first); };
+    auto isAfter = [&](Operation *user) { return !last || last->isBeforeInBlock(user); };
+    f.uses.push_back({i, users.empty() || !isBefore(users[0])});
+    if (h.variable.kind != VariableKind::parameter ||
+        !llvm::all_of(users, [&](Operation *user) { return isBefore(user) || isAfter(user); }))
+      continue;
+    for (size_t u = 1; u < users.size(); ++u) {
+      size_t at = f.numExplicit + f.whole.size();
+      f.function.insertArgument(at, argument.getType(), DictionaryAttr(), argument.getLoc());
+      users[u]->replaceUsesOfWith(argument, f.function.getArgument(at));
+      f.whole.push_back(h);
+      further.push_back({i, isAfter(users[u])});
+    }
   }
+  f.uses.append(further);
 }
 
 std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::vector<Value> &micro,
@@ -204,7 +198,8 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   };
   for (size_t i = 0; i < numVariables; ++i)
     if (isParameter(f.whole[i].variable)) allParameters.push_back(f.whole[i].variable);
-  for (size_t i = numVariables; i < f.whole.size(); ++i) tiedAcrossStages.insert(f.whole[i].variable.path);
+  for (const Finished::Use &use : ArrayRef(f.uses).drop_front(numVariables))
+    if (use.after != f.uses[use.variable].after) tiedAcrossStages.insert(f.whole[use.variable].variable.path);
   SmallVector<mlir::Value> stackedIn, invariantIn;
   for (const Value &v : micro) stackedIn.push_back(unwrap(v));
   SmallVector<int64_t> wrt;
@@ -284,24 +279,28 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
     if (stage.count > 1) v = b.create<dist::AllReduceOp>(loc, v.getType(), dist::Axis::pipeline, v);
     out.push_back(wrap(v));
   }
-  llvm::MapVector<size_t, mlir::Value> gradientOf; // by number among f.whole
-  for (auto [p, v] : llvm::zip(parameters, ArrayRef<mlir::Value>(sums).drop_front(sumTypes.size())))
-    gradientOf[p.number] = v;
-  size_t tied = numVariables;
+  // Of each variable, the sums over its uses before the layers and after them, in the order of the block.
+  std::vector<std::array<mlir::Value, 2>> gradientOf(numVariables);
+  for (auto [p, v] : llvm::zip(parameters, ArrayRef<mlir::Value>(sums).drop_front(sumTypes.size()))) {
+    mlir::Value &sum = gradientOf[f.uses[p.number].variable][f.uses[p.number].after];
+    sum = sum ? b.create<graph::AddOp>(loc, sum, v).getResult() : v;
+  }
   for (size_t i = 0; i < numVariables; ++i) {
-    bool second = tied < f.whole.size() && f.whole[tied].variable.path == f.whole[i].variable.path;
-    mlir::Value d = gradientOf.lookup(i), after = second ? gradientOf.lookup(tied++) : mlir::Value();
-    if (second && stage.count > 1 && (d || after)) {
+    auto [before, after] = gradientOf[i];
+    if (!before && !after) continue;
+    const std::string &path = f.whole[i].variable.path;
+    if (stage.count > 1 && tiedAcrossStages.count(path)) {
       // First and last stage exchange their uses' gradients.
-      mlir::Value mine = d ? d : after;
+      mlir::Value mine = before ? before : after;
       int64_t peer = stage.first() ? stage.count - 1 : 0;
       b.create<dist::SendOp>(loc, dist::Axis::pipeline, mine, peer, kTiedTag);
-      (d ? after : d) = b.create<dist::ReceiveOp>(loc, mine.getType(), dist::Axis::pipeline, peer, kTiedTag);
+      (before ? after : before) =
+          b.create<dist::ReceiveOp>(loc, mine.getType(), dist::Axis::pipeline, peer, kTiedTag);
     }
-    if (!d && !after) continue;
-    if (after) d = b.create<graph::AddOp>(loc, d, after);
+    mlir::Value d = before ? before : after;
+    if (before && after) d = b.create<graph::AddOp>(loc, before, after);
     for (const StageVariable &p : parameters)
-      if (p.variable.path == f.whole[i].variable.path) {
+      if (p.variable.path == path) {
         gradients.push_back({p.variable, wrap(d)});
         break;
       }

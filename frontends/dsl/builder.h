@@ -133,9 +133,9 @@ public:
                                                   std::vector<std::pair<Variable, Value>> &gradients) = 0;
 
   // The sum (a scalar) of vectors that were made from accumulate_gradients' gradients, one each, over the
-  // parameters of the whole model: in the order of path without ranges, then layer, then element, whatever the
-  // pipeline stages and the ranges of repeats. A vector has ceil(size of a layer / norm_chunk) elements a layer
-  // (frontends/optimisers/optimiser.h).
+  // parameters of the whole model: in the order of path without ranges, then layer, then element, whatever
+  // the pipeline stages and the ranges of repeats. A vector has ceil(size of a layer / norm_chunk) elements a
+  // layer (frontends/optimisers/optimiser.h).
   virtual Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) = 0;
 };
 

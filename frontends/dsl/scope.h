@@ -13,6 +13,13 @@ inline Init normal(double deviation) { return {InitKind::normal, deviation}; }
 inline Init uniform(double half_width) { return {InitKind::uniform, half_width}; }
 inline Init constant_init(double value) { return {InitKind::constant, value}; }
 
+// A loss that a model adds to the one of its logits: losses/added_loss.h.
+struct AddedLoss {
+  std::string name;
+  Tensor values; // (batch, …) f32, nats
+  double weight;
+};
+
 // What a program asks of a model while it is traced; carried by the scopes.
 struct Trace {
   // The name of a variable in a Hugging Face folder, from its path with {} for a layer's number; null:
@@ -24,6 +31,8 @@ struct Trace {
   // The sequence's tokens, which lie in [0, vocab): their embedding needs a row for each. -1: not known.
   Tensor tokens;
   i64 vocab = -1;
+  // Where added losses go; null but in training.
+  std::vector<AddedLoss> *losses = nullptr;
 };
 
 // Hugging Face's naming of decoders: everything is under "model." but the head:

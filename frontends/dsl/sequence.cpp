@@ -23,7 +23,7 @@ Tensor Sequence::cache(const Scope &s, std::string_view name, Arg x) const {
 
 Sequence make_sequence(Tensor tokens, Tensor positions, Tensor documents, i64 context) {
   Tensor slots = context ? positions : iota(tokens.shape(), 1, tokens.dtype());
-  return {tokens, positions, documents, slots, slots - positions, slots + 1, context};
+  return {tokens, positions, documents, slots, slots - positions, slots + 1, context, {}};
 }
 
 } // namespace weft

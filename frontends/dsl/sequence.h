@@ -21,6 +21,8 @@ struct Sequence {
   Tensor documents;                 // (batch, seq) i32, the document's number
   Tensor slots, key_begin, key_end; // (batch, seq) i32
   i64 context = 0;                  // rows of the cache; 0: none
+  Tensor targets; // (batch, seq) i32, the token that follows, -1: none; empty but in training, for losses
+                  // that are added to the one of the logits (add_loss)
 
   // Rows x (batch, seq, …) as the keys or values that attention reads: x itself, or the cache `name` under s,
   // (batch, context, …), after x has been written to it.

@@ -21,8 +21,9 @@ i64 config_integer(const ModelInfo &model, const ConfigMap &config, const std::s
 // tokens, positions, documents, targets of whole sequences, for training and evaluation.
 std::vector<InputSpec> sequence_inputs(const ModelInfo &model, const ProgramOptions &options);
 
-// The model's logits: (batch, seq, vocab), or (batch, 1, vocab) with head_rows; checked.
+// The model's logits: (batch, seq, vocab), or (batch, 1, vocab) with head_rows; checked. In training,
+// `losses` gets what it adds.
 Tensor call_model(const ModelInfo &model, const ProgramOptions &options, const Sequence &seq,
-                  Tensor head_rows = {});
+                  Tensor head_rows = {}, std::vector<AddedLoss> *losses = nullptr);
 
 } // namespace weft

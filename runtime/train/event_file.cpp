@@ -32,7 +32,7 @@ std::string Record(Event event) {
   return EventRecord(event.SerializeAsString());
 }
 
-std::string Scalars(int64_t step, std::initializer_list<std::pair<const char *, double>> values) {
+std::string Scalars(int64_t step, const std::vector<std::pair<std::string, double>> &values) {
   Event event;
   event.set_step(step);
   for (const auto &[tag, number] : values) {
@@ -93,11 +93,13 @@ absl::StatusOr<EventFile> EventFile::Create(const std::string &folder, int64_t f
 }
 
 absl::Status EventFile::Add(const StepMetrics &m) {
-  return file_.Append(Scalars(m.step, {{"train/loss", m.loss},
-                                       {"train/lr", m.lr},
-                                       {"train/grad_norm", m.grad_norm},
-                                       {"train/tokens_per_second", m.tokens_per_second},
-                                       {"train/step_ms", m.step_ms}}));
+  std::vector<std::pair<std::string, double>> values = {{"train/loss", m.loss},
+                                                        {"train/lr", m.lr},
+                                                        {"train/grad_norm", m.grad_norm},
+                                                        {"train/tokens_per_second", m.tokens_per_second},
+                                                        {"train/step_ms", m.step_ms}};
+  for (const auto &[name, value] : m.more) values.emplace_back("train/" + name, value);
+  return file_.Append(Scalars(m.step, values));
 }
 
 absl::Status EventFile::Add(const EvalMetrics &m) {

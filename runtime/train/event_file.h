@@ -37,7 +37,8 @@ public:
   // the order that files are read in.
   static absl::StatusOr<EventFile> Create(const std::string &folder, int64_t first_step);
 
-  // train/loss, train/lr, train/grad_norm, train/tokens_per_second, train/step_ms; errors of AppendFile.
+  // train/loss, train/lr, train/grad_norm, train/tokens_per_second, train/step_ms, and train/NAME of what the
+  // model has added; errors of AppendFile.
   absl::Status Add(const StepMetrics &metrics);
   // validation/loss, validation/targets.
   absl::Status Add(const EvalMetrics &metrics);

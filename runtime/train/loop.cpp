@@ -94,6 +94,7 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     m.tokens_per_second = tokens / (m.step_ms / 1000);
     m.loss = result->loss;
     m.grad_norm = result->grad_norm;
+    m.more = std::move(result->more);
     m.experts = std::move(result->experts);
     m.tokens = recipe_.train.batch * recipe_.train.seq;
     if (warns) {

@@ -66,7 +66,9 @@ absl::StatusOr<MetricsFile> MetricsFile::Open(const std::string &path, int64_t l
 }
 
 absl::Status MetricsFile::Add(const StepMetrics &m) {
-  return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"loss\":", Number(m.loss),
+  std::string more;
+  for (const auto &[name, value] : m.more) absl::StrAppend(&more, ",\"", name, "\":", Number(value));
+  return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"loss\":", Number(m.loss), more,
                                    ",\"lr\":", Number(m.lr), ",\"grad_norm\":", Number(m.grad_norm),
                                    ",\"tokens_per_second\":", absl::StrFormat("%.1f", m.tokens_per_second),
                                    ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms),
@@ -135,9 +137,12 @@ void Progress::Say(const std::string &text) {
 
 void Progress::Step(const StepMetrics &m) {
   smoothed_ms_ = smoothed_ms_ == 0 ? m.step_ms : 0.95 * smoothed_ms_ + 0.05 * m.step_ms;
-  std::string text = absl::StrFormat(
-      "step %d/%d  loss %.4f  lr %.2e  grad norm %.2f  %s tokens/s  %s left", m.step, steps_, m.loss, m.lr,
-      m.grad_norm, CountText(m.tokens_per_second), DurationText((steps_ - m.step) * smoothed_ms_ / 1000));
+  std::string more;
+  for (const auto &[name, value] : m.more) absl::StrAppend(&more, absl::StrFormat("  %s %.4f", name, value));
+  std::string text =
+      absl::StrFormat("step %d/%d  loss %.4f%s  lr %.2e  grad norm %.2f  %s tokens/s  %s left", m.step,
+                      steps_, m.loss, more, m.lr, m.grad_norm, CountText(m.tokens_per_second),
+                      DurationText((steps_ - m.step) * smoothed_ms_ / 1000));
   bool last = m.step == steps_;
   bool line = m.step % log_every_ == 0 || last || m.step == first_step_;
   if (!terminal_) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -22,6 +23,7 @@ struct StepMetrics {
   double tokens_per_second = 0, step_ms = 0;
   ExpertLoad experts;
   int64_t tokens = 0; // of the batch
+  std::vector<std::pair<std::string, double>> more = {}; // losses that the model has added, by name
 };
 struct EvalMetrics {
   int64_t step = 0;
@@ -46,8 +48,8 @@ absl::StatusOr<std::vector<std::string>> EventLines(const std::string &path, abs
                                                     int64_t step);
 
 // metrics.jsonl: a JSON object a line.
-// {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
-// and of a mixture of experts what ExpertLoadJson says,
+// {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step, and behind the loss
+// those that the model has added, and of a mixture of experts what ExpertLoadJson says,
 // {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation,
 // {"step":…,"event":…,"why":…} for an event, with "batch", "spike_loss" and "spike_grad_norm" of a spike.
 class MetricsFile {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
+#include <set>
 
 namespace weft {
 
@@ -17,6 +18,25 @@ absl::StatusOr<std::pair<int64_t, int64_t>> TokensShape(Session &session, absl::
   return absl::FailedPreconditionError(
       absl::StrCat("entry '", entry, "' has no argument 'tokens' of shape (micro_batch, seq)"));
 }
+
+namespace {
+
+// Further scalars that train_step gives, whose names can stand in metrics.jsonl.
+std::vector<std::string> AddedLosses(const EntryCall &call) {
+  static const std::set<std::string> known = {"step",      "loss",   "lr", "tokens_per_second",
+                                              "grad_norm", "step_ms"};
+  std::vector<std::string> names;
+  for (const fb::Argument *argument : call.Outputs()) {
+    std::string name = argument->name()->str();
+    if (argument->dtype() != fb::DType::f32 || argument->bytes() != sizeof(float) || argument->dynamic() ||
+        known.count(name))
+      continue;
+    if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == name.npos) names.push_back(name);
+  }
+  return names;
+}
+
+} // namespace
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Ranks &ranks, TrainLoader loader) {
   std::unique_ptr<Trainer> trainer(new Trainer(ranks, std::move(loader)));
@@ -62,6 +82,10 @@ absl::Status Trainer::Prepare(int rank) {
   b.has_loss = b.call->Bind("loss", &b.loss, sizeof b.loss);
   b.has_norm = b.call->Bind("grad_norm", &b.grad_norm, sizeof b.grad_norm);
   b.experts.Bind(*b.call);
+  for (const std::string &name : AddedLosses(*b.call)) {
+    float &value = b.more.emplace_back(name, 0.0f).second;
+    b.call->Bind(name, &value, sizeof value);
+  }
   return absl::OkStatus();
 }
 
@@ -111,6 +135,7 @@ absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr, int64_t skippe
   bool has_loss = false, has_norm = false;
   for (const RankBatch &b : batches_) {
     if (b.has_loss && !has_loss) result.loss = b.loss, has_loss = true;
+    if (result.more.empty()) result.more.assign(b.more.begin(), b.more.end());
     if (b.has_norm && !has_norm) result.grad_norm = b.grad_norm, has_norm = true;
   }
   if (!has_loss) return absl::FailedPreconditionError("entry 'train_step' of no stage gives a 'loss'");

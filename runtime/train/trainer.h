@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,6 +24,8 @@ struct StepResult {
   double grad_norm = 0; // before clipping
   bool made = true;     // false: beyond the limits, and every variable is as it was
   ExpertLoad experts;   // empty: the model has none that are balanced
+  std::vector<std::pair<std::string, double>> more = {}; // losses that the model has added, without their
+                                                         // weights
 };
 
 class Trainer {
@@ -60,6 +63,7 @@ private:
     ExpertLoadOutputs experts;
     int64_t micro_batches = 0;
     bool has_loss = false, has_norm = false, has_limits = false;
+    std::deque<std::pair<std::string, float>> more; // bound by address
   };
   Trainer(Ranks &ranks, TrainLoader loader) : ranks_(ranks), loader_(std::move(loader)) {}
   absl::Status Prepare(int rank);

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 import weft_files
 
 
-def mixture(p, config, at, x, loads):
-    """DeepSeek-V3's mixture of experts (arXiv:2412.19437, equations 12 to 16) of x (rows, seq, dim); adds how many tokens chose each
-    expert to loads[at]."""
+def mixture(p, config, at, x, experts):
+    """DeepSeek-V3's mixture of experts (arXiv:2412.19437, equations 12 to 16) of x (rows, seq, dim); adds how many tokens
+    chose each expert to experts["load"][at], and the balance of each row (equations 17 to 20) to experts["balance"]."""
     swiglu = lambda at, h: F.linear(F.silu(F.linear(h, p[at + "gate_proj.weight"])) * F.linear(h, p[at + "up_proj.weight"]), p[at + "down_proj.weight"])
     h = x.flatten(0, 1)
     number, best = config["n_routed_experts"], config["num_experts_per_tok"]
@@ -44,13 +44,17 @@ def mixture(p, config, at, x, loads):
         token, place = (chosen == e).nonzero(as_tuple=True)
         y = y.index_add(0, token, (swiglu(f"{at}experts.{e}.", h[token]) * gates[token, place, None]).to(y.dtype))
     if bias is not None:
-        loads[at] = loads.get(at, 0) + torch.bincount(chosen.flatten(), minlength=number)
+        experts["load"][at] = experts["load"].get(at, 0) + torch.bincount(chosen.flatten(), minlength=number)
+    rows = lambda t: t.unflatten(0, x.shape[:2])  # (rows, seq, experts)
+    often = rows(F.one_hot(scores.topk(best, -1).indices, number).sum(1)).double().mean(1) * number / best
+    experts["balance"].append((often.to(scores.dtype) * rows(scores / scores.sum(-1, keepdim=True)).mean(1)).sum(-1))
     y = y.view_as(x)
     return y + swiglu(at + "shared_experts.", x) if config["n_shared_experts"] else y
 
 
-def llama(p, config, tokens, positions, documents, loads):
-    """Logits of (rows, seq) tokens, (rows, seq, vocab). p: parameters by Hugging Face's names."""
+def llama(p, config, tokens, positions, documents, experts):
+    """Logits of (rows, seq) tokens, (rows, seq, vocab), and of the tokens after the next, or None. p: parameters by Hugging Face's
+    names."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     latent = config.get("kv_lora_rank")  # DeepSeek-V3's attention
     size, eps = config.get("qk_rope_head_dim") or config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
@@ -90,24 +94,37 @@ def llama(p, config, tokens, positions, documents, loads):
         k_rope = rotary_pairs(split(k_rope, 1)).expand(-1, heads, -1, -1)
         return torch.cat((q_nope, rotary_pairs(q_rope)), -1), torch.cat((k_nope, k_rope), -1), v
 
-    x = p["model.embed_tokens.weight"][tokens]
-    for i in range(config["num_hidden_layers"]):
-        at = f"model.layers.{i}."
-        h = norm(at + "input_layernorm", x)
-        q, k, v = (latents if latent else grouped)(at + "self_attn.", h)
+    def block(at, x):
+        q, k, v = (latents if latent else grouped)(at + "self_attn.", norm(at + "input_layernorm", x))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).flatten(2))
         h = norm(at + "post_attention_layernorm", x)
         if at + "mlp.gate.weight" in p:
-            x = x + mixture(p, config, at + "mlp.", h, loads)
-            continue
+            return x + mixture(p, config, at + "mlp.", h, experts)
         gated = F.silu(linear(at + "mlp.gate_proj", h)) * linear(at + "mlp.up_proj", h)
-        x = x + linear(at + "mlp.down_proj", gated)
-    return linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", norm("model.norm", x))
+        return x + linear(at + "mlp.down_proj", gated)
+
+    table = p["model.embed_tokens.weight"]
+    head = lambda x: linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", x)
+    x = table[tokens]
+    for i in range(config["num_hidden_layers"]):
+        x = block(f"model.layers.{i}.", x)
+    h = norm("model.norm", x)
+    if not config.get("num_nextn_predict_layers"):
+        return head(h), None
+    # Multi-token prediction, equations 21 to 23, with [Emb; h] in the order of the published weights; the head reads the norm of h
+    at = f"model.layers.{config['num_hidden_layers']}."
+    following = table[F.pad(tokens[:, 1:], (0, 1))]
+    x = linear(at + "eh_proj", torch.cat((norm(at + "enorm", following), norm(at + "hnorm", h)), -1))
+    return head(h), head(norm(at + "shared_head.norm", block(at, x)))
+
+
+def sum_of_nats(logits, targets, dtype):
+    return F.cross_entropy(logits.flatten(0, 1).to(dtype), targets.flatten(), ignore_index=-1, reduction="sum")
 
 
 def train(run, steps, dtype, autocast=False):
-    """Yields (loss, grad_norm, parameters) of each step."""
+    """Yields (loss, grad_norm, parameters, mtp_loss) of each step."""
     run = pathlib.Path(run)
     recipe, metrics = weft_files.recipe(run), weft_files.metrics(run)
     t, o = recipe["train"], recipe["optimizer"]
@@ -131,14 +148,25 @@ def train(run, steps, dtype, autocast=False):
         taken = weft_files.training_rows(step, t["batch"], rows.count, t["seed"])
         tokens, positions, documents, targets = map(torch.from_numpy, rows.batch(taken))
         valid = (targets >= 0).sum()
-        loss, loads = 0.0, {}
+        # Of each token, the target of the next one of its document.
+        same = documents[:, 1:] == documents[:, :-1]
+        after_next = F.pad(torch.where(same, targets[:, 1:], -1), (0, 1), value=-1)
+        loss = mtp_loss = 0.0
+        loads = {}
         for part in range(0, t["batch"], t["micro_batch"]):
             cut = slice(part, part + t["micro_batch"])
+            experts = {"load": loads, "balance": []}
             with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                logits = llama(p, config, tokens[cut], positions[cut], documents[cut], loads)
-            nats = F.cross_entropy(logits.flatten(0, 1).to(dtype), targets[cut].flatten(), ignore_index=-1, reduction="sum") / valid
-            nats.backward()
+                logits, mtp_logits = llama(p, config, tokens[cut], positions[cut], documents[cut], experts)
+            nats = sum_of_nats(logits, targets[cut], dtype) / valid
             loss += nats.item()
+            if mtp_logits is not None:
+                mtp_nats = sum_of_nats(mtp_logits, after_next[cut], dtype) / valid
+                mtp_loss += mtp_nats.item()
+                nats = nats + recipe["model"].get("mtp_weight", 0.3) * mtp_nats
+            if experts["balance"]:
+                nats = nats + recipe["model"].get("balance_weight", 1e-4) * sum(experts["balance"]).sum() * t["seq"] / valid
+            nats.backward()
         norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in trained])).item()
         if o["clip"] > 0 and norm > o["clip"]:
             for v in trained:
@@ -149,7 +177,7 @@ def train(run, steps, dtype, autocast=False):
         adamw.zero_grad()
         for at, load in loads.items():
             biases[at + "gate.e_score_correction_bias"] += recipe["model"].get("bias_rate", 1e-3) * torch.sign(load.double().mean() - load).to(dtype)
-        yield loss, norm, p
+        yield loss, norm, p, mtp_loss
 
 
 def main():
@@ -170,15 +198,19 @@ def main():
     if not ours:
         raise SystemExit(f"error: {args.run}/metrics.jsonl has no steps")
     curve, worst, worst_norm, last = [], (0.0, 0), (0.0, 0), None
+    worst_mtp = 0.0
     print("step      weft   pytorch  difference  grad_norm   pytorch")
-    for i, (loss, norm, last) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16")):
+    for i, (loss, norm, last, mtp_loss) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16")):
         curve.append((loss, norm))
         line = ours[i]
         worst = max(worst, (abs(line["loss"] - loss), i + 1))
+        worst_mtp = max(worst_mtp, abs(line.get("mtp_loss", 0.0) - mtp_loss))
         worst_norm = max(worst_norm, (abs(line["grad_norm"] / norm - 1), i + 1))
         if i == 0 or (i + 1) % args.every == 0:
             print(f"{i + 1:4}  {line['loss']:8.5f}  {loss:8.5f}  {line['loss'] - loss:10.1e}  {line['grad_norm']:9.5f}  {norm:8.5f}", flush=True)
     print(f"largest difference of the loss {worst[0]:.2e} (step {worst[1]}), of the gradient norm {worst_norm[0]:.2e} relative (step {worst_norm[1]})")
+    if "mtp_loss" in ours[0]:
+        print(f"largest difference of the loss of the tokens after the next {worst_mtp:.2e}")
     end = pathlib.Path(args.run) / f"checkpoints/step-{len(curve):06}/model.safetensors"
     if end.exists():
         theirs = load_file(end)
@@ -188,6 +220,8 @@ def main():
         head = "# step, loss in nats, gradient norm before clipping\n"
         text = "".join(f"{i + 1} {loss:.7f} {norm:.7f}\n" for i, (loss, norm) in enumerate(curve))
         pathlib.Path(args.write_curve).write_text(head + text)
+    if not worst_mtp <= tolerance:
+        sys.exit(f"error: mtp_loss differs by {worst_mtp:.2e} when it should by at most {tolerance:g}")
     if not worst[0] <= tolerance:
         sys.exit(f"error: the loss of step {worst[1]} differs by {worst[0]:.2e} when it should by at most {tolerance:g}")
 

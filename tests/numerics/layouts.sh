@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# layouts.sh accumulation|data_parallel|pipeline|tied: with the same virtual shards, how the global batch is cut into
+# layouts.sh accumulation|data_parallel|pipeline|tied|mtp: with the same virtual shards, how the global batch is cut into
 # micro-batches and ranks does not show in the bits: of the weights, the losses, and the validation losses.
 source "$(dirname "$0")/../e2e/lib.sh"
 
@@ -52,6 +52,24 @@ tied) # the head is the embedding's table: the first and the last stage hold it
   layout tied_dp2 train.micro_batch=2 model.tied=true run.plan=dp2
   layout tied_pp2 train.micro_batch=4 model.tied=true run.plan=pp2
   layout tied_dp2pp2 train.micro_batch=2 model.tied=true run.plan=dp2,pp2
+  ;;
+mtp) # a second loss, whose head and embedding are those of the first
+  for tied in false true; do
+    keys=(model.mtp_layers=1 model.tied=$tied)
+    layout mtp${tied}_whole train.micro_batch=8 "${keys[@]}"
+    layout mtp${tied}_two train.micro_batch=4 "${keys[@]}"
+    layout mtp${tied}_dp2 train.micro_batch=2 "${keys[@]}" run.plan=dp2
+    layout mtp${tied}_pp2 train.micro_batch=4 "${keys[@]}" run.plan=pp2
+    layout mtp${tied}_dp2pp2 train.micro_batch=2 "${keys[@]}" run.plan=dp2,pp2
+    # A chain a use: a shard of several micro-batches goes on with each where the one before ended.
+    layout mtp1${tied}_whole train.micro_batch=8 train.shards=1 "${keys[@]}"
+    layout mtp1${tied}_two train.micro_batch=4 train.shards=1 "${keys[@]}"
+    layout mtp1${tied}_pp2 train.micro_batch=2 train.shards=1 "${keys[@]}" run.plan=pp2
+  done
+  grep -q '^{"step":1,"loss":[0-9.]*,"mtp_loss":[0-9.]*,' "$work/shards4_mtptrue_pp2/metrics.jsonl" || fail "no mtp_loss" "$(head -1 "$work/shards4_mtptrue_pp2/metrics.jsonl")"
+  # It is no part of evaluation and generation.
+  weft generate "$work/shards4_mtpfalse_pp2" --prompt "The" --max-tokens 3 >"$work/mtp.out" || fail "no text" "$(cat "$work/mtp.out")"
+  checks=$((checks + 1))
   ;;
 *) fail "unknown layouts $1" ;;
 esac

@@ -85,7 +85,7 @@ checks=$((checks + 1))
 
 train between "${common[@]}" model.cut=2 model.way=1 # one stage may compute there
 refused=(weft train "$work/recipe.toml" "run.dir=$work/refused" "${common[@]}")
-expect_error 1 'of layer 2 are both called model.layers.{}.' 'should not overlap' -- "${refused[@]}" model.cut=2 model.end=3
+expect_error 1 'of layer 2 have one name in a checkpoint, model.layers.{}.' 'should not overlap' -- "${refused[@]}" model.cut=2 model.end=3
 for way in 1 2; do
   expect_error 1 'model.cc:22: goes on from something else than the repeat before it' 'pipeline stages' -- \
     "${refused[@]}" model.cut=2 model.way=$way run.plan=pp2

@@ -22,12 +22,14 @@ struct Config : RotaryFields {
   i64 qk_rope_head_dim = 32;
   i64 v_head_dim = 64; // of a head's value
   double norm_eps = 1e-6;
-  bool tied = false;  // the head uses the embedding's table
-  i64 context = 2048; // tokens it is meant for, at most
+  i64 mtp_layers = 0;      // 1: training also predicts the token after the next
+  double mtp_weight = 0.3; // of that loss
+  bool tied = false;       // the head uses the embedding's table
+  i64 context = 2048;      // tokens it is meant for, at most
   WEFT_FIELDS(vocab, dim, ffn, layers, heads, dense_layers, experts, top_k, expert_ffn, shared_experts,
               groups, top_groups, scoring, normalise_gates, gate_scale, bias_rate, balance_weight,
-              q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, norm_eps, tied,
-              context, WEFT_ROTARY_FIELDS)
+              q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, norm_eps, mtp_layers,
+              mtp_weight, tied, context, WEFT_ROTARY_FIELDS)
 
   static constexpr const char *hugging_face_architecture = "DeepseekV3ForCausalLM";
   std::string hugging_face_config() const;
@@ -74,7 +76,25 @@ std::vector<Tensor> expert_block(Scope s, const std::vector<Tensor> &stream, con
   return {x + m.out, stream[1] + m.sequence_balance};
 }
 
+// The loss of the token after the next, from what the model makes of each token: h, (batch, seq, dim). Gives
+// the balance of its experts.
+Tensor add_mtp_loss(Scope s, Tensor h, const Sequence &seq, const Config &c) {
+  Scope m = s / "layers" / std::to_string(c.layers);
+  Tensor next = embedding(s / "embed_tokens", next_in_sequence(seq.tokens, 0), c.vocab, c.dim);
+  std::vector<Tensor> stream = {mtp_input(m, h, next, c.norm_eps), full({h.dim(0), 1}, 0)};
+  if (c.dense_layers < c.layers)
+    stream = expert_block(m, stream, seq, c);
+  else
+    stream[0] = dense_block(m, stream[0], seq, c);
+  Tensor x = rms_norm(m / "shared_head" / "norm", stream[0], c.norm_eps);
+  Tensor logits = lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), x, c.vocab);
+  add_loss(s, "mtp_loss", -cross_entropy(logits, mtp_targets(seq)).logprobs, c.mtp_weight);
+  return stream[1];
+}
+
 Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
+  if (c.mtp_layers < 0 || c.mtp_layers > 1)
+    throw ModelError("mtp_layers is " + std::to_string(c.mtp_layers) + " when it should be 0 or 1");
   Tensor x = embedding(s / "embed_tokens", seq.tokens, c.vocab, c.dim);
   i64 dense = std::min(c.dense_layers, c.layers);
   x = repeat(s / "layers", {0, dense}, x, [&](Scope s, Tensor x) { return dense_block(s, x, seq, c); });
@@ -83,7 +103,13 @@ Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
       repeat(s / "layers", {dense, c.layers}, {x, balance},
              [&](Scope s, const std::vector<Tensor> &stream) { return expert_block(s, stream, seq, c); });
   x = stream[0];
-  return lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), rms_norm(s / "norm", x, c.norm_eps), c.vocab);
+  Tensor h = rms_norm(s / "norm", x, c.norm_eps);
+  balance = stream[1];
+  if (c.mtp_layers && !seq.targets.empty()) balance = balance + add_mtp_loss(s, h, seq, c);
+  // A loss of each sequence, once a token.
+  if (c.balance_weight > 0 && dense < c.layers)
+    add_loss(s, "balance_loss", balance * static_cast<double>(x.dim(1)), c.balance_weight);
+  return lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), h, c.vocab);
 }
 WEFT_MODEL(deepseek_v3)
 
@@ -97,7 +123,7 @@ std::string Config::hugging_face_config() const {
     config.add_null("q_lora_rank");
   config.add("kv_lora_rank", kv_lora_rank).add("qk_nope_head_dim", qk_nope_head_dim);
   config.add("qk_rope_head_dim", qk_rope_head_dim).add("v_head_dim", v_head_dim);
-  config.add("first_k_dense_replace", dense_layers).add("num_nextn_predict_layers", 0);
+  config.add("first_k_dense_replace", dense_layers).add("num_nextn_predict_layers", mtp_layers);
   config.add("n_routed_experts", experts).add("num_experts_per_tok", top_k);
   config.add("moe_intermediate_size", expert_ffn).add("n_shared_experts", shared_experts);
   config.add("n_group", groups).add("topk_group", top_groups).add("routed_scaling_factor", gate_scale);

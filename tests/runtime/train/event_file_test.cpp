@@ -31,6 +31,19 @@ TEST(EventFile, ARecordIsFramedAsTensorBoardFramesIt) {
   EXPECT_EQ(Hex(EventRecord("brain.Event:2")), "0d000000000000003c37b834627261696e2e4576656e743a32ee01067c");
 }
 
+TEST(EventFile, WhatTheModelAddsHasATagOfItsOwn) {
+  TempFolder folder;
+  auto file = EventFile::Create(folder / "tensorboard", 1);
+  ASSERT_TRUE(file.ok()) << file.status();
+  StepMetrics step{7, 2.5, 1e-3, 0.25, 1000, 12.5, {{"mtp_loss", 3.5}}};
+  ASSERT_TRUE(file->Add(step).ok());
+  std::vector<tensorboard::Event> events = ReadEvents(file->path());
+  ASSERT_EQ(events.size(), 3u);
+  ASSERT_EQ(events[2].summary().value_size(), 6);
+  EXPECT_EQ(events[2].summary().value(5).tag(), "train/mtp_loss");
+  EXPECT_EQ(events[2].summary().value(5).simple_value(), 3.5f);
+}
+
 TEST(EventFile, AStepsBytesAreThoseOfTensorBoardsOwnMessages) {
   TempFolder folder;
   auto file = EventFile::Create(folder / "tensorboard", 7);

@@ -26,6 +26,19 @@ TEST(Metrics, ALineAStepWithTheNamesOfTheManual) {
       "{\"step\":2,\"loss\":null,\"lr\":0,\"grad_norm\":0,\"tokens_per_second\":1.0,\"step_ms\":1.000}\n");
 }
 
+TEST(Metrics, WhatTheModelAddsStandsBehindTheLoss) {
+  TempFolder folder;
+  std::string path = folder / "metrics.jsonl";
+  auto file = MetricsFile::Open(path, 0);
+  ASSERT_TRUE(file.ok()) << file.status();
+  StepMetrics step = At(1);
+  step.more = {{"mtp_loss", 3.5}, {"balance", std::numeric_limits<double>::infinity()}};
+  ASSERT_TRUE(file->Add(step).ok());
+  EXPECT_EQ(Slurp(path),
+            "{\"step\":1,\"loss\":2.5,\"mtp_loss\":3.5,\"balance\":null,\"lr\":0.001,\"grad_norm\":"
+            "0.25,\"tokens_per_second\":1000.0,\"step_ms\":12.500}\n");
+}
+
 TEST(Metrics, ResumingCutsOffLaterStepsAndAnUnfinishedLine) {
   TempFolder folder;
   std::string path = folder / "metrics.jsonl";
