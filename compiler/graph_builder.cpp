@@ -209,6 +209,22 @@ graph::VariableOp GraphBuilder::declare(const Variable &v) {
   return op;
 }
 
+// A checkpoint's file holds a layer once: ranges under one name do not overlap.
+void GraphBuilder::checkFileNames(const Variable &v, const Frame &frame) const {
+  if (v.kind != VariableKind::parameter || v.file_name.empty()) return;
+  for (const auto &[path, held] : frame.variables) {
+    const Variable &other = held.variable;
+    if (other.file_name != v.file_name || path == v.path) continue;
+    int64_t begin = std::max(v.layer_begin, other.layer_begin),
+            end = std::min(v.layer_begin + v.layers, other.layer_begin + other.layers);
+    if (v.layers > 0 && other.layers > 0 && begin >= end) continue;
+    std::string layer = begin < end ? " of layer " + std::to_string(begin) : "";
+    fail("parameters " + path + " and " + v.path + layer + " are both called " + v.file_name +
+         " in a checkpoint" +
+         (begin < end ? ": repeats under one name should not overlap" : ": give one another name"));
+  }
+}
+
 // The variable in frame `depth`: in an entry it is read; in a function it is an argument; in a repeat's body
 // one layer's slice of a stack.
 GraphBuilder::Held &GraphBuilder::held(const Variable &v, size_t depth) {
@@ -223,6 +239,7 @@ GraphBuilder::Held &GraphBuilder::held(const Variable &v, size_t depth) {
     }
     return *known;
   }
+  checkFileNames(v, frame);
   auto type = RankedTensorType::get(v.shape, elementType(v.dtype));
   Held h{v, {}, false, false};
   if (depth == 0) {
@@ -327,7 +344,11 @@ std::vector<Value> GraphBuilder::repeat(int body, const std::vector<Value> &carr
   size_t here = frames.size() - 1;
   SmallVector<mlir::Value> carryIn, stackedIn, invariantIn;
   for (const Value &v : carry) carryIn.push_back(unwrap(v));
-  for (const Value &v : stacked) stackedIn.push_back(unwrap(v));
+  for (const Value &v : stacked) {
+    mlir::Value x = unwrap(v); // a row for each layer from 0 on
+    bool exact = begin == 0 && graph::shapeOf(x)[0] == end;
+    stackedIn.push_back(exact ? x : graph::rows(builderHere(), location(), x, begin, end));
+  }
   SmallVector<int64_t> tied;
   SmallVector<Type> types;
   for (mlir::Value v : carryIn) types.push_back(v.getType());

@@ -96,6 +96,7 @@ private:
   mlir::Value reach(mlir::Value v, size_t depth); // v as frame `depth` sees it
   Held &held(const Variable &v, size_t depth);
   graph::VariableOp declare(const Variable &v);
+  void checkFileNames(const Variable &v, const Frame &frame) const;
   mlir::Value read(size_t depth, const Variable &v) { return held(v, depth).value; }
   llvm::SmallVector<mlir::Value> operandsOf(const Finished &f, const std::vector<Value> &args);
   void checkStages(Finished &f);

@@ -1,6 +1,7 @@
 // The Builder's functions of functions: gradients, over micro-batches, shards and stages, and calls.
 #include "compiler/graph_builder.h"
 #include "dialects/dist/dist.h"
+#include "frontends/dsl/scope.h"
 #include "frontends/optimisers/optimiser.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/IRMapping.h"
@@ -48,24 +49,24 @@ std::vector<Value> GraphBuilder::custom_gradient(int forward, int backward, cons
 }
 
 // Which of a function's arguments are parameters' stacks over the layers that a pipeline cuts.
-static bool isStackOfLayers(const Variable &v, BlockArgument argument, graph::RepeatOp layers) {
-  return v.layers > 0 && layers && llvm::is_contained(layers.getStacked(), argument);
+static bool isStackOfLayers(const Variable &v, BlockArgument argument, const Layers &layers) {
+  return v.layers > 0 && repeatOfStack(argument, layers);
 }
 
 // A parameter has to be one stage's, or be used directly before the layers and after them: gradients of all
 // else would have to be gathered from several stages.
 void GraphBuilder::checkStages(Finished &f) {
-  graph::RepeatOp layers = layersOf(f.function);
-  if (!layers) return;
+  Layers layers = layersOf(f.function);
+  if (layers.empty()) return;
   llvm::DenseSet<Operation *> later = readByLaterStages(f.function, layers);
   for (auto [i, h] : llvm::enumerate(f.whole)) {
     BlockArgument argument = f.function.getArgument(f.numExplicit + i);
     if (h.variable.kind != VariableKind::parameter || isStackOfLayers(h.variable, argument, layers)) continue;
     for (Operation *user : argument.getUsers()) {
-      if (user != layers && !later.contains(user)) continue;
-      std::string what = user == layers
-                             ? " is shared by the layers"
-                             : " is read by the layers or behind them through a value from before them";
+      bool inside = isa<graph::RepeatOp>(user);
+      if (!inside && !later.contains(user)) continue;
+      std::string what = inside ? " is shared by the layers"
+                                : " is read by the layers or behind them through a value from before them";
       fail("parameter " + h.variable.path + what +
                ", so that several pipeline stages hold it; run with one stage",
            user->getLoc());
@@ -76,7 +77,7 @@ void GraphBuilder::checkStages(Finished &f) {
 func::FuncOp GraphBuilder::cutForStage(Finished &f, bool differentiated) {
   if (stage.count == 1) return f.function;
   checkStages(f);
-  graph::RepeatOp layers = layersOf(f.function);
+  Layers layers = layersOf(f.function);
   llvm::BitVector local(f.function.getNumArguments());
   for (auto [i, h] : llvm::enumerate(f.whole)) {
     BlockArgument argument = f.function.getArgument(f.numExplicit + i);
@@ -99,7 +100,7 @@ func::FuncOp GraphBuilder::cutForStage(Finished &f, bool differentiated) {
 std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(Finished &f, func::FuncOp callee) {
   std::vector<StageVariable> out;
   llvm::BitVector dropped(callee.getNumArguments());
-  graph::RepeatOp layers = layersOf(f.function);
+  Layers layers = layersOf(f.function);
   for (auto [i, h] : llvm::enumerate(f.whole)) {
     BlockArgument argument = callee.getArgument(f.numExplicit + i);
     Variable v = h.variable;
@@ -107,9 +108,11 @@ std::vector<GraphBuilder::StageVariable> GraphBuilder::stageVariables(Finished &
       dropped.set(argument.getArgNumber());
       continue;
     }
-    if (stage.count > 1 && isStackOfLayers(v, f.function.getArgument(f.numExplicit + i), layers)) {
-      v.layer_begin += stage.begin(v.layers);
-      v.layers = v.shape[0] = stage.end(h.variable.layers) - stage.begin(h.variable.layers);
+    BlockArgument whole = f.function.getArgument(f.numExplicit + i);
+    if (stage.count > 1 && isStackOfLayers(v, whole, layers)) {
+      auto [begin, end] = layersOfStage(stage, layers, repeatOfStack(whole, layers));
+      v.layer_begin += begin;
+      v.layers = v.shape[0] = end - begin;
     }
     out.push_back({v, i});
   }
@@ -145,16 +148,19 @@ std::vector<Value> GraphBuilder::call(int function, const std::vector<Value> &ar
   return out;
 }
 
-// Whether a function uses an argument before its repeat over layers, in it, and after it.
+// Whether a function uses an argument before its repeats over layers, in or between them, and after them.
 namespace {
 struct Uses {
   bool before = false, inside = false, after = false;
 };
 } // namespace
-static Uses usesOf(BlockArgument argument, graph::RepeatOp repeat) {
+static Uses usesOf(BlockArgument argument, const Layers &layers) {
+  Operation *first = layers.front(), *last = layers.back();
   Uses uses;
   for (Operation *user : argument.getUsers())
-    (user == repeat ? uses.inside : user->isBeforeInBlock(repeat) ? uses.before : uses.after) = true;
+    (user->isBeforeInBlock(first)  ? uses.before
+     : last->isBeforeInBlock(user) ? uses.after
+                                   : uses.inside) = true;
   return uses;
 }
 
@@ -162,19 +168,20 @@ static Uses usesOf(BlockArgument argument, graph::RepeatOp repeat) {
 // in place of its uses after the layers, so that each use has a gradient of its own: they are added once,
 // whatever the stages.
 void GraphBuilder::splitTiedParameters(Finished &f) {
-  graph::RepeatOp repeat = layersOf(f.function);
-  if (!repeat) return;
+  Layers layers = layersOf(f.function);
+  if (layers.empty()) return;
+  Operation *last = layers.back();
   for (size_t i = 0, n = f.whole.size(); i < n; ++i) {
     Held h = f.whole[i];
     BlockArgument argument = f.function.getArgument(f.numExplicit + i);
     if (h.variable.kind != VariableKind::parameter) continue;
-    Uses uses = usesOf(argument, repeat);
+    Uses uses = usesOf(argument, layers);
     if (uses.inside + uses.before + uses.after < 2) continue;
     if (uses.inside) continue;
     size_t at = f.numExplicit + f.whole.size();
     f.function.insertArgument(at, argument.getType(), DictionaryAttr(), argument.getLoc());
     argument.replaceUsesWithIf(f.function.getArgument(at),
-                               [&](OpOperand &use) { return repeat->isBeforeInBlock(use.getOwner()); });
+                               [&](OpOperand &use) { return last->isBeforeInBlock(use.getOwner()); });
     f.whole.push_back(h);
   }
 }
@@ -307,12 +314,16 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
 Value GraphBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) {
   OpBuilder &b = builderHere();
   Location loc = location();
-  std::map<std::string, mlir::Value> mine;
+  struct Part {
+    mlir::Value sums;
+    int64_t begin; // its first layer
+  };
+  std::map<std::string, Part> mine;
   Type element;
   for (auto &[v, value] : partial) {
     mlir::Value x = unwrap(value);
     element = graph::tensorType(x).getElementType();
-    mine[v.path] = x;
+    mine[v.path] = {x, v.layer_begin};
   }
   auto chunks = [](const Variable &v) {
     int64_t n = 1;
@@ -320,8 +331,11 @@ Value GraphBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Va
     int64_t layers = std::max<int64_t>(v.layers, 1);
     return std::pair(layers, (n / layers + norm_chunk - 1) / norm_chunk);
   };
-  std::sort(allParameters.begin(), allParameters.end(),
-            [](const Variable &a, const Variable &b) { return a.path < b.path; });
+  // The layers of several ranges follow each other as those of one would.
+  std::sort(allParameters.begin(), allParameters.end(), [](const Variable &a, const Variable &b) {
+    return std::pair(path_without_range(a.path), a.layer_begin) <
+           std::pair(path_without_range(b.path), b.layer_begin);
+  });
   SmallVector<mlir::Value> pieces;
   auto zeros = [&](int64_t n) {
     if (n > 0) pieces.push_back(graph::splat(b, loc, RankedTensorType::get({n}, element), 0));
@@ -334,10 +348,10 @@ Value GraphBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Va
       zeros(layers * each);
       continue;
     }
-    int64_t before = v.layers > 0 && stage.count > 1 ? stage.begin(v.layers) : 0,
-            have = graph::tensorType(found->second).getNumElements();
+    auto [sums, begin] = found->second;
+    int64_t before = begin - v.layer_begin, have = graph::tensorType(sums).getNumElements();
     zeros(before * each);
-    pieces.push_back(found->second);
+    pieces.push_back(sums);
     zeros(layers * each - before * each - have);
   }
   mlir::Value all = pieces.size() == 1 ? pieces[0] : b.create<graph::ConcatOp>(loc, pieces, 0).getResult();

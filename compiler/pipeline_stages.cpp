@@ -2,50 +2,79 @@
 #include "dialects/dist/dist.h"
 #include "dialects/graph/graph.h"
 #include "mlir/IR/IRMapping.h"
+#include <algorithm>
 #include <numeric>
 
 using namespace mlir;
 namespace weft {
 
-graph::RepeatOp layersOf(func::FuncOp f) {
-  graph::RepeatOp repeat;
-  for (auto op : f.getBody().front().getOps<graph::RepeatOp>()) repeat = op;
-  return repeat;
+Layers layersOf(func::FuncOp f) {
+  auto repeats = f.getBody().front().getOps<graph::RepeatOp>();
+  return Layers(repeats.begin(), repeats.end());
 }
 
-llvm::DenseSet<Operation *> readByLaterStages(func::FuncOp f, graph::RepeatOp layers) {
+std::pair<int64_t, int64_t> layersOfStage(Stage stage, const Layers &layers, graph::RepeatOp repeat) {
+  int64_t total = 0, before = 0, count = repeat.tripCount();
+  for (graph::RepeatOp other : layers) {
+    if (other == repeat) before = total;
+    total += other.tripCount();
+  }
+  auto local = [&](int64_t layer) { return std::clamp<int64_t>(layer - before, 0, count); };
+  return {local(stage.begin(total)), local(stage.end(total))};
+}
+
+graph::RepeatOp repeatOfStack(BlockArgument argument, const Layers &layers) {
+  for (graph::RepeatOp repeat : layers)
+    if (llvm::is_contained(repeat.getStacked(), argument)) return repeat;
+  return {};
+}
+
+llvm::DenseSet<Operation *> readByLaterStages(func::FuncOp f, const Layers &layers) {
   llvm::DenseSet<Operation *> found;
   SmallVector<Value> work;
-  llvm::append_range(work, layers.getStacked());
-  llvm::append_range(work, layers.getInvariant());
-  for (Operation *op = layers->getNextNode(); op; op = op->getNextNode())
+  graph::RepeatOp last = layers.back();
+  for (graph::RepeatOp repeat : layers) {
+    llvm::append_range(work, repeat.getStacked());
+    llvm::append_range(work, repeat.getInvariant());
+  }
+  for (Operation *op = last->getNextNode(); op; op = op->getNextNode())
     llvm::append_range(work, op->getOperands());
   while (!work.empty()) {
     Operation *op = work.pop_back_val().getDefiningOp();
-    if (op && op != layers && op->isBeforeInBlock(layers) && found.insert(op).second)
+    if (op && !isa<graph::RepeatOp>(op) && op->isBeforeInBlock(last) && found.insert(op).second)
       llvm::append_range(work, op->getOperands());
   }
   return found;
 }
 
+// Whether stages can cut a function at its repeats; a diagnostic at the one where not.
+static LogicalResult checkLayers(func::FuncOp whole, const Layers &layers, Stage stage) {
+  if (layers.empty()) return whole.emitError("no repeat over layers to cut into pipeline stages");
+  int64_t total = 0;
+  for (graph::RepeatOp repeat : layers) {
+    if (repeat.getCarry().size() != 1 || !repeat.getTied().empty() || repeat.getBegin() != 0)
+      return repeat.emitError("carries more than one value between layers, or stacks results: such a repeat "
+                              "cannot be cut into pipeline stages");
+    total += repeat.tripCount();
+  }
+  for (size_t i = 1; i < layers.size(); ++i) {
+    graph::RepeatOp before = layers[i - 1], repeat = layers[i];
+    Value given = before.getResult(0);
+    if (repeat.getCarry()[0] != given || !given.hasOneUse())
+      return repeat.emitError(
+          "goes on from something else than the repeat before it, or something else reads what that one "
+          "gives: such repeats cannot be cut into pipeline stages");
+  }
+  if (total < stage.count)
+    return graph::RepeatOp(layers[0]).emitError()
+           << total << " layers cannot be cut into " << stage.count << " pipeline stages";
+  return success();
+}
+
 func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector &local, bool differentiated) {
   Block &from = whole.getBody().front();
-  graph::RepeatOp repeat;
-  for (auto op : from.getOps<graph::RepeatOp>()) {
-    if (repeat)
-      return op.emitError("a second repeat over layers: pipeline stages need exactly one"), func::FuncOp();
-    repeat = op;
-  }
-  if (!repeat) return whole.emitError("no repeat over layers to cut into pipeline stages"), func::FuncOp();
-  if (repeat.getCarry().size() != 1 || !repeat.getTied().empty() || repeat.getBegin() != 0)
-    return repeat.emitError("carries more than one value between layers, or stacks results: such a repeat "
-                            "cannot be cut into pipeline stages"),
-           func::FuncOp();
-  int64_t layers = repeat.tripCount();
-  if (layers < stage.count)
-    return repeat.emitError() << layers << " layers cannot be cut into " << stage.count << " pipeline stages",
-           func::FuncOp();
-  int64_t begin = stage.begin(layers), end = stage.end(layers);
+  Layers layers = layersOf(whole);
+  if (failed(checkLayers(whole, layers, stage))) return func::FuncOp();
 
   Location loc = whole.getLoc();
   auto f = func::FuncOp::create(loc, (whole.getName() + ".stage" + Twine(stage.index)).str(),
@@ -57,23 +86,33 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
   for (BlockArgument arg : from.getArguments()) {
     auto type = graph::tensorType(arg);
     if (local.test(arg.getArgNumber())) {
+      graph::RepeatOp repeat = repeatOfStack(arg, layers);
       if (!arg.hasOneUse())
         return repeat.emitError("a stacked parameter is used outside its layers"), func::FuncOp();
+      auto [begin, end] = layersOfStage(stage, layers, repeat);
       SmallVector<int64_t> shape(type.getShape());
       shape[0] = end - begin;
-      type = type.clone(shape);
+      if (begin < end) type = type.clone(shape);
     }
     map.map(arg, block->addArgument(type, arg.getLoc()));
   }
   Value x;
-  if (!stage.first()) x = block->addArgument(repeat.getCarry()[0].getType(), loc);
+  if (!stage.first()) x = block->addArgument(layers[0].getCarry()[0].getType(), loc);
+  int64_t rest = 0; // layers of this stage that are still to come
+  for (graph::RepeatOp repeat : layers) {
+    auto [begin, end] = layersOfStage(stage, layers, repeat);
+    rest += end - begin;
+  }
   for (Operation &op : from.without_terminator()) {
-    if (&op != repeat) {
-      // After the cut only the last stage goes on.
-      if (stage.last() || op.isBeforeInBlock(repeat)) b.clone(op, map);
+    auto repeat = dyn_cast<graph::RepeatOp>(op);
+    if (!repeat) {
+      b.clone(op, map);
       continue;
     }
+    auto [begin, end] = layersOfStage(stage, layers, repeat);
+    if (begin == end) continue;
     SmallVector<Value> carry{x ? x : map.lookup(repeat.getCarry()[0])}, stacked, invariant;
+    x = Value();
     for (Value v : repeat.getStacked()) {
       auto arg = dyn_cast<BlockArgument>(v);
       stacked.push_back(map.lookup(v));
@@ -82,16 +121,17 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
       stacked.back() = graph::rows(b, op.getLoc(), stacked.back(), begin, end);
     }
     for (Value v : repeat.getInvariant()) invariant.push_back(map.lookup(v));
-    auto local = b.create<graph::RepeatOp>(op.getLoc(), repeat.getResultTypes(), repeat.getBody(), carry,
-                                           stacked, invariant, 0, end - begin, ArrayRef<int64_t>{},
-                                           repeat.getReverse(), false, 0, 1);
-    map.map(repeat.getResults(), local.getResults());
-    if (stage.last()) continue;
-    Value y = local.getResult(0);
+    auto part = b.create<graph::RepeatOp>(op.getLoc(), repeat.getResultTypes(), repeat.getBody(), carry,
+                                          stacked, invariant, 0, end - begin, ArrayRef<int64_t>{},
+                                          repeat.getReverse(), false, 0, 1);
+    map.map(repeat.getResults(), part.getResults());
+    rest -= end - begin;
+    if (stage.last() || rest > 0) continue;
+    Value y = part.getResult(0);
     b.create<dist::SendOp>(op.getLoc(), dist::Axis::pipeline, y, stage.index + 1, kActivationTag);
     if (!differentiated) {
       b.create<func::ReturnOp>(loc, ValueRange());
-      continue;
+      break;
     }
     Value dy = b.create<dist::ReceiveOp>(op.getLoc(), y.getType(), dist::Axis::pipeline, stage.index + 1,
                                          kGradientTag);
@@ -99,6 +139,7 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
     std::iota(axes.begin(), axes.end(), 0);
     Value scalar = graph::sum(b, loc, b.create<graph::MulOp>(loc, y, dy), axes);
     b.create<func::ReturnOp>(loc, scalar);
+    break; // after the cut only the last stage goes on
   }
   if (stage.last()) {
     SmallVector<Value> results;

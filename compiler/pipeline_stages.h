@@ -19,9 +19,10 @@ struct Stage {
 // Tags of what neighbouring stages send each other.
 constexpr int64_t kActivationTag = 0, kGradientTag = 1, kTiedTag = 2;
 
-// One stage of `whole`: (arguments…) -> (results…), whose body is ops, one graph.repeat over layers that
-// carries one value, and more ops. It takes (arguments…, x), where x is the value carried into the stage
-// (left out in the first), and gives
+// One stage of `whole`: (arguments…) -> (results…), whose body is ops, graph.repeats over layers, of which
+// each carries one value, the one that the repeat before it gives, and more ops. The stages share the layers
+// of all repeats, so that one may have parts of several. It takes (arguments…, x), where x is the value
+// carried into the stage (left out in the first), and gives
 //   last stage:                  the results;
 //   others, `differentiated`:    Σ y dy for the value y carried out, which is sent on, and dy, which comes
 //   back: its
@@ -34,10 +35,17 @@ constexpr int64_t kActivationTag = 0, kGradientTag = 1, kTiedTag = 2;
 mlir::func::FuncOp cutFunction(mlir::func::FuncOp whole, Stage stage, const llvm::BitVector &local,
                                bool differentiated);
 
-// The repeat over layers of a function, the last of its block; null where there is none.
-graph::RepeatOp layersOf(mlir::func::FuncOp f);
+// The repeats over layers of a function, in the order of its block.
+using Layers = llvm::SmallVector<graph::RepeatOp>;
+Layers layersOf(mlir::func::FuncOp f);
 
-// Ops before the layers that the layers, or what follows them, read other than through the value carried in.
-llvm::DenseSet<mlir::Operation *> readByLaterStages(mlir::func::FuncOp f, graph::RepeatOp layers);
+// The iterations [begin, end) of one of the repeats that a stage has; begin == end where it has none.
+std::pair<int64_t, int64_t> layersOfStage(Stage stage, const Layers &layers, graph::RepeatOp repeat);
+
+// The repeat that reads an argument as a stack; null where none does.
+graph::RepeatOp repeatOfStack(mlir::BlockArgument argument, const Layers &layers);
+
+// Ops before the last layers that layers, or what follows them, read other than through the values carried.
+llvm::DenseSet<mlir::Operation *> readByLaterStages(mlir::func::FuncOp f, const Layers &layers);
 
 } // namespace weft

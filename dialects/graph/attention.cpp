@@ -33,14 +33,9 @@ WEFT_INFER(AttentionOp) {
   types.push_back(adjointType(operands[0]).clone(q.getShape().take_front(3)));
   return success();
 }
-WEFT_INFER(AttentionGradQueryOp) {
+WEFT_INFER(AttentionGradOp) {
   if (failed(checkOperands(loc, operands))) return failure();
-  types.push_back(adjointType(operands[0]));
-  return success();
-}
-WEFT_INFER(AttentionGradKeyValueOp) {
-  if (failed(checkOperands(loc, operands))) return failure();
-  types.append({adjointType(operands[1]), adjointType(operands[2])});
+  for (int64_t i : {0, 1, 2}) types.push_back(adjointType(operands[i]));
   return success();
 }
 
@@ -66,16 +61,10 @@ WEFT_GRADIENT(AttentionOp) {
   Value q = g.needed(getQ()), k = g.needed(getK()), v = g.needed(getV()), begin = g.needed(getBegin()),
         end = g.needed(getEnd());
   Value lse = g.needed(getLse());
-  if (g.wants(getQ()))
-    g.add(getQ(), b.create<AttentionGradQueryOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(),
-                                                 getKeyBlock())
-                      .getDq());
-  if (g.wants(getK()) || g.wants(getV())) {
-    auto grad = b.create<AttentionGradKeyValueOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(),
-                                                  getKeyBlock());
-    if (g.wants(getK())) g.add(getK(), grad.getDk());
-    if (g.wants(getV())) g.add(getV(), grad.getDv());
-  }
+  auto grad =
+      b.create<AttentionGradOp>(loc, q, k, v, begin, end, lse, delta, dout, getScale(), getKeyBlock());
+  for (auto [i, adjoint] : llvm::enumerate(grad.getResults()))
+    if (Value of = getOperand(i); g.wants(of)) g.add(of, adjoint);
   return success();
 }
 

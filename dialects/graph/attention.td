@@ -20,39 +20,25 @@ def AttentionOp : Graph_PureOp<"attention"> {
   let assemblyFormat = "$q `,` $k `,` $v `range` $begin `,` $end attr-dict `:` functional-type(operands, results)";
 }
 
-class Graph_AttentionGradOp<string mnemonic> : Graph_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>,
+def AttentionGradOp : Graph_Op<"attention_grad", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>,
         DeclareOpInterfaceMethods<EvaluateInterface>]> {
-  // delta (B, T, H) = sum over E of dout * out
+  let summary = "the gradients of attention with respect to q, k and v";
+  let description = [{
+    p = exp(scale q·k - lse); ds = p (dout·v - delta); dq = scale Σ ds k, keys in ascending order; dk = scale Σ ds q and dv = Σ p dout, summed over the query
+    heads of a key head, queries with the same `begin` after one another: head, then query, ascending. delta (B, T, H) is the sum over E of dout * out.
+    `differentiate` creates it.
+    Example:
+    ```
+    %dq, %dk, %dv = graph.attention_grad %q, %k, %v range %b, %e saved %lse, %delta, %dout {scale = 0.125 : f64}
+        : (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>,
+          tensor<1x4x2xf32>, tensor<1x4x2xf32>, tensor<1x4x2x8xf32>)
+          -> (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>)
+    ```
+  }];
   let arguments = (ins Graph_Factor:$q, Graph_Factor:$k, Graph_Factor:$v, Graph_IntTensor:$begin, Graph_IntTensor:$end,
                        Graph_FloatTensor:$lse, Graph_FloatTensor:$delta, Graph_Factor:$dout,
                        F64Attr:$scale, DefaultValuedAttr<I64Attr, "64">:$key_block);
+  let results = (outs Graph_FloatTensor:$dq, Graph_FloatTensor:$dk, Graph_FloatTensor:$dv);
   let assemblyFormat = "$q `,` $k `,` $v `range` $begin `,` $end `saved` $lse `,` $delta `,` $dout attr-dict `:` functional-type(operands, results)";
-}
-def AttentionGradQueryOp : Graph_AttentionGradOp<"attention_grad_query"> {
-  let summary = "the gradient of attention with respect to q: keys in ascending order";
-  let description = [{
-    p = exp(scale q·k - lse); ds = p (dout·v - delta); dq = scale Σ ds k. `differentiate` creates it.
-    Example:
-    ```
-    %dq = graph.attention_grad_query %q, %k, %v range %b, %e saved %lse, %delta, %dout {scale = 0.125 : f64}
-        : (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>,
-          tensor<1x4x2xf32>, tensor<1x4x2xf32>, tensor<1x4x2x8xf32>) -> tensor<1x4x2x8xf32>
-    ```
-  }];
-  let results = (outs Graph_FloatTensor:$dq);
-}
-def AttentionGradKeyValueOp : Graph_AttentionGradOp<"attention_grad_key_value"> {
-  let summary = "the gradients of attention with respect to k and v: head of the group, then query, ascending";
-  let description = [{
-    dk = scale Σ ds q; dv = Σ p dout, summed over the query heads of a key head. `differentiate` creates it.
-    Example:
-    ```
-    %dk, %dv = graph.attention_grad_key_value %q, %k, %v range %b, %e saved %lse, %delta, %dout {scale = 0.125 : f64}
-        : (tensor<1x4x2x8xf32>, tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>,
-          tensor<1x4x2xf32>, tensor<1x4x2xf32>, tensor<1x4x2x8xf32>)
-          -> (tensor<1x6x1x8xf32>, tensor<1x6x1x8xf32>)
-    ```
-  }];
-  let results = (outs Graph_FloatTensor:$dk, Graph_FloatTensor:$dv);
 }
 #endif

@@ -1,4 +1,4 @@
-// Reference evaluation of attention and its gradients.
+// Reference evaluation of attention and its gradient.
 #include "dialects/graph/graph.h"
 #include "dialects/graph/host_attention.h"
 
@@ -15,12 +15,8 @@ LogicalResult AttentionOp::evaluate(Operands x, Results y) {
   attentionOf(*this, x).forward(y[0], y[1]);
   return success();
 }
-LogicalResult AttentionGradQueryOp::evaluate(Operands x, Results y) {
-  attentionOf(*this, x).gradQuery(*x[5], *x[6], *x[7], y[0]);
-  return success();
-}
-LogicalResult AttentionGradKeyValueOp::evaluate(Operands x, Results y) {
-  attentionOf(*this, x).gradKeyValue(*x[5], *x[6], *x[7], y[0], y[1]);
+LogicalResult AttentionGradOp::evaluate(Operands x, Results y) {
+  attentionOf(*this, x).backward(*x[5], *x[6], *x[7], y[0], y[1], y[2]);
   return success();
 }
 

@@ -31,6 +31,11 @@ int64_t flopsOf(Operation *op) {
     auto lhs = shapeOf(matmul.getLhs());
     return 2 * elements * (matmul.getTransposeLhs() ? lhs[lhs.size() - 2] : lhs.back());
   }
+  if (auto product = dyn_cast<GroupedMatmulOp>(op)) return 2 * elements * shapeOf(product.getLhs())[1];
+  if (auto outer = dyn_cast<GroupedOuterOp>(op)) { // a row has one group
+    auto lhs = shapeOf(outer.getLhs());
+    return 2 * lhs[0] * lhs[1] * shapeOf(outer.getRhs())[1];
+  }
   if (auto attention = dyn_cast<AttentionOp>(op)) { // of all pairs; a causal range has half
     auto q = shapeOf(attention.getQ());
     return numElements(q.drop_back()) * shapeOf(attention.getK())[1] * (q[3] + shapeOf(attention.getV())[3]);

@@ -30,6 +30,9 @@ inline constexpr llvm::StringLiteral kRecompute = "graph.recompute";
 // On its copy, where that lies in the function of the original: fusing keeps the two apart.
 inline constexpr llvm::StringLiteral kAgain = "graph.again";
 
+// On a product: the precision pass leaves it as it is.
+inline constexpr llvm::StringLiteral kFullPrecision = "graph.full_precision";
+
 // A cast between f32 and bf16: one value, rounded or not.
 bool isRounding(CastOp op);
 

@@ -66,22 +66,15 @@ void HostAttention::forward(HostTensor &out, HostTensor &lse) const {
   });
 }
 
-void HostAttention::gradQuery(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout,
-                              HostTensor &dq) const {
-  int64_t D = q.shape[3];
-  std::fill(dq.values.begin(), dq.values.end(), 0.0);
-  forEachPair(*this, lse, delta, dout, [&](int64_t query, int64_t key, double, double ds) {
-    for (int64_t d = 0; d < D; ++d) dq.values[query * D + d] += scale * ds * k.values[key * D + d];
-  });
-}
-
-void HostAttention::gradKeyValue(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout,
-                                 HostTensor &dk, HostTensor &dv) const {
+void HostAttention::backward(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout,
+                             HostTensor &dq, HostTensor &dk, HostTensor &dv) const {
   int64_t D = q.shape[3], E = v.shape[3];
-  std::fill(dk.values.begin(), dk.values.end(), 0.0);
-  std::fill(dv.values.begin(), dv.values.end(), 0.0);
+  for (HostTensor *x : {&dq, &dk, &dv}) std::fill(x->values.begin(), x->values.end(), 0.0);
   forEachPair(*this, lse, delta, dout, [&](int64_t query, int64_t key, double p, double ds) {
-    for (int64_t d = 0; d < D; ++d) dk.values[key * D + d] += scale * ds * q.values[query * D + d];
+    for (int64_t d = 0; d < D; ++d) {
+      dq.values[query * D + d] += scale * ds * k.values[key * D + d];
+      dk.values[key * D + d] += scale * ds * q.values[query * D + d];
+    }
     for (int64_t e = 0; e < E; ++e) dv.values[key * E + e] += p * dout.values[query * E + e];
   });
 }

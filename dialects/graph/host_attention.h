@@ -13,10 +13,9 @@ struct HostAttention {
 
   // out (B, T, H, E), lse (B, T, H); both 0 where a query sees no key.
   void forward(HostTensor &out, HostTensor &lse) const;
-  void gradQuery(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout,
-                 HostTensor &dq) const;
-  void gradKeyValue(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout, HostTensor &dk,
-                    HostTensor &dv) const;
+  // dq (B, T, H, D), dk (B, S, G, D), dv (B, S, G, E).
+  void backward(const HostTensor &lse, const HostTensor &delta, const HostTensor &dout, HostTensor &dq,
+                HostTensor &dk, HostTensor &dv) const;
 };
 
 } // namespace weft::graph

@@ -199,6 +199,13 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
     rhs = unpacked(*operands[1], op.getRhsAccess(), batch, k, n); // within what was checked
   const HostTensor *init = op.getInit() ? operands[2] : nullptr;
   Operands extras = operands.drop_front(init ? 3 : 2);
+  // What batch b computes: rows [rows[b], rows[b + 1]) of m, and the sum over [depths[b], depths[b + 1]).
+  bool grouped = bool(op.getGroups()), byRows = grouped && op.getGrouped() == GroupedBy::m;
+  auto bound = [&](int64_t b, int64_t most) {
+    AccessAttr access = *op.getGroupAccess();
+    return std::clamp<int64_t>(
+        int64_t(operands.back()->values[access.getOffset() + b * access.getStrides()[0]]), 0, most);
+  };
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);
@@ -210,8 +217,12 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
   for (Attribute a : op.getExtraAccess()) from.push_back({cast<AccessAttr>(a)});
   for (Attribute a : op.getOutputAccess()) to.push_back({cast<AccessAttr>(a)});
 
-  for (int64_t b = 0; b < batch; ++b)
-    for (int64_t i = 0; i < m; ++i) {
+  if (byRows) // a row of no group is left as it is
+    for (Output &o : outputs) o.written.assign(o.written.size(), true);
+  for (int64_t b = 0; b < batch; ++b) {
+    int64_t firstRow = byRows ? bound(b, m) : 0, lastRow = byRows ? bound(b + 1, m) : m;
+    int64_t firstK = grouped && !byRows ? bound(b, k) : 0, lastK = grouped && !byRows ? bound(b + 1, k) : k;
+    for (int64_t i = firstRow; i < lastRow; ++i) {
       int64_t index[3] = {b, i, 0};
       std::vector<double> &acc = region.argument(0);
       acc.assign(n, 0);
@@ -221,7 +232,7 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
           if (failed(checkInside(op, "output", 0, to[0].at(j), *init))) return failure();
           acc[j] = init->values[to[0].at(j)];
         }
-      for (int64_t p = 0; p < k; ++p) {
+      for (int64_t p = firstK; p < lastK; ++p) {
         double l = lhs->values[(b * m + i) * k + p];
         const double *r = rhs->values.data() + (b * k + p) * n;
         for (int64_t j = 0; j < n; ++j) acc[j] += l * r[j];
@@ -239,7 +250,29 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
       for (size_t r = 0; r < to.size(); ++r)
         if (failed(storeRow(op, r, region.yielded(r), to[r], outputs[r]))) return failure();
     }
+  }
   return checkWritten(op, outputs);
+}
+
+static LogicalResult evaluateSort(SortOp op, Operands operands, Results results) {
+  if (failed(refuseDynamic(op, op.getSizes()))) return failure();
+  ArrayRef<int64_t> z = op.getSizes();
+  int64_t count = z[0] * z[1], run = std::max<int64_t>(1, z[0] / z[3]);
+  std::vector<std::pair<int64_t, int64_t>> sorted; // group, choice
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t expert = std::clamp<int64_t>(int64_t(operands[0]->values[i]), 0, z[2] - 1);
+    sorted.push_back({expert * z[3] + i / z[1] / run, i});
+  }
+  std::ranges::sort(sorted);
+  std::ranges::fill(results[3].values, 0.0);
+  for (auto [p, entry] : llvm::enumerate(sorted)) {
+    auto [group, choice] = entry;
+    results[0].values[p] = double(choice);
+    results[1].values[p] = double(choice / z[1]);
+    results[2].values[choice] = double(p);
+    for (size_t g = group + 1; g < results[3].values.size(); ++g) results[3].values[g] += 1;
+  }
+  return success();
 }
 
 static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Results results) {
@@ -249,8 +282,6 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
   using Shape = SmallVector<int64_t>;
   Shape query{B, T, H, D}, out{B, T, H, E}, key{B, S, G, D}, value{B, S, G, E}, token{B, T}, head{B, T, H};
   Shape inputShapes[] = {query, key, value, token, token, head, head, out};
-  bool forward = op.getKind() == AttentionKind::forward,
-       gradQuery = op.getKind() == AttentionKind::grad_query;
   SmallVector<HostTensor> in, dense;
   for (auto [i, x] : llvm::enumerate(operands)) {
     auto access = cast<AccessAttr>(op.getInputAccess()[i]);
@@ -261,19 +292,22 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
     if (failed(t)) return failure();
     in.push_back(std::move(*t));
   }
-  SmallVector<Shape> outputShapes = forward     ? SmallVector<Shape>{out, head}
-                                    : gradQuery ? SmallVector<Shape>{query}
-                                                : SmallVector<Shape>{key, value};
-  for (auto [shape, r] : llvm::zip(outputShapes, results))
-    dense.push_back(HostTensor::zeros(shape, r.element));
-
   graph::HostAttention attention{in[0], in[1], in[2], in[3], in[4], op.getScale().convertToDouble()};
-  if (forward)
-    attention.forward(dense[0], dense[1]);
-  else if (gradQuery)
-    attention.gradQuery(in[5], in[6], in[7], dense[0]);
-  else
-    attention.gradKeyValue(in[5], in[6], in[7], dense[0], dense[1]);
+  auto zeros = [&](const Shape &shape) {
+    dense.push_back(HostTensor::zeros(shape, results[0].element));
+    return &dense.back();
+  };
+  dense.reserve(3);
+  if (op.getKind() == AttentionKind::forward) {
+    HostTensor *o = zeros(out), *lse = zeros(head);
+    lse->element = results[1].element;
+    attention.forward(*o, *lse);
+  } else {
+    HostTensor *dq = zeros(query), *dk = zeros(key), *dv = zeros(value);
+    attention.backward(in[5], in[6], in[7], *dq, *dk, *dv);
+    if (op.getKind() == AttentionKind::grad_query) dense.truncate(1);
+    if (op.getKind() == AttentionKind::grad_key_value) dense.erase(dense.begin());
+  }
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);
@@ -301,6 +335,7 @@ LogicalResult evaluate(Operation *op, Operands operands, Results results) {
   }
   if (auto loops = dyn_cast<LoopsOp>(op)) return evaluateLoops(loops, operands, results);
   if (auto matmul = dyn_cast<MatmulOp>(op)) return evaluateMatmul(matmul, operands, results);
+  if (auto sort = dyn_cast<SortOp>(op)) return evaluateSort(sort, operands, results);
   if (auto attention = dyn_cast<AttentionOp>(op)) return evaluateAttention(attention, operands, results);
   return op->emitOpError("is not a kernel that the interpreter knows");
 }

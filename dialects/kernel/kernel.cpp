@@ -36,8 +36,14 @@ SizeLayout::SizeLayout(mlir::Operation *op) {
     numDims = 4;
     accesses = {matmul.getLhsAccess(), matmul.getRhsAccess()};
     take(matmul.getExtraAccess());
+    if (matmul.getGroups()) accesses.push_back(*matmul.getGroupAccess());
     numInputs = accesses.size();
     take(matmul.getOutputAccess());
+  } else if (auto sort = mlir::dyn_cast<SortOp>(op)) {
+    numDims = 4;
+    take(sort.getInputAccess());
+    numInputs = accesses.size();
+    take(sort.getOutputAccess());
   } else {
     auto attention = mlir::cast<AttentionOp>(op);
     numDims = 7;
@@ -50,6 +56,57 @@ SizeLayout::SizeLayout(mlir::Operation *op) {
     bases.push_back(slots);
     slots += a.getStrides().size() + 2;
   }
+}
+
+bool isKernel(mlir::Operation *op) { return mlir::isa<LoopsOp, MatmulOp, AttentionOp, SortOp>(op); }
+
+llvm::ArrayRef<int64_t> sizesOf(mlir::Operation *op) {
+  if (auto loops = mlir::dyn_cast<LoopsOp>(op)) return loops.getDomain();
+  if (auto matmul = mlir::dyn_cast<MatmulOp>(op)) return matmul.getSizes();
+  if (auto sort = mlir::dyn_cast<SortOp>(op)) return sort.getSizes();
+  return mlir::cast<AttentionOp>(op).getSizes();
+}
+
+mlir::Value accessedValue(mlir::Operation *op, int64_t i) {
+  SizeLayout layout(op);
+  if (i >= layout.numInputs) {
+    int64_t out = i - layout.numInputs;
+    if (auto loops = mlir::dyn_cast<LoopsOp>(op)) out = loops.getYieldResult()[out];
+    return op->getResult(out);
+  }
+  if (auto loops = mlir::dyn_cast<LoopsOp>(op)) return loops.getInputs()[i];
+  auto matmul = mlir::dyn_cast<MatmulOp>(op);
+  if (!matmul || i < 2) return op->getOperand(i);
+  int64_t extra = i - 2;
+  return extra < int64_t(matmul.getExtras().size()) ? matmul.getExtras()[extra] : matmul.getGroups();
+}
+
+llvm::SmallVector<int64_t> accessSpace(mlir::Operation *op, int64_t i) {
+  auto s = sizesOf(op);
+  if (mlir::isa<LoopsOp>(op)) return llvm::to_vector(s);
+  if (auto matmul = mlir::dyn_cast<MatmulOp>(op)) {
+    if (i == 0) return {s[0], s[1], s[3]};
+    if (i == 1) return {s[0], s[3], s[2]};
+    if (matmul.getGroups() && i == 2 + int64_t(matmul.getExtras().size())) return {s[0] + 1};
+    return {s[0], s[1], s[2]};
+  }
+  if (mlir::isa<SortOp>(op)) return {i == 4 ? s[2] * s[3] + 1 : s[0] * s[1]};
+  auto attention = mlir::cast<AttentionOp>(op);
+  llvm::SmallVector<int64_t> q{s[0], s[1], s[3], s[5]}, k{s[0], s[2], s[4], s[5]}, v{s[0], s[2], s[4], s[6]},
+      range{s[0], s[1]}, row{s[0], s[1], s[3]}, out{s[0], s[1], s[3], s[6]};
+  int64_t numInputs = attention.getInputs().size();
+  if (i < numInputs) return std::array{q, k, v, range, range, row, row, out}[i];
+  switch (attention.getKind()) {
+  case AttentionKind::forward:
+    return std::array{out, row}[i - numInputs];
+  case AttentionKind::backward:
+    return std::array{q, k, v}[i - numInputs];
+  case AttentionKind::grad_query:
+    return q;
+  case AttentionKind::grad_key_value:
+    return std::array{k, v}[i - numInputs];
+  }
+  llvm_unreachable("attention kind");
 }
 
 bool hasRowReduction(LoopsOp op) { return !op.getBody().getOps<ReduceOp>().empty(); }
@@ -67,11 +124,14 @@ int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
   }
   if (auto matmul = mlir::dyn_cast<MatmulOp>(op)) {
     ScheduleAttr s = *matmul.getSchedule();
-    return sizes[0] * llvm::divideCeil(sizes[2], s.getBlockN()) * llvm::divideCeil(sizes[1], s.getBlockM());
+    int64_t batch = matmul.getGroups() ? 1 : sizes[0];
+    return batch * llvm::divideCeil(sizes[2], s.getBlockN()) * llvm::divideCeil(sizes[1], s.getBlockM());
   }
+  if (mlir::isa<SortOp>(op)) return 1;
   auto attention = mlir::cast<AttentionOp>(op);
+  if (attention.getKind() == AttentionKind::backward) return sizes[0] * sizes[4];
   if (attention.getKind() == AttentionKind::grad_key_value)
-    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getReduction()->getKeyBlock());
+    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getSchedule()->getTileN());
   return sizes[0] * sizes[3] * llvm::divideCeil(sizes[1], attention.getSchedule()->getTileM());
 }
 

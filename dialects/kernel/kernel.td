@@ -53,7 +53,7 @@ def Kernel_Schedule : AttrDef<Kernel_Dialect, "Schedule"> {
   let summary = "how a kernel is computed; changes no bit of the result";
   let description = [{
     matmul: register tile `tile_m` x `tile_n`, cache blocks `block_m`, `block_n`, `block_k`. loops: `block_n` columns a work item where there is no row
-    reduction, `unroll` vectors a step. attention: `tile_m` query rows a tile. Zero: not used by the family.
+    reduction, `unroll` vectors a step. attention: `tile_m` query rows a tile; backward: `tile_n` keys whose packed form and sums are kept. Zero: not used by the family.
   }];
   let parameters = (ins "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$block_m, "int64_t":$block_n, "int64_t":$block_k, "int64_t":$unroll);
   let assemblyFormat = "`<` struct(params) `>`";
@@ -101,6 +101,9 @@ def LoopsOp : Kernel_Op<"loops", [Pure, AttrSizedOperandSegments, SingleBlockImp
   let hasVerifier = 1;
 }
 
+def Kernel_GroupedBy : I64EnumAttr<"GroupedBy", "which dimension of a product its groups cut", [
+    I64EnumAttrCase<"m", 0>, I64EnumAttrCase<"k", 1>]> { let cppNamespace = "::weft::kernel"; }
+
 def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockImplicitTerminator<"YieldOp">, IsolatedFromAbove]> {
   let summary = "batched matrix product with a fused epilogue";
   let description = [{
@@ -109,7 +112,10 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     `lhs_access` has strides for (b, m, k), `rhs_access` for (b, k, n), `extra_access` and `output_access` for (b, m, n).
     With `packed_rhs` rhs, of bf16, lies as the dot units read it: panels of 32 columns, pairs of k side by side, (n / 32, k / 2, n % 32, k % 2); n and k are multiples of
     32, and `rhs_access` has strides (b, n, 1) that stand for the whole.
-    Buffers of the compiled kernel: lhs, rhs, extras, results (init shares result 0's).
+    With `groups`, i32, batch b stands for a group: through `group_access`, of rank 1, its element b is g(b), and g(0 … batch) ascends. `grouped m`: only m in [g(b), g(b + 1)) is computed in
+    batch b, so that each row of the result belongs to one batch (a row of none is left as it is). `grouped k`: the sum of batch b is over k in [g(b), g(b + 1)), in the
+    dot unit's groups counted from g(b). m and k count from the whole operand's first row; g is clamped to [0, m] or [0, k].
+    Buffers of the compiled kernel: lhs, rhs, extras, groups, results (init shares result 0's).
     Example (y = a bᵀ + bias, with b as (n, k)):
     ```
     %y = kernel.matmul %a, %b extras(%bias) sizes [1, 4, 16, 8] {
@@ -122,28 +128,31 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     }
     ```
   }];
-  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras,
+  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras, Optional<Kernel_Tensor>:$groups,
       DenseI64ArrayAttr:$sizes, Kernel_Access:$lhs_access, Kernel_Access:$rhs_access, Kernel_Accesses:$extra_access, Kernel_Accesses:$output_access,
-      UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+      OptionalAttr<Kernel_GroupedBy>:$grouped, OptionalAttr<Kernel_Access>:$group_access, UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];
+  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` (`groups` $groups^)? `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];
   let hasVerifier = 1;
 }
 
 def Kernel_AttentionKind : I64EnumAttr<"AttentionKind", "which of attention's kernels", [
-    I64EnumAttrCase<"forward", 0>, I64EnumAttrCase<"grad_query", 1>, I64EnumAttrCase<"grad_key_value", 2>]> { let cppNamespace = "::weft::kernel"; }
+    I64EnumAttrCase<"forward", 0>, I64EnumAttrCase<"backward", 1>, I64EnumAttrCase<"grad_query", 2>, I64EnumAttrCase<"grad_key_value", 3>]> { let cppNamespace = "::weft::kernel"; }
 
 def AttentionOp : Kernel_Op<"attention", [Pure]> {
-  let summary = "flash attention over a contiguous key range a query; forward and both backward kernels";
+  let summary = "flash attention over a contiguous key range a query; forward, and backward as one kernel or as two";
   let description = [{
-    Semantics: graph.attention, graph.attention_grad_query and graph.attention_grad_key_value. `sizes = [B, T, S, H, G, D, E]` (batch, queries, keys, query heads,
+    Semantics: graph.attention and graph.attention_grad. `sizes = [B, T, S, H, G, D, E]` (batch, queries, keys, query heads,
     key heads, q/k width, v width). Accesses: q, out, dout, dq (b, t, h, d); k, v, dk, dv (b, s, g, d); begin, end (b, t); lse, delta (b, t, h).
     forward: inputs q, k, v, begin, end; results out, lse. Key blocks of reduction.key_block keys counted from begin; per block: scores by an ascending
     FMA chain along D, times scale; m' = max(m, block max); p = exp(s - m'); l = l * exp(m - m') + Σ p (lanes as in #kernel.reduction over the block's keys);
     acc = acc * exp(m - m') then an ascending FMA chain of p v. out = acc / l, lse = m + log(l). An empty range gives out 0 and lse 0.
-    grad_query: inputs q, k, v, begin, end, lse, delta, dout; result dq: p = exp(s - lse), dp by an FMA chain along E, ds = p (dp - delta), dq = scale * Σ_s ds k, ascending chain.
-    grad_key_value: the same inputs; results dk, dv: for each key, chains over (head of the group ascending, query ascending): dk = scale * Σ ds q, dv = Σ p dout.
+    backward: inputs q, k, v, begin, end, lse, delta, dout; results dq, dk, dv. p = exp(s - lse), dp by an FMA chain along E, ds = p (dp - delta). dq = scale * Σ ds k:
+    an ascending chain over the keys, in blocks counted from begin. A run is rows one after another with the same begin; dk = scale * Σ ds q and dv = Σ p dout: for
+    each key a chain over (run, head of the group, query of the run), all ascending, groups of the dot unit counted from the run's first query and filled up with zeros.
+    grad_query, grad_key_value: the same inputs; result dq, or results dk and dv, with the same bits. `schedule-kernels` cuts backward into them where its work
+    items, which are whole (batch, key head) pairs, are too few for the threads, or where the rest is not needed.
     Buffers: inputs, then results.
     Example (2 query heads, 1 key head):
     ```
@@ -159,6 +168,20 @@ def AttentionOp : Kernel_Op<"attention", [Pure]> {
       Kernel_Accesses:$output_access, F64Attr:$scale, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let assemblyFormat = "$kind $inputs `sizes` $sizes attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def SortOp : Kernel_Op<"sort", [Pure]> {
+  let summary = "a counting sort of choices by group";
+  let description = [{
+    Semantics: graph.sort_by_expert. `sizes = [N, k, experts, segments]`; keys (N, k); results order (N k), token (N k), place (N, k), offsets (experts segments + 1),
+    each contiguous; `input_access` and `output_access` have one stride. Buffers: keys, then results. One work item.
+    Example: `%o, %t, %p, %f = kernel.sort %i sizes [4, 2, 8, 1] {input_access = […], output_access = […]} : (tensor<4x2xi32>) -> (…)`
+  }];
+  let arguments = (ins Kernel_Tensor:$keys, DenseI64ArrayAttr:$sizes, Kernel_Accesses:$input_access, Kernel_Accesses:$output_access,
+      OptionalAttr<Kernel_Schedule>:$schedule);
+  let results = (outs Kernel_Tensor:$order, Kernel_Tensor:$token, Kernel_Tensor:$place, Kernel_Tensor:$offsets);
+  let assemblyFormat = "$keys `sizes` $sizes attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

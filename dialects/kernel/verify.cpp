@@ -130,6 +130,13 @@ LogicalResult MatmulOp::verify() {
       return emitOpError() << "has a packed rhs with strides " << strides[1] << " and " << strides[2]
                            << " when they should be n and 1";
   }
+  if (bool(getGroups()) != getGrouped().has_value() || bool(getGroups()) != getGroupAccess().has_value())
+    return emitOpError("has groups without grouped or group_access, or the other way round");
+  if (getGroups() && (failed(checkAccess(*this, "group", 0, *getGroupAccess(),
+                                         {s[0] == kDynamic ? kDynamic : s[0] + 1}, getGroups().getType())) ||
+                      !cast<RankedTensorType>(getGroups().getType()).getElementType().isInteger(32)))
+    return emitOpError() << "has groups of " << getGroups().getType() << " when they should be i32";
+  if (getGroups() && getPackedRhs()) return emitOpError("has both groups and a packed rhs");
   SmallVector<Type> extras(getExtras().getTypes()), outputs(getResultTypes());
   if (failed(checkAccesses(*this, "extra", getExtraAccess(), {s[0], s[1], s[2]}, extras)) ||
       failed(checkAccesses(*this, "output", getOutputAccess(), {s[0], s[1], s[2]}, outputs)))
@@ -144,6 +151,18 @@ LogicalResult MatmulOp::verify() {
   return success();
 }
 
+LogicalResult SortOp::verify() {
+  if (getSizes().size() != 4)
+    return emitOpError() << "has " << getSizes().size()
+                         << " sizes when it should have 4: N, k, experts, segments";
+  if (getInputAccess().size() != 1 || getOutputAccess().size() != 4)
+    return emitOpError("needs an access for each input and result");
+  for (Type t : getOperation()->getResultTypes())
+    if (!cast<RankedTensorType>(t).getElementType().isInteger(32))
+      return emitOpError() << "has a result of " << t << " when all should be i32";
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   if (getSizes().size() != 7)
     return emitOpError() << "has " << getSizes().size()
@@ -152,7 +171,9 @@ LogicalResult AttentionOp::verify() {
   if (getInputs().size() != (forward ? 5u : 8u))
     return emitOpError() << "has " << getInputs().size() << " inputs when it should have "
                          << (forward ? 5 : 8);
-  unsigned results = getKind() == AttentionKind::grad_query ? 1 : 2;
+  unsigned results = getKind() == AttentionKind::grad_query ? 1
+                     : getKind() == AttentionKind::backward ? 3
+                                                            : 2;
   if (getNumResults() != results)
     return emitOpError() << "has " << getNumResults() << " results when it should have " << results;
   if (getInputAccess().size() != getInputs().size() || getOutputAccess().size() != results)

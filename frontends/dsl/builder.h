@@ -46,8 +46,9 @@ struct Variable {
   DType dtype = DType::f32;
   VariableKind kind = VariableKind::parameter;
   InitKind init = InitKind::zeros;
-  double init_scale = 0; // normal: standard deviation; uniform: half width; constant: the value
-  bool decay = false;    // weight decay applies
+  double init_scale = 0;   // normal: standard deviation; uniform: half width; constant: the value
+  bool decay = false;      // weight decay applies
+  double balance_rate = 0; // more than 0: no optimiser's, its gradient is a load (optimisers/balance.h)
   // Outside a repeat, for a variable that lives inside one: `shape` is then the whole stack, whose first
   // dimension is `layers`, numbered from `layer_begin`. accumulate_gradients fills both in its pairs;
   // variable() takes both for an optimiser's state of the same layout. 0: not stacked.
@@ -132,8 +133,8 @@ public:
                                                   std::vector<std::pair<Variable, Value>> &gradients) = 0;
 
   // The sum (a scalar) of vectors that were made from accumulate_gradients' gradients, one each, over the
-  // parameters of the whole model: in the order of path, then layer, then element, whatever the pipeline
-  // stages. A vector has ceil(size of a layer / norm_chunk) elements a layer
+  // parameters of the whole model: in the order of path without ranges, then layer, then element, whatever the
+  // pipeline stages and the ranges of repeats. A vector has ceil(size of a layer / norm_chunk) elements a layer
   // (frontends/optimisers/optimiser.h).
   virtual Value sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) = 0;
 };

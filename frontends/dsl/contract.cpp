@@ -57,6 +57,7 @@ Tensor matmul(Arg a, Arg b, MatmulOptions options) {
   std::vector<Attribute> attributes;
   if (options.transpose_lhs) attributes.push_back({"transpose_lhs", true});
   if (options.transpose_rhs) attributes.push_back({"transpose_rhs", true});
+  if (options.full_precision) attributes.push_back({"graph.full_precision", true});
   return detail::record("matmul", {a, b}, attributes, at);
 }
 

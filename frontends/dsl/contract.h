@@ -20,8 +20,9 @@ Tensor max_along(Arg x, const std::vector<i64> &axes = {}, bool keepdims = false
 Tensor mean(Arg x, const std::vector<i64> &axes = {}, bool keepdims = false);
 
 struct MatmulOptions {
-  bool transpose_lhs = false; // lhs is (…, K, M)
-  bool transpose_rhs = false; // rhs is (…, N, K)
+  bool transpose_lhs = false;  // lhs is (…, K, M)
+  bool transpose_rhs = false;  // rhs is (…, N, K)
+  bool full_precision = false; // stays f32 where products are bf16
 };
 
 // (…, M, K) by (…, K, N): (…, M, N). Leading dimensions are equal; a rhs of rank 2 multiplies every row of

@@ -8,7 +8,7 @@ namespace weft {
 
 // Raised whenever builder.h, sequence.h, scope.h or this file changes its layout: a file built against other
 // headers is refused.
-inline constexpr uint32_t interface_version = 2;
+inline constexpr uint32_t interface_version = 3;
 
 struct ModelInfo {
   const char *name = ""; // its name on the command line

@@ -16,6 +16,14 @@ std::string default_file_name(const std::string &path) {
   return path.rfind("lm_head.", 0) == 0 ? path : "model." + path;
 }
 
+std::string path_without_range(const std::string &path) {
+  size_t open = path.find('['), close = path.find(']', open);
+  if (close == std::string::npos) return path;
+  std::string_view inside = std::string_view(path).substr(open + 1, close - open - 1);
+  if (inside.find(':') == inside.npos || inside.find_first_not_of("0123456789:") != inside.npos) return path;
+  return path.substr(0, open) + path.substr(close + 1);
+}
+
 Scope Scope::operator/(std::string_view name) const {
   Scope s = *this;
   s.path_ = join(path_, name);
@@ -31,6 +39,12 @@ Scope Scope::repeated(Range range) const {
         .append(":")
         .append(std::to_string(range.end))
         .append("]");
+  s.file_ = join(file_, "{}");
+  return s;
+}
+
+Scope Scope::each() const {
+  Scope s = *this;
   s.file_ = join(file_, "{}");
   return s;
 }
@@ -52,15 +66,27 @@ PathGuard::~PathGuard() {
   builder().set_path(previous_ ? *previous_ : std::string());
 }
 
-Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
-                 Caller at) {
-  LineGuard guard(at.line);
+static Variable named(const Scope &s, std::string_view name, const Shape &shape, Init init) {
   Variable v;
   v.path = s.path(name);
   v.file_name = s.file_name(name);
   v.shape = shape;
   v.init = init.kind;
   v.init_scale = init.scale;
+  return v;
+}
+
+Tensor balance_bias(const Scope &s, std::string_view name, const Shape &shape, double rate, Caller at) {
+  LineGuard guard(at.line);
+  Variable v = named(s, name, shape, {});
+  v.balance_rate = rate;
+  return {builder().variable(v), blamed_line(at.line)};
+}
+
+Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
+                 Caller at) {
+  LineGuard guard(at.line);
+  Variable v = named(s, name, shape, init);
   v.decay = decay;
   constexpr i64 most =
       i64(1) << 40; // elements: no machine holds more, and sizes in bytes stay far from overflowing

@@ -35,6 +35,10 @@ struct Range {
   i64 begin = 0, end = 0;
 };
 
+// A path in which every layer has the same name, whichever range it is in: "layers[3:61].norm.weight" is
+// "layers.norm.weight".
+std::string path_without_range(const std::string &path);
+
 // A module path: s / "mlp" / "up_proj" is "mlp.up_proj". Parameters take their path from it.
 class Scope {
 public:
@@ -46,6 +50,10 @@ public:
   // that do not begin at 0 are said in the path, so that two repeats under one name do not share parameters:
   // "layers[3:61]".
   Scope repeated(Range range) const;
+
+  // The scope of parameters whose first dimension the file has as tensors of their own, numbered: "experts"
+  // in the path, "experts.{}" in the file.
+  Scope each() const;
 
   const std::string &path() const { return path_; }
   std::string path(std::string_view name) const; // of a variable under this scope
@@ -84,5 +92,8 @@ private:
 // path again gives the same parameter.
 Tensor parameter(const Scope &s, std::string_view name, const Shape &shape, Init init, bool decay,
                  Caller at = {});
+// One that starts at zero and balances: its gradient is no slope but a load, against whose difference from
+// the mean over the last dimension a step moves it by `rate` (optimisers/balance.h).
+Tensor balance_bias(const Scope &s, std::string_view name, const Shape &shape, double rate, Caller at = {});
 
 } // namespace weft

@@ -14,7 +14,8 @@ Tensor bias_correction(const Tensor &step, double beta) {
 
 } // namespace
 
-void adamw(const std::vector<Gradient> &gradients, Arg lr, Arg step, Arg scale, const AdamwOptions &o) {
+void adamw(const std::vector<Gradient> &gradients, Arg lr, Arg step, Arg scale, const AdamwOptions &o,
+           const Tensor &apply) {
   LineGuard guard(lr.at);
   Tensor rate = lr / bias_correction(step, o.beta1);             // scalars
   Tensor variance_scale = rsqrt(bias_correction(step, o.beta2)); // of sqrt(v)
@@ -28,9 +29,9 @@ void adamw(const std::vector<Gradient> &gradients, Arg lr, Arg step, Arg scale, 
     Tensor p = read_variable(parameter);
     if (parameter.decay && o.weight_decay != 0) p = p * keep;
     p = p - rate * (m / (sqrt(v) * variance_scale + o.eps));
-    write_variable(m_state, m);
-    write_variable(v_state, v);
-    write_variable(parameter, p);
+    update_variable(m_state, m, apply);
+    update_variable(v_state, v, apply);
+    update_variable(parameter, p, apply);
   }
 }
 

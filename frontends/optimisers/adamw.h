@@ -12,8 +12,8 @@ struct AdamwOptions {
 
 // One step: m = β1 m + (1 - β1) g, v = β2 v + (1 - β2) g², p = p (1 - lr wd) - lr / (1 - β1^t) m / (sqrt(v /
 // (1 - β2^t)) + eps), with g the gradient times `scale`. lr, step (t, from 1) and scale are scalars, f32.
-// Writes the parameters and their states m and v.
+// Writes the parameters and their states m and v, where `apply` holds (update_variable).
 void adamw(const std::vector<Gradient> &gradients, Arg lr, Arg step, Arg scale,
-           const AdamwOptions &options = {});
+           const AdamwOptions &options = {}, const Tensor &apply = {});
 
 } // namespace weft

@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "frontends/dsl/record.h"
+#include "frontends/dsl/scope.h"
 
 namespace weft {
 
 Variable state_of(const Variable &parameter, const std::string &name) {
   Variable v = parameter;
   v.path = "optimizer." + name + "." + parameter.path;
-  v.file_name = "";
+  // A layer's state has one name, whichever range of layers holds it.
+  v.file_name = "optimizer." + name + "." + path_without_range(parameter.path) + (v.layers ? "#{}" : "");
   v.kind = VariableKind::optimizer;
   v.init = InitKind::zeros;
   v.init_scale = 0;
@@ -25,6 +27,19 @@ Tensor read_variable(const Variable &v, Caller at) {
 void write_variable(const Variable &v, Arg value) {
   LineGuard guard(value.at);
   builder().assign(v.path, value.value());
+}
+
+void update_variable(const Variable &v, Arg value, const Tensor &apply) {
+  LineGuard guard(value.at);
+  write_variable(v, apply.empty() ? value : Arg(where(apply, value, read_variable(v))));
+}
+
+Tensor within_limits(Arg loss, Arg loss_limit, Arg norm, Arg norm_limit) {
+  LineGuard guard(loss.at);
+  // Summed, so that it is one value in memory: the update's kernel then reads one scalar and not all four,
+  // with which it would be too wide to be one kernel.
+  auto kept = [](const Tensor &x) { return reshape(cast(x, DType::f32), {1}); };
+  return sum(concat({kept(loss <= loss_limit), kept(norm <= norm_limit)}, 0), {0}) == 2;
 }
 
 namespace {

@@ -2,7 +2,8 @@
 
 namespace weft {
 
-void sgd(const std::vector<Gradient> &gradients, Arg lr, Arg scale, const SgdOptions &o) {
+void sgd(const std::vector<Gradient> &gradients, Arg lr, Arg scale, const SgdOptions &o,
+         const Tensor &apply) {
   LineGuard guard(lr.at);
   for (const Gradient &gradient : gradients) {
     const Variable &parameter = gradient.parameter;
@@ -10,11 +11,11 @@ void sgd(const std::vector<Gradient> &gradients, Arg lr, Arg scale, const SgdOpt
     if (o.momentum != 0) {
       Variable state = state_of(parameter, "momentum");
       direction = read_variable(state) * o.momentum + direction;
-      write_variable(state, direction);
+      update_variable(state, direction, apply);
     }
     Tensor p = read_variable(parameter);
     if (parameter.decay && o.weight_decay != 0) p = p * (1 - lr * o.weight_decay);
-    write_variable(parameter, p - direction * lr);
+    update_variable(parameter, p - direction * lr, apply);
   }
 }
 

@@ -10,7 +10,8 @@ struct SgdOptions {
 };
 
 // One step: b = momentum b + g, p = p (1 - lr wd) - lr b, with g the gradient times `scale`; lr and scale are
-// scalars, f32.
-void sgd(const std::vector<Gradient> &gradients, Arg lr, Arg scale, const SgdOptions &options = {});
+// scalars, f32. Written where `apply` holds (update_variable).
+void sgd(const std::vector<Gradient> &gradients, Arg lr, Arg scale, const SgdOptions &options = {},
+         const Tensor &apply = {});
 
 } // namespace weft

@@ -35,8 +35,11 @@ void build_program(const ModelInfo &model, const ProgramOptions &options);
 
 // train_step: a loop over micro-batches, then clipping and the optimiser.
 //   inputs a micro-batch   tokens, positions, documents, targets (micro_batch, seq) i32; a target of -1 is
-//   none scalars f32            lr; step (from 1); inverse_targets = 1 / number of valid targets of the
-//   global batch outputs, f32 scalars   loss (nats a target of the global batch), grad_norm (before clipping)
+//   none inputs, f32 scalars    lr; step (from 1); inverse_targets = 1 / number of valid targets of the
+//   global batch;
+//                          loss_limit, grad_norm_limit: a step beyond one of them, or with a NaN, leaves
+//                          every variable as it was
+//   outputs, f32 scalars   loss (nats a target of the global batch), grad_norm (before clipping)
 void build_train_step(const ModelInfo &model, const ProgramOptions &options);
 
 // eval_step: inputs tokens, positions, documents, targets (micro_batch, seq) i32;

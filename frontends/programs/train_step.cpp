@@ -2,8 +2,11 @@
 // optimiser.
 #include "frontends/losses/cross_entropy.h"
 #include "frontends/optimisers/adamw.h"
+#include "frontends/optimisers/balance.h"
 #include "frontends/optimisers/sgd.h"
 #include "frontends/programs/entry.h"
+
+#include <algorithm>
 
 namespace weft {
 namespace {
@@ -54,15 +57,27 @@ void build_train_step(const ModelInfo &model, const ProgramOptions &options) {
   Tensor lr = declare_input({"lr", DType::f32, {}});
   Tensor step = declare_input({"step", DType::f32, {}});
   Tensor inverse_targets = declare_input({"inverse_targets", DType::f32, {}});
+  Tensor loss_limit = declare_input({"loss_limit", DType::f32, {}});
+  Tensor norm_limit = declare_input({"grad_norm_limit", DType::f32, {}});
 
   std::vector<Gradient> gradients;
   Tensor loss = accumulate(model, options, micro, inverse_targets, gradients);
   builder().set_path("optimizer");
+  auto trained = std::stable_partition(gradients.begin(), gradients.end(),
+                                       [](const Gradient &g) { return g.parameter.balance_rate == 0; });
+  std::vector<Gradient> loads(trained, gradients.end());
+  gradients.erase(trained, gradients.end());
   Tensor norm = global_norm(gradients), scale = clip_scale(norm, o.clip);
+  Tensor apply = within_limits(loss, loss_limit, norm, norm_limit);
   if (o.name == "adamw")
-    adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay});
+    adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay}, apply);
   else
-    sgd(gradients, lr, scale, {o.momentum, o.weight_decay});
+    sgd(gradients, lr, scale, {o.momentum, o.weight_decay}, apply);
+  for (const Gradient &g : loads) {
+    declare_output("expert_load." + g.parameter.path, g.gradient);
+    declare_output("expert_bias." + g.parameter.path, read_variable(g.parameter));
+  }
+  balance(loads, apply);
   builder().set_path("");
 
   declare_output("loss", loss);

@@ -124,7 +124,8 @@ namespace {
 // What a saved or recomputed value costs decides: these are saved.
 bool isExpensive(Operation *op) {
   return isa<graph::MatmulOp, graph::AttentionOp, graph::ReduceOp, graph::GatherOp, graph::ScatterAddOp,
-             graph::WriteRowsOp, graph::CustomGradientOp, RepeatOp>(op) ||
+             graph::WriteRowsOp, graph::TopKOp, graph::SortByExpertOp, graph::CollectOp,
+             graph::GroupedMatmulOp, graph::GroupedOuterOp, graph::CustomGradientOp, RepeatOp>(op) ||
          op->getName().getDialectNamespace() != "graph";
 }
 // What it was rounded to is kept instead of the result itself.

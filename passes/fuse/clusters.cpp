@@ -29,9 +29,11 @@ bool Clusters::isMaterialised(Value v) const {
 }
 
 void Clusters::findEpilogues(Block &block) {
-  for (auto product : block.getOps<graph::MatmulOp>()) {
-    Value result = product.getResult();
-    if (!result.hasOneUse() || product.getAcc()) continue;
+  for (Operation &op : block) {
+    auto product = dyn_cast<graph::MatmulOp>(op);
+    if (!product && !isa<graph::GroupedMatmulOp>(op)) continue;
+    Value result = op.getResult(0);
+    if (!result.hasOneUse() || (product && product.getAcc())) continue;
     if (auto cast = dyn_cast<graph::CastOp>(*result.getUsers().begin())) epilogues[result] = cast;
   }
 }
@@ -112,7 +114,7 @@ void Clusters::findRoots(Block &block) {
     }
     if (isa<graph::ConcatOp>(op)) continue; // writes its pieces, wherever they come from
     // Attention takes any strides, a product those of two dimensions; all else wants whole buffers.
-    bool attention = isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op);
+    bool attention = isa<graph::AttentionOp, graph::AttentionGradOp>(op);
     auto product = dyn_cast<graph::MatmulOp>(op);
     Value packed = product ? packedRhs(product) : Value();
     if (packed) requireContiguous(packed);

@@ -167,8 +167,10 @@ private:
 
   void emitSingle(Operation *op) {
     if (auto m = dyn_cast<graph::MatmulOp>(op)) return emitMatmul(m);
-    if (isa<graph::AttentionOp, graph::AttentionGradQueryOp, graph::AttentionGradKeyValueOp>(op))
-      return emitAttention(op);
+    if (auto m = dyn_cast<graph::GroupedMatmulOp>(op)) return emitGrouped(m);
+    if (auto m = dyn_cast<graph::GroupedOuterOp>(op)) return emitGrouped(m);
+    if (auto s = dyn_cast<graph::SortByExpertOp>(op)) return emitSort(s);
+    if (isa<graph::AttentionOp, graph::AttentionGradOp>(op)) return emitAttention(op);
     if (auto r = dyn_cast<graph::ReduceOp>(op); r && !isRowReduction(op)) return emitColumnReduction(r);
     if (auto s = dyn_cast<graph::ScatterAddOp>(op)) return emitScatter(s);
     if (auto w = dyn_cast<graph::WriteRowsOp>(op)) return emitWriteRows(w);
@@ -289,7 +291,6 @@ private:
   void emitMatmul(graph::MatmulOp op) {
     auto lhsShape = graph::shapeOf(op.getLhs()), rhsShape = graph::shapeOf(op.getRhs()),
          out = graph::shapeOf(op.getResult());
-    OpBuilder at(op);
     bool rows = rhsShape.size() == 2 && lhsShape.size() > 2;
     Value lhs = op.getLhs();
     int64_t m = out[out.size() - 2], n = out.back(),
@@ -333,28 +334,84 @@ private:
     else
       ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
     oa = make({Value(), 0, {}}, batch == 1 ? 0 : m * n, m == 1 ? 0 : n, n == 1 ? 0 : 1);
-    // The epilogue, at the end of the product's kernel, gives the result.
-    Operation *epilogue = clusters.epilogueOf(op.getResult());
-    Value result = epilogue ? Value(epilogue->getResult(0)) : op.getResult();
-    auto type = graph::tensorType(result), sumType = graph::tensorType(op.getResult());
-    SmallVector<Location> places{op.getLoc()};
+    emitProduct(op, {a.base, w.base}, op.getAcc(), {batch, m, n, k}, {la, ra, oa},
+                [&](kernel::MatmulOp product) { product.setPackedRhs(bool(packed)); });
+  }
+
+  // Rows of each group of lhs (R, K) times the group's matrix.
+  void emitGrouped(graph::GroupedMatmulOp op) {
+    auto lhs = shapeOf(op.getLhs()), rhs = shapeOf(op.getRhs());
+    int64_t experts = rhs[0], k = lhs[1], n = shapeOf(op.getResult())[1];
+    auto matrix = op.getTransposeRhs() ? access3(n * k, 1, k) : access3(n * k, n, 1);
+    grouped(op, op.getLhs(), op.getRhs(), {}, {experts, lhs[0], n, k},
+            {access3(0, k, 1), matrix, access3(0, n, 1)}, op.getOffsets(), kernel::GroupedBy::m);
+  }
+  // lhsᵀ rhs over each group's rows.
+  void emitGrouped(graph::GroupedOuterOp op) {
+    int64_t rows = shapeOf(op.getLhs())[0], m = shapeOf(op.getLhs())[1], n = shapeOf(op.getRhs())[1],
+            groups = shapeOf(op.getResult())[0];
+    grouped(op, op.getLhs(), op.getRhs(), op.getAcc(), {groups, m, n, rows},
+            {access3(0, 1, m), access3(0, n, 1), access3(m * n, n, 1)}, op.getOffsets(),
+            kernel::GroupedBy::k);
+  }
+  void grouped(Operation *op, Value lhs, Value rhs, Value acc, ArrayRef<int64_t> sizes,
+               ArrayRef<kernel::AccessAttr> accesses, Value offsets, kernel::GroupedBy by) {
+    Value bounds = contiguousValue(offsets);
+    emitProduct(op, {contiguousValue(lhs), contiguousValue(rhs)}, acc, sizes, accesses,
+                [&](kernel::MatmulOp product) {
+                  product.getGroupsMutable().assign(bounds);
+                  product.setGrouped(by);
+                  int64_t stride = (shapeOf(offsets)[0] - 1) / sizes[0];
+                  product.setGroupAccessAttr(
+                      kernel::AccessAttr::get(op->getContext(), 0, ArrayRef<int64_t>{stride}, -1, 0, 0));
+                });
+  }
+
+  static ArrayRef<int64_t> shapeOf(Value v) { return graph::shapeOf(v); }
+  kernel::AccessAttr access3(int64_t s0, int64_t s1, int64_t s2) const {
+    return kernel::AccessAttr::get(block.getParentOp()->getContext(), 0, ArrayRef<int64_t>{s0, s1, s2}, -1, 0,
+                                   0);
+  }
+
+  // A product's kernel, with the epilogue, which gives the result, at its end. `accesses`: lhs, rhs, result.
+  void emitProduct(Operation *op, std::array<Value, 2> factors, Value acc, ArrayRef<int64_t> sizes,
+                   ArrayRef<kernel::AccessAttr> accesses, llvm::function_ref<void(kernel::MatmulOp)> more) {
+    OpBuilder at(op);
+    Value product = op->getResult(0);
+    Operation *epilogue = clusters.epilogueOf(product);
+    Value result = epilogue ? Value(epilogue->getResult(0)) : product;
+    auto type = graph::tensorType(result), sumType = graph::tensorType(product);
+    SmallVector<Location> places{op->getLoc()};
     if (epilogue) places.push_back(epilogue->getLoc());
     auto kernelOp = at.create<kernel::MatmulOp>(
-        FusedLoc::get(op.getContext(), places), TypeRange{type}, a.base, w.base,
-        op.getAcc() ? contiguousValue(op.getAcc()) : Value(), ValueRange{},
-        at.getDenseI64ArrayAttr({batch, m, n, k}), la, ra, at.getArrayAttr({}), at.getArrayAttr({oa}),
-        packed ? at.getUnitAttr() : UnitAttr(), kernel::ReductionAttr(), kernel::ScheduleAttr());
-    Block *body = at.createBlock(&kernelOp.getBody(), {}, {sumType.getElementType()}, {op.getLoc()});
+        FusedLoc::get(op->getContext(), places), TypeRange{type}, factors[0], factors[1],
+        acc ? contiguousValue(acc) : Value(), ValueRange{}, Value(), at.getDenseI64ArrayAttr(sizes),
+        accesses[0], accesses[1], at.getArrayAttr({}), at.getArrayAttr({accesses[2]}),
+        kernel::GroupedByAttr(), kernel::AccessAttr(), UnitAttr(), kernel::ReductionAttr(),
+        kernel::ScheduleAttr());
+    more(kernelOp);
+    Block *body = at.createBlock(&kernelOp.getBody(), {}, {sumType.getElementType()}, {op->getLoc()});
     Value yielded = body->getArgument(0);
     if (epilogue) yielded = scalarCode(at, epilogue, {yielded}, type.getElementType());
-    at.create<kernel::YieldOp>(op.getLoc(), yielded);
+    at.create<kernel::YieldOp>(op->getLoc(), yielded);
     replace(result, kernelOp.getResult(0));
   }
 
+  void emitSort(graph::SortByExpertOp op) {
+    OpBuilder at(op);
+    auto shape = shapeOf(op.getIndices());
+    auto flat = kernel::AccessAttr::get(op.getContext(), 0, ArrayRef<int64_t>{1}, -1, 0, 0);
+    SmallVector<Attribute> out(4, flat);
+    auto kernelOp = at.create<kernel::SortOp>(
+        op.getLoc(), op->getResultTypes(), contiguousValue(op.getIndices()),
+        at.getDenseI64ArrayAttr({shape[0], shape[1], int64_t(op.getExperts()), int64_t(op.getSegments())}),
+        at.getArrayAttr({flat}), at.getArrayAttr(out), kernel::ScheduleAttr());
+    for (auto [from, to] : llvm::zip(op->getResults(), kernelOp->getResults())) replace(from, to);
+  }
+
   void emitAttention(Operation *op) {
-    auto kind = isa<graph::AttentionOp>(op)            ? kernel::AttentionKind::forward
-                : isa<graph::AttentionGradQueryOp>(op) ? kernel::AttentionKind::grad_query
-                                                       : kernel::AttentionKind::grad_key_value;
+    auto kind =
+        isa<graph::AttentionOp>(op) ? kernel::AttentionKind::forward : kernel::AttentionKind::backward;
     auto q = graph::shapeOf(op->getOperand(0)), k = graph::shapeOf(op->getOperand(1)),
          v = graph::shapeOf(op->getOperand(2));
     OpBuilder at(op);
@@ -375,8 +432,7 @@ private:
     }
     auto attribute = [&](auto read) {
       if (auto o = dyn_cast<graph::AttentionOp>(op)) return read(o);
-      if (auto o = dyn_cast<graph::AttentionGradQueryOp>(op)) return read(o);
-      return read(cast<graph::AttentionGradKeyValueOp>(op));
+      return read(cast<graph::AttentionGradOp>(op));
     };
     int64_t keyBlock = attribute([](auto o) { return int64_t(o.getKeyBlock()); });
     FloatAttr scale = attribute([](auto o) { return o.getScaleAttr(); });

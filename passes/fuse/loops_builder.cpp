@@ -304,15 +304,14 @@ kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {
   }
   std::reverse(keep.begin(), keep.end());
   std::reverse(mergedSizes.begin(), mergedSizes.end());
+  // A reduction over unit dimensions only still has one to reduce.
+  if (reduceDims > 0 && keep.front() >= reduceDims) {
+    keep.insert(keep.begin(), 0);
+    mergedSizes.insert(mergedSizes.begin(), 1);
+  }
   for (auto [i, d] : llvm::enumerate(keep)) {
     newDim[d] = i;
     if (d < reduceDims) ++numReduced;
-  }
-  // A reduction over unit dimensions only still has one to reduce.
-  if (reduceDims > 0 && numReduced == 0) {
-    keep.insert(keep.begin(), 0);
-    mergedSizes.insert(mergedSizes.begin(), 1);
-    numReduced = 1;
   }
   for (auto index : block->getOps<kernel::IndexOp>()) index.setDimension(newDim[index.getDimension()]);
 

@@ -98,6 +98,7 @@ struct SplitReduction : OpRewritePattern<ReduceOp> {
 
 void populateNormalisePatterns(RewritePatternSet &patterns) {
   patterns.add<AddOfPads, PadToConcat, SplitReduction>(patterns.getContext());
+  populateRoutingPatterns(patterns);
 }
 
 } // namespace weft

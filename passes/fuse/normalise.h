@@ -6,4 +6,7 @@ namespace weft {
 // pad → concatenation with zeros, and the sum of complementary pads → concatenation; reductions over several
 // last axes → one after the other, innermost first; maxima over leading axes → transposed.
 void populateNormalisePatterns(mlir::RewritePatternSet &patterns);
+// The part of them that takes mixtures of experts apart.
+void populateRoutingPatterns(mlir::RewritePatternSet &patterns);
+
 } // namespace weft

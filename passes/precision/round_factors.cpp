@@ -47,9 +47,9 @@ bool isKept(Value v) {
   return llvm::any_of(v.getUsers(), [&](Operation *user) {
     if (isView(user)) return isKept(user->getResult(0));
     if (isa<graph::MulOp>(user)) return llvm::none_of(user->getOperands(), isConstant);
-    return isa<graph::MatmulOp, graph::AttentionOp, graph::DivOp, graph::PowOp, graph::ExpOp, graph::LogOp,
-               graph::SqrtOp, graph::RsqrtOp, graph::TanhOp, graph::SigmoidOp, graph::SinOp, graph::CosOp,
-               graph::AbsOp>(user);
+    return isa<graph::MatmulOp, graph::GroupedMatmulOp, graph::AttentionOp, graph::DivOp, graph::PowOp,
+               graph::ExpOp, graph::LogOp, graph::SqrtOp, graph::RsqrtOp, graph::TanhOp, graph::SigmoidOp,
+               graph::SinOp, graph::CosOp, graph::AbsOp>(user);
   });
 }
 
@@ -57,31 +57,31 @@ struct RoundFactorsPass : impl::RoundFactorsPassBase<RoundFactorsPass> {
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<graph::MatmulOp, graph::AttentionOp>(op)) ops.push_back(op);
+      if (isa<graph::MatmulOp, graph::GroupedMatmulOp, graph::AttentionOp>(op)) ops.push_back(op);
     });
     for (Operation *op : ops) {
-      if (auto matmul = dyn_cast<graph::MatmulOp>(op))
-        roundProduct(matmul);
+      if (auto attention = dyn_cast<graph::AttentionOp>(op))
+        roundAttention(attention);
       else
-        roundAttention(cast<graph::AttentionOp>(op));
+        roundProduct(op);
     }
   }
 
-  void roundProduct(graph::MatmulOp op) {
-    if (!isF32(op.getLhs()) || !isF32(op.getRhs())) return;
+  // Of a matmul or a grouped one: operands 0 and 1 are the factors.
+  void roundProduct(Operation *op) {
+    if (!isF32(op->getOperand(0)) || !isF32(op->getOperand(1)) || op->hasAttr(graph::kFullPrecision)) return;
     OpBuilder b(op);
-    op.getLhsMutable().assign(rounded(b, op.getLoc(), op.getLhs()));
-    op.getRhsMutable().assign(rounded(b, op.getLoc(), op.getRhs()));
-    Value result = op.getResult();
+    for (int factor : {0, 1}) op->setOperand(factor, rounded(b, op->getLoc(), op->getOperand(factor)));
+    Value result = op->getResult(0);
     if (!isKept(result)) {
-      emitRemark(op.getLoc()) << "bf16: factors are rounded, sums and result are f32";
+      emitRemark(op->getLoc()) << "bf16: factors are rounded, sums and result are f32";
       return;
     }
     b.setInsertionPointAfter(op);
-    Value narrow = b.create<graph::CastOp>(op.getLoc(), result, b.getBF16Type());
-    Value wide = b.create<graph::CastOp>(op.getLoc(), narrow, b.getF32Type());
+    Value narrow = b.create<graph::CastOp>(op->getLoc(), result, b.getBF16Type());
+    Value wide = b.create<graph::CastOp>(op->getLoc(), narrow, b.getF32Type());
     result.replaceAllUsesExcept(wide, narrow.getDefiningOp());
-    emitRemark(op.getLoc()) << "bf16: factors and result are rounded, sums are f32";
+    emitRemark(op->getLoc()) << "bf16: factors and result are rounded, sums are f32";
   }
 
   void roundAttention(graph::AttentionOp op) {

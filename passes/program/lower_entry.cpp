@@ -31,20 +31,9 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
   auto call = outliner.outline(op);
   SmallVector<Value> buffers;
   kernel::SizeLayout layout(op);
-  auto operand = [&](int64_t i) -> Value {
-    if (i >= layout.numInputs) {
-      int64_t out = i - layout.numInputs;
-      if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return loops.getResult(loops.getYieldResult()[out]);
-      return op->getResult(out);
-    }
-    if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return loops.getInputs()[i];
-    if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
-      return i == 0 ? matmul.getLhs() : i == 1 ? matmul.getRhs() : matmul.getExtras()[i - 2];
-    return cast<kernel::AttentionOp>(op).getInputs()[i];
-  };
   for (auto [i, a] : llvm::enumerate(layout.accesses)) {
-    Value v = operand(i);
-    AccessExtent extent = extentOf(a, accessSpace(op, i));
+    Value v = kernel::accessedValue(op, i);
+    AccessExtent extent = extentOf(a, kernel::accessSpace(op, i));
     int64_t size = elementBytes(v.getType());
     buffers.push_back(viewOf(s.refs.lookup(v), extent.offset * size, extent.elements * size, op->getLoc()));
   }
@@ -58,7 +47,7 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
 LogicalResult EntryLowering::lowerBlock(Scope &s) {
   for (auto [i, op] : llvm::enumerate(*s.block)) s.position[&op] = i;
   for (Operation &op : s.block->without_terminator()) {
-    if (isa<kernel::LoopsOp, kernel::MatmulOp, kernel::AttentionOp>(op)) {
+    if (kernel::isKernel(&op)) {
       if (!op.getAttr("schedule"))
         return op.emitOpError("has no schedule: schedule-kernels comes before this pass");
       if (failed(lowerKernel(s, &op))) return failure();

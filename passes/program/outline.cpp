@@ -17,31 +17,6 @@ AccessExtent extentOf(kernel::AccessAttr a, ArrayRef<int64_t> sizes) {
   return {a.getOffset(), last + 1};
 }
 
-SmallVector<int64_t> accessSpace(Operation *op, int64_t i) {
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return llvm::to_vector(loops.getDomain());
-  if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
-    auto s = matmul.getSizes();
-    if (i == 0) return {s[0], s[1], s[3]};
-    if (i == 1) return {s[0], s[3], s[2]};
-    return {s[0], s[1], s[2]};
-  }
-  auto attention = cast<kernel::AttentionOp>(op);
-  auto s = attention.getSizes();
-  SmallVector<int64_t> q{s[0], s[1], s[3], s[5]}, k{s[0], s[2], s[4], s[5]}, v{s[0], s[2], s[4], s[6]},
-      range{s[0], s[1]}, row{s[0], s[1], s[3]}, out{s[0], s[1], s[3], s[6]};
-  int64_t numInputs = attention.getInputs().size();
-  if (i < numInputs) return std::array{q, k, v, range, range, row, row, out}[i];
-  switch (attention.getKind()) {
-  case kernel::AttentionKind::forward:
-    return i == numInputs ? out : row;
-  case kernel::AttentionKind::grad_query:
-    return q;
-  case kernel::AttentionKind::grad_key_value:
-    return i == numInputs ? k : v;
-  }
-  llvm_unreachable("attention kind");
-}
-
 static kernel::AccessAttr generic(kernel::AccessAttr a) {
   SmallVector<int64_t> strides;
   for (int64_t s : a.getStrides()) strides.push_back(s == 0 || s == 1 ? s : kDynamic);
@@ -95,16 +70,26 @@ static Operation *makeGeneric(Operation *op, Block *block) {
     Value lhs = argument(matmul.getLhs()), rhs = argument(matmul.getRhs());
     SmallVector<Value> extras;
     for (Value v : matmul.getExtras()) extras.push_back(argument(v));
+    Value groups = matmul.getGroups() ? argument(matmul.getGroups()) : Value();
     Value init = matmul.getInit() ? argument(matmul.getInit()) : Value();
+    auto groupAccess = matmul.getGroupAccessAttr();
+    if (groupAccess) groupAccess = generic(groupAccess);
     SmallVector<Type> types;
     for (Type t : matmul.getResultTypes()) types.push_back(generic(t));
     auto copy = b.create<kernel::MatmulOp>(
-        loc, types, lhs, rhs, init, extras, b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)),
+        loc, types, lhs, rhs, init, extras, groups, b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)),
         generic(matmul.getLhsAccess()), generic(matmul.getRhsAccess()), generic(matmul.getExtraAccess()),
-        generic(matmul.getOutputAccess()), matmul.getPackedRhsAttr(), matmul.getReductionAttr(),
-        matmul.getScheduleAttr());
+        generic(matmul.getOutputAccess()), matmul.getGroupedAttr(), groupAccess, matmul.getPackedRhsAttr(),
+        matmul.getReductionAttr(), matmul.getScheduleAttr());
     matmul.getBody().cloneInto(&copy.getBody(), map);
     return copy;
+  }
+  if (auto sort = dyn_cast<kernel::SortOp>(op)) {
+    SmallVector<Type> types;
+    for (Type t : op->getResultTypes()) types.push_back(generic(t));
+    return b.create<kernel::SortOp>(
+        loc, types, argument(sort.getKeys()), b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)),
+        generic(sort.getInputAccess()), generic(sort.getOutputAccess()), sort.getScheduleAttr());
   }
   auto attention = cast<kernel::AttentionOp>(op);
   SmallVector<Value> inputs;
@@ -146,14 +131,7 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   }
   call.kernel = slot;
   call.sizes.assign(layout.numSlots(), 0);
-  SmallVector<int64_t> own;
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op))
-    own.assign(loops.getDomain().begin(), loops.getDomain().end());
-  else if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
-    own.assign(matmul.getSizes().begin(), matmul.getSizes().end());
-  else
-    own.assign(cast<kernel::AttentionOp>(op).getSizes().begin(),
-               cast<kernel::AttentionOp>(op).getSizes().end());
+  ArrayRef<int64_t> own = kernel::sizesOf(op);
   llvm::copy(own, call.sizes.begin());
   call.bytes = 0;
   for (auto [i, a] : llvm::enumerate(layout.accesses)) {
@@ -161,7 +139,7 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
     call.sizes[layout.indexStride(i)] = a.getIndexStride();
     call.sizes[layout.indexLimit(i)] = a.getIndexLimit();
     int64_t touched = 1; // distinct elements, indexed ones as often as they are read
-    for (auto [stride, size] : llvm::zip(a.getStrides(), accessSpace(op, i)))
+    for (auto [stride, size] : llvm::zip(a.getStrides(), kernel::accessSpace(op, i)))
       if (stride) touched *= size;
     call.bytes += touched * 4;
   }
@@ -170,8 +148,10 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   for (int64_t d : own) points *= d;
   if (auto loops = dyn_cast<kernel::LoopsOp>(op))
     call.flops = points * int64_t(loops.getBody().front().getOperations().size() - 1);
-  else if (isa<kernel::MatmulOp>(op))
-    call.flops = 2 * points;
+  else if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
+    call.flops = 2 * points / (matmul.getGroups() ? std::max<int64_t>(1, own[0]) : 1); // a row has one group
+  else if (isa<kernel::SortOp>(op))
+    call.flops = own[0] * own[1];
   else
     call.flops = 2 * own[0] * own[1] * own[2] * own[3] * (own[5] + own[6]); // all keys: ranges are data
   return call;

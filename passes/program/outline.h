@@ -31,7 +31,5 @@ struct AccessExtent {
   int64_t offset, elements;
 };
 AccessExtent extentOf(kernel::AccessAttr access, llvm::ArrayRef<int64_t> sizes);
-// The iteration space of access number i of a kernel op (inputs, then outputs), as in kernel::SizeLayout.
-llvm::SmallVector<int64_t> accessSpace(mlir::Operation *kernelOp, int64_t i);
 
 } // namespace weft

@@ -26,6 +26,17 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
       op.setReductionAttr(bf16 ? dot : plain);
       op.setScheduleAttr(cpu::scheduleMatmul(op, threads));
     });
+    getOperation().walk(
+        [&](kernel::SortOp op) { op.setScheduleAttr(kernel::ScheduleAttr::get(ctx, 0, 0, 0, 0, 0, 0)); });
+    SmallVector<kernel::AttentionOp> backwards;
+    getOperation().walk([&](kernel::AttentionOp op) {
+      if (op.getKind() == kernel::AttentionKind::backward) backwards.push_back(op);
+    });
+    for (kernel::AttentionOp op : backwards) {
+      bool dq = !op.getResult(0).use_empty(),
+           dkv = !op.getResult(1).use_empty() || !op.getResult(2).use_empty();
+      if (!(dq && dkv && cpu::isOneKernelBetter(op, threads))) cpu::splitBackward(op);
+    }
     getOperation().walk([&](kernel::AttentionOp op) {
       if (cast<RankedTensorType>(op.getInputs()[0].getType()).getElementType().isBF16())
         op.setReductionAttr(kernel::ReductionAttr::get(ctx, bf16Unit, 16, op.getReduction()->getKeyBlock()));

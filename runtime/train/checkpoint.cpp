@@ -59,6 +59,8 @@ absl::StatusOr<CheckpointState> ParseState(const json &root) {
     if (!value.is_string()) return wrong("options");
     state.options[key] = value.get<std::string>();
   }
+  auto monitor = root.find("monitor");
+  if (monitor != root.end() && !ReadMonitor(*monitor, &state.monitor)) return wrong("monitor");
   return state;
 }
 

@@ -13,6 +13,7 @@
 
 #include "runtime/artifact/artifact_generated.h"
 #include "runtime/data/file_io.h"
+#include "runtime/train/monitor_state.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +35,7 @@ struct CheckpointState {
   std::string data_hash;                      // of the training tokens
   std::string cpu_level;                      // "avx512": what it ran on; equal bits do not need it equal
   std::map<std::string, std::string> options; // the artifact's: dot_unit, shards, …
+  MonitorState monitor;                       // all zero in a checkpoint of an older weft
 };
 
 // A variable and its memory in one rank.
@@ -48,31 +50,39 @@ struct CheckpointContents {
   std::vector<VariableView> variables;
   // Further files, by name: config.json, tokenizer.json, …
   std::map<std::string, std::string> files;
+  bool keep_best = false; // state.monitor.stopping's best checkpoint is kept, and `best` names it
 };
 
 // Folders and what they are called.
 std::string CheckpointName(int64_t step); // "step-000200"
 // Steps of the checkpoints in `folder`, rising; by name alone.
 std::vector<int64_t> ListCheckpoints(const std::string &folder);
+// Makes folder/best, a symbolic link, name the checkpoint of `step`, in one rename; where there is no such
+// checkpoint it stays what it is. Errors carry the system's reason: not every file system has links.
+absl::Status LinkBest(const std::string &folder, int64_t step);
 
 // A checkpoint under a temporary name, whole but perhaps not on the disk yet. The variables may change again.
 class UnsyncedCheckpoint {
 public:
   UnsyncedCheckpoint(UnsyncedCheckpoint &&) = default;
-  // Syncs it and gives it its name, then removes all but the newest `keep` (0 = none is removed) and step 0.
-  // Returns the path. On an error nothing of it is left, and what was there before is as it was.
-  absl::StatusOr<std::string> Commit(int64_t keep);
+  // Syncs it and gives it its name, then removes all but the newest `keep` (0 = none is removed), step 0, the
+  // best, and the one that a rollback goes back to. Returns the path. On an error nothing of it is left, and
+  // what was there before is as it was. `best` gets what LinkBest says, which is no error of the checkpoint.
+  absl::StatusOr<std::string> Commit(int64_t keep, absl::Status *best = nullptr);
   // Leaves nothing of it.
   void Abandon();
 
 private:
   friend absl::StatusOr<UnsyncedCheckpoint> BeginCheckpoint(const std::string &, const CheckpointContents &);
-  UnsyncedCheckpoint(std::string folder, int64_t step) : folder_(std::move(folder)), step_(step) {}
+  UnsyncedCheckpoint(std::string folder, const CheckpointContents &contents)
+      : folder_(std::move(folder)), step_(contents.state.step),
+        best_(contents.keep_best ? contents.state.monitor.stopping.best_step : -1),
+        anchor_(contents.state.monitor.anchor) {}
   std::string Temporary() const;
   absl::Status Write(const CheckpointContents &contents);
   absl::Status PutIntoPlace();
   std::string folder_;
-  int64_t step_;
+  int64_t step_, best_, anchor_; // best_: -1 for none
   std::vector<UnsyncedFile> files_;
 };
 

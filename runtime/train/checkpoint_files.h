@@ -10,6 +10,7 @@ namespace weft {
 inline constexpr int64_t kCheckpointVersion = 1;
 inline constexpr char kModelFile[] = "model.safetensors", kStateFile[] = "weft-state.safetensors",
                       kStateJson[] = "weft-state.json";
+inline constexpr char kBestLink[] = "best";
 inline constexpr char kTemporaryPrefix[] = ".tmp-"; // of folders half written or half removed
 
 struct CheckpointTensor {

@@ -23,6 +23,7 @@ public:
   struct Outcome {
     int64_t step = 0;
     absl::StatusOr<std::string> path; // of the checkpoint, or why there is none
+    absl::Status best;                // why `best` could not be made to name the best one
   };
   // Begins a checkpoint; none may be under way. `sync`, called by the thread, puts onto the disk what should
   // be there before the checkpoint has its name.
@@ -34,8 +35,7 @@ public:
 private:
   std::string folder_;
   int64_t keep_;
-  int64_t step_ = 0;
-  std::future<absl::StatusOr<std::string>> under_way_; // its destructor waits
+  std::future<Outcome> under_way_; // its destructor waits
 };
 
 } // namespace weft

@@ -88,6 +88,7 @@ std::string StateJsonText(const CheckpointState &s, const std::map<std::string, 
                {"data", {{"epoch", s.epoch}, {"row", s.row}, {"hash", s.data_hash}}},
                {"cpu_level", s.cpu_level},
                {"options", json(s.options)},
+               {"monitor", MonitorJson(s.monitor)},
                {"files", entries}};
   if (s.options.empty()) root["options"] = json::object();
   root["checksum"] = HashName(HashText(root.dump(-1, ' ', false, json::error_handler_t::replace)));
@@ -104,10 +105,7 @@ std::vector<CheckpointTensor> CheckpointTensors(const VariableView &view) {
   std::vector<CheckpointTensor> tensors;
   for (int64_t i = 0; i < count; ++i) {
     int64_t layer = v.layer_begin() + i;
-    std::string name = v.kind() == fb::VariableKind::parameter ? WeightName(v, layer)
-                       : stacked                               ? absl::StrCat(v.name()->str(), "#", layer)
-                                                               : v.name()->str();
-    CheckpointTensor tensor{std::move(name), shape, view.memory.subspan(i * bytes, bytes)};
+    CheckpointTensor tensor{WeightName(v, layer), shape, view.memory.subspan(i * bytes, bytes)};
     if (v.kind() == fb::VariableKind::parameter)
       AddParts(std::move(tensor), tensors);
     else
@@ -172,11 +170,29 @@ void UnsyncedCheckpoint::Abandon() {
   fs::remove_all(Temporary(), error);
 }
 
-absl::StatusOr<std::string> UnsyncedCheckpoint::Commit(int64_t keep) {
+absl::Status LinkBest(const std::string &folder, int64_t step) {
+  std::string name = CheckpointName(step), link = absl::StrCat(folder, "/", kBestLink),
+              temporary = absl::StrCat(folder, "/", kTemporaryPrefix, kBestLink);
+  std::error_code error;
+  if (step < 0 || !fs::is_directory(absl::StrCat(folder, "/", name), error)) return absl::OkStatus();
+  if (fs::read_symlink(link, error) == name) return absl::OkStatus();
+  fs::remove(temporary, error);
+  if (symlink(name.c_str(), temporary.c_str()) != 0) return FileError("link", link, errno);
+  if (rename(temporary.c_str(), link.c_str()) != 0) return FileError("rename", temporary, errno);
+  return SyncFolder(folder);
+}
+
+absl::StatusOr<std::string> UnsyncedCheckpoint::Commit(int64_t keep, absl::Status *best) {
   if (absl::Status status = PutIntoPlace(); !status.ok()) {
     Abandon();
     return status;
   }
+  // Before anything is removed: what was the best until now may go.
+  absl::Status linked = LinkBest(folder_, best_);
+  if (best) *best = linked;
+  std::error_code error;
+  std::string named =
+      best_ >= 0 ? fs::read_symlink(absl::StrCat(folder_, "/", kBestLink), error).string() : "";
   std::vector<int64_t> steps = ListCheckpoints(folder_);
   // Later ones, left by a run that was resumed from an earlier step, belong to another future: they count as
   // oldest.
@@ -184,13 +200,15 @@ absl::StatusOr<std::string> UnsyncedCheckpoint::Commit(int64_t keep) {
   // The initial weights were asked for by name.
   steps.erase(std::remove(steps.begin(), steps.end(), 0), steps.end());
   for (size_t i = 0; keep > 0 && i + keep < steps.size(); ++i)
-    RemoveCheckpoint(folder_, CheckpointName(steps[i]));
+    if (std::string name = CheckpointName(steps[i]);
+        steps[i] != best_ && steps[i] != anchor_ && name != named)
+      RemoveCheckpoint(folder_, name);
   return absl::StrCat(folder_, "/", CheckpointName(step_));
 }
 
 absl::StatusOr<UnsyncedCheckpoint> BeginCheckpoint(const std::string &folder,
                                                    const CheckpointContents &contents) {
-  UnsyncedCheckpoint checkpoint(folder, contents.state.step);
+  UnsyncedCheckpoint checkpoint(folder, contents);
   std::string temporary = checkpoint.Temporary();
   std::error_code error;
   fs::create_directories(folder, error);

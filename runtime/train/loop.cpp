@@ -18,15 +18,6 @@ namespace fs = std::filesystem;
 
 } // namespace
 
-absl::Status Run::Evaluation(int64_t step) {
-  absl::StatusOr<EvalMetrics> result = Evaluate(*ranks_, *eval_, recipe_.train.eval_batches);
-  if (!result.ok()) return result.status();
-  result->step = step;
-  progress_->Eval(*result);
-  recorder_->Add(*result);
-  return absl::OkStatus();
-}
-
 absl::Status Run::CheckFinite(int64_t step, const StepResult &result) {
   if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) return absl::OkStatus();
   Settle(/*wait=*/true);
@@ -60,8 +51,9 @@ absl::StatusOr<TrainEnd> Run::Go() {
                    recipe_.optimizer.lr, recipe_.optimizer.min_lr);
   if (!schedule.ok()) return schedule.status();
   progress_.emplace(stderr, isatty(STDERR_FILENO), folder_->log(), start_ + 1, steps, recipe_.run.log_every);
-  absl::StatusOr<std::unique_ptr<Recorder>> recorder = Recorder::Open(
-      recipe_.run.dir, start_, start_ < steps, [this](const std::string &text) { progress_->Say(text); });
+  absl::StatusOr<std::unique_ptr<Recorder>> recorder =
+      Recorder::Open(recipe_.run.dir, start_, start_ < steps && !(found_ && stopping_.Exhausted()),
+                     [this](const std::string &text) { progress_->Say(text); });
   if (!recorder.ok()) return recorder.status();
   recorder_ = *std::move(recorder);
   absl::StatusOr<std::map<std::string, std::string>> files = CheckpointFiles();
@@ -71,7 +63,10 @@ absl::StatusOr<TrainEnd> Run::Go() {
 
   if (start_ == steps)
     Say(absl::StrCat("the run has all its ", steps, " steps; a larger train.steps goes on"));
-  absl::StatusOr<TrainEnd> end = Steps(*schedule);
+  // A run that was stopped early stays so, but for a longer patience.
+  const bool stopped = found_ && start_ < steps && stopping_.Exhausted();
+  if (stopped) SayStopped(start_);
+  absl::StatusOr<TrainEnd> end = stopped ? TrainEnd::stopped_early : Steps(*schedule);
   Settle(/*wait=*/true);
   progress_->Finish();
   absl::Status recorded = recorder_->Finish();
@@ -79,7 +74,9 @@ absl::StatusOr<TrainEnd> Run::Go() {
 }
 
 absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
-  const int64_t steps = recipe_.train.steps, every = recipe_.run.checkpoint_every;
+  const int64_t steps = recipe_.train.steps;
+  const bool warns =
+      spikes_.options().action == SpikeAction::off || spikes_.options().action == SpikeAction::warn;
   const double tokens = static_cast<double>(recipe_.train.batch) * static_cast<double>(recipe_.train.seq);
   InterruptGuard interrupt;
   if (recipe_.run.save_initial && start_ == 0)
@@ -89,26 +86,48 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     StepMetrics m;
     m.step = step;
     m.lr = schedule.At(step);
-    absl::StatusOr<StepResult> result = trainer_->Step(step, m.lr);
+    const StepLimits limits = spikes_.Limits();
+    absl::StatusOr<StepResult> result =
+        trainer_->Step(step, m.lr, spikes_.state().skipped, warns ? StepLimits{} : limits);
     if (!result.ok()) return result.status();
     m.step_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
     m.tokens_per_second = tokens / (m.step_ms / 1000);
     m.loss = result->loss;
     m.grad_norm = result->grad_norm;
-    recorder_->Add(m);
-    if (absl::Status status = CheckFinite(step, *result); !status.ok()) return status;
+    m.experts = std::move(result->experts);
+    m.tokens = recipe_.train.batch * recipe_.train.seq;
+    if (warns) {
+      recorder_->Add(m);
+      if (absl::Status status = CheckFinite(step, *result); !status.ok()) return status;
+    }
+    if (!(m.loss <= limits.loss && m.grad_norm <= limits.grad_norm)) {
+      absl::StatusOr<int64_t> after = Spike(step, *result, limits);
+      if (!after.ok()) return after.status();
+      if (!warns) {
+        step = *after;
+        continue;
+      }
+    }
+    if (!warns) recorder_->Add(m);
+    spikes_.Accept(m.loss, m.grad_norm);
     progress_->Step(m);
 
-    const bool last = step == steps;
-    if (eval_ && (last || (step % recipe_.train.eval_every == 0 && !interrupt.requested())))
+    const bool evaluates = eval_ && (step == steps || step % recipe_.train.eval_every == 0);
+    if (evaluates)
       if (absl::Status status = Evaluation(step); !status.ok()) return status;
-    if (!last && !interrupt.requested() && every > 0 && step % every == 0)
+    const bool exhausted = evaluates && stopping_.Exhausted(), last = step == steps || exhausted;
+    if (exhausted) recorder_->AddEvent({step, "stopped", stopping_.Reason()});
+    if (!last && !interrupt.requested() && IsScheduled(step))
       Save(step);
     else
       Settle(/*wait=*/false);
     const bool leave = !last && interrupt.requested(); // asked for during the evaluation or the copy, too
     if (last || leave)
       if (absl::Status status = SaveLast(step); !status.ok()) return status;
+    if (exhausted) {
+      SayStopped(step);
+      return TrainEnd::stopped_early;
+    }
     if (!leave) continue;
     Say(absl::StrCat("interrupted after step ", step, "; weft train ", recipe_.run.dir, " --resume goes on"));
     return TrainEnd::interrupted;

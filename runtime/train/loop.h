@@ -15,7 +15,7 @@ struct TrainOptions {
   std::string cpu_level;             // "" = the best; see CpuOptions
 };
 
-enum class TrainEnd { finished, interrupted };
+enum class TrainEnd { finished, stopped_early, interrupted };
 
 // Runs `recipe` (resolved) in run.dir. FailedPrecondition when another process trains there, when there are
 // checkpoints and `resume` was not asked for, or when the run diverges; otherwise the errors of its parts,

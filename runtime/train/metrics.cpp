@@ -1,9 +1,11 @@
 #include "runtime/train/metrics.h"
 #include "runtime/data/file_io.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 
 #include <nlohmann/json.hpp>
 
@@ -36,10 +38,29 @@ std::string Number(double value) { return std::isfinite(value) ? absl::StrFormat
 
 } // namespace
 
-absl::StatusOr<MetricsFile> MetricsFile::Open(const std::string &path, int64_t last_step) {
+absl::StatusOr<AppendFile> OpenStepLines(const std::string &path, int64_t last_step) {
   absl::StatusOr<std::string> text = ReadFile(path, kMaxMetricsBytes);
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
-  absl::StatusOr<AppendFile> file = AppendFile::Open(path, text.ok() ? KeptBytes(*text, last_step) : 0);
+  return AppendFile::Open(path, text.ok() ? KeptBytes(*text, last_step) : 0);
+}
+
+absl::StatusOr<std::vector<std::string>> EventLines(const std::string &path, absl::string_view name,
+                                                    int64_t step) {
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxMetricsBytes);
+  if (!text.ok()) return text.status();
+  std::vector<std::string> lines;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    if (!absl::StrContains(line, "\"event\"")) continue;
+    nlohmann::json object = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
+    if (object.is_object() && object.value("event", nlohmann::json()) == std::string(name) &&
+        object.value("step", nlohmann::json()) == step)
+      lines.emplace_back(line);
+  }
+  return lines;
+}
+
+absl::StatusOr<MetricsFile> MetricsFile::Open(const std::string &path, int64_t last_step) {
+  absl::StatusOr<AppendFile> file = OpenStepLines(path, last_step);
   if (!file.ok()) return file.status();
   return MetricsFile(*std::move(file));
 }
@@ -48,12 +69,25 @@ absl::Status MetricsFile::Add(const StepMetrics &m) {
   return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"loss\":", Number(m.loss),
                                    ",\"lr\":", Number(m.lr), ",\"grad_norm\":", Number(m.grad_norm),
                                    ",\"tokens_per_second\":", absl::StrFormat("%.1f", m.tokens_per_second),
-                                   ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms), "}\n"));
+                                   ",\"step_ms\":", absl::StrFormat("%.3f", m.step_ms),
+                                   ExpertLoadJson(m.experts, m.tokens), "}\n"));
 }
 
 absl::Status MetricsFile::Add(const EvalMetrics &m) {
-  return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"eval_loss\":", absl::StrFormat("%.17g", m.loss),
+  return file_.Append(absl::StrCat("{\"step\":", m.step, ",\"eval_loss\":",
+                                   std::isfinite(m.loss) ? absl::StrFormat("%.17g", m.loss) : "null",
                                    ",\"eval_targets\":", m.targets, "}\n"));
+}
+
+absl::Status MetricsFile::Add(const RunEvent &e) {
+  auto text = [](const std::string &s) {
+    return nlohmann::json(s).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  std::string spike = e.batch < 0 ? ""
+                                  : absl::StrCat(",\"batch\":", e.batch, ",\"spike_loss\":", Number(e.loss),
+                                                 ",\"spike_grad_norm\":", Number(e.grad_norm));
+  return file_.Append(absl::StrCat("{\"step\":", e.step, ",\"event\":", text(e.name),
+                                   ",\"why\":", text(e.why), spike, "}\n"));
 }
 
 std::string DurationText(double seconds) {

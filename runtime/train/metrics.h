@@ -2,14 +2,17 @@
 #pragma once
 
 #include "runtime/train/append_file.h"
+#include "runtime/train/expert_load.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 namespace weft {
 
@@ -17,6 +20,8 @@ struct StepMetrics {
   int64_t step = 0;
   double loss = 0, lr = 0, grad_norm = 0;
   double tokens_per_second = 0, step_ms = 0;
+  ExpertLoad experts;
+  int64_t tokens = 0; // of the batch
 };
 struct EvalMetrics {
   int64_t step = 0;
@@ -24,18 +29,37 @@ struct EvalMetrics {
   int64_t targets = 0;
 };
 
+// Something that happened, and why.
+struct RunEvent {
+  int64_t step = 0;
+  std::string name; // "warn", "skip", "rollback", "stopped"
+  std::string why;
+  int64_t batch = -1; // a spike's, with its numbers; -1: it is none
+  double loss = 0, grad_norm = 0;
+};
+
+// Opens a file of JSON objects, a line each, that have the key "step", and cuts off what belongs to steps
+// after `last_step`, and a last line that a crash left unfinished.
+absl::StatusOr<AppendFile> OpenStepLines(const std::string &path, int64_t last_step);
+// The lines of `path` that are events of that name and step.
+absl::StatusOr<std::vector<std::string>> EventLines(const std::string &path, absl::string_view name,
+                                                    int64_t step);
+
 // metrics.jsonl: a JSON object a line.
 // {"step":…,"loss":…,"lr":…,"grad_norm":…,"tokens_per_second":…,"step_ms":…} for a step,
-// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation.
+// and of a mixture of experts what ExpertLoadJson says,
+// {"step":…,"eval_loss":…,"eval_targets":…} for an evaluation,
+// {"step":…,"event":…,"why":…} for an event, with "batch", "spike_loss" and "spike_grad_norm" of a spike.
 class MetricsFile {
 public:
-  // Opens `path`, and cuts off what belongs to steps after `last_step`, and a last line that a crash left
-  // unfinished.
+  // As OpenStepLines.
   static absl::StatusOr<MetricsFile> Open(const std::string &path, int64_t last_step);
 
   // Errors of AppendFile.
   absl::Status Add(const StepMetrics &metrics);
   absl::Status Add(const EvalMetrics &metrics);
+  absl::Status Add(const RunEvent &event);
+  absl::Status AddLine(const std::string &line) { return file_.Append(line + "\n"); }
   absl::Status Flush() { return file_.Flush(); }
   absl::Status Sync() const { return file_.Sync(); }
   const std::string &path() const { return file_.path(); }

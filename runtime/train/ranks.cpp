@@ -125,6 +125,14 @@ const fb::Argument *EntryCall::Find(absl::string_view name) const {
   return index.ok() ? session_->entry(entry_).arguments()->Get(*index) : nullptr;
 }
 
+std::vector<const fb::Argument *> EntryCall::Outputs() const {
+  std::vector<const fb::Argument *> outputs;
+  if (const auto *arguments = session_->entry(entry_).arguments())
+    for (const fb::Argument *argument : *arguments)
+      if (argument->kind() == fb::ArgumentKind::output) outputs.push_back(argument);
+  return outputs;
+}
+
 bool EntryCall::Bind(absl::string_view name, const void *data, int64_t bytes) {
   absl::StatusOr<int> index = session_->FindArgument(entry_, name);
   if (!index.ok()) return false;

@@ -84,6 +84,8 @@ public:
   bool Has(absl::string_view name) const { return Find(name) != nullptr; }
   // Null when there is none.
   const fb::Argument *Find(absl::string_view name) const;
+  // What the entry gives, in the artifact's order.
+  std::vector<const fb::Argument *> Outputs() const;
   // FailedPrecondition when an argument was never bound: the compiler and this runtime do not know the same
   // arguments.
   absl::Status Run();

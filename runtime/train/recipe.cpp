@@ -152,7 +152,8 @@ absl::Status SetKey(Recipe &recipe, const RecipeKey &key, const toml::node &node
         if (!element.is_string()) return wrong_type();
         values.push_back(*element.value<std::string>());
       }
-    for (std::string &value : values) value = Absolute(origin.folder, value);
+    for (std::string &value : values)
+      if (key.type == "list of text") value = Absolute(origin.folder, value);
     *std::get<std::vector<std::string> *>(field) = std::move(values);
   }
   return absl::OkStatus();
@@ -203,6 +204,8 @@ absl::Status Override(Recipe &recipe, const std::string &text) {
     auto key = std::find_if(keys.begin(), keys.end(), [&](const RecipeKey &k) { return k.name == name; });
     if (key != keys.end() && key->type == "list of text")
       plain.insert("value", list);
+    else if (key != keys.end() && key->type == "list of prompts")
+      plain.insert("value", toml::array(value)); // a comma belongs to it
     else
       plain.insert("value", value);
     node = plain.get("value");

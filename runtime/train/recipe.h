@@ -35,6 +35,11 @@ struct Recipe {
     int64_t steps = 600, batch = 64, micro_batch = 16, seq = 256;
     std::string precision = "f32", dot_unit = "auto";
     int64_t seed = 1, shards = 0, eval_every = 100, eval_batches = 8;
+    int64_t patience = 0;
+    double min_improvement = 0;
+    std::string spike = "warn";
+    double spike_deviations = 10;
+    int64_t spike_window = 128, spike_most = 10, spike_within = 1000;
   } train;
   struct {
     std::string name = "adamw";
@@ -48,7 +53,10 @@ struct Recipe {
     std::string dir = "runs/run";
     int64_t checkpoint_every = 200, keep = 3, threads = 0, ranks = 1;
     std::string plan;
-    bool save_initial = false;
+    bool save_initial = false, keep_best = true;
+    std::vector<std::string> sample_prompts;
+    int64_t sample_tokens = 64;
+    double sample_temperature = 0.8;
     int64_t log_every = 10;
     std::string target = "cpu:native", memory_budget;
   } run;
@@ -65,8 +73,9 @@ struct Recipe {
 
 // A key of the recipe, for --help-keys and for checking.
 struct RecipeKey {
-  std::string name;                 // "train.steps"
-  std::string type;                 // "integer", "number", "text", "list of text" or "true or false"
+  std::string name; // "train.steps"
+  std::string
+      type; // "integer", "number", "text", "list of text" (paths), "list of prompts" or "true or false"
   std::string unit;                 // "steps", "rows"; "" where there is none
   std::string help;                 // one line
   std::vector<std::string> choices; // of a text; empty: any

@@ -127,6 +127,9 @@ absl::Status ResolveRecipe(Recipe &recipe) {
     if (!recipe.given.count("model.name")) recipe.model.name = "";
     if (!recipe.given.count("model.config")) recipe.model.config = "";
   }
+  // A run that is to make no checkpoint but the last makes no others for the default's sake.
+  if (!recipe.given.count("run.keep_best") && recipe.run.checkpoint_every == 0 && recipe.train.patience == 0)
+    recipe.run.keep_best = false;
   // Defaults meant for long runs should not stand in the way of a short one.
   if (!recipe.given.count("optimizer.warmup"))
     recipe.optimizer.warmup = std::min(recipe.optimizer.warmup, recipe.train.steps / 10);

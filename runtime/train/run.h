@@ -1,16 +1,18 @@
 // One run, shared by the files that it goes through: run_start.cpp until the first step, loop.cpp over the
-// steps, run_save.cpp at checkpoints.
+// steps, run_monitor.cpp at evaluations and spikes, run_save.cpp at checkpoints.
 #pragma once
 
 #include "runtime/data/prepare.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/checkpoint_saver.h"
 #include "runtime/train/compile.h"
+#include "runtime/train/early_stopping.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/metrics.h"
 #include "runtime/train/recorder.h"
 #include "runtime/train/run_folder.h"
 #include "runtime/train/schedule.h"
+#include "runtime/train/spikes.h"
 #include "runtime/train/trainer.h"
 
 #include "absl/strings/str_cat.h"
@@ -30,7 +32,11 @@ inline constexpr char kCompanions[] = "companions";
 
 class Run {
 public:
-  Run(Recipe recipe, const TrainOptions &options) : recipe_(std::move(recipe)), options_(options) {}
+  Run(Recipe recipe, const TrainOptions &options)
+      : recipe_(std::move(recipe)), options_(options),
+        stopping_({recipe_.train.patience, recipe_.train.min_improvement}),
+        spikes_({SpikeActionOf(recipe_.train.spike), recipe_.train.spike_deviations,
+                 recipe_.train.spike_window, recipe_.train.spike_most, recipe_.train.spike_within}) {}
   absl::StatusOr<TrainEnd> Go();
 
 private:
@@ -50,10 +56,16 @@ private:
   void Settle(bool wait);
   void NotSaved(int64_t step);
   absl::Status SaveLast(int64_t step);
+  bool IsScheduled(int64_t step) const;
+  // run_monitor.cpp
+  absl::Status CheckSpikes() const;
+  absl::Status Evaluation(int64_t step);
+  absl::StatusOr<int64_t> Spike(int64_t step, const StepResult &result, const StepLimits &limits);
+  absl::Status RollBack();
   // loop.cpp
   absl::StatusOr<TrainEnd> Steps(const Schedule &schedule);
-  absl::Status Evaluation(int64_t step);
   absl::Status CheckFinite(int64_t step, const StepResult &result);
+  void SayStopped(int64_t step);
 
   std::string Path(absl::string_view name) const { return absl::StrCat(recipe_.run.dir, "/", name); }
   void Say(const std::string &text) {
@@ -65,6 +77,8 @@ private:
 
   Recipe recipe_;
   TrainOptions options_;
+  EarlyStopping stopping_;
+  SpikeDetector spikes_;
   std::unique_ptr<RunFolder> folder_;
   std::optional<PreparedData> data_;
   std::string data_hash_;
@@ -77,10 +91,11 @@ private:
   std::unique_ptr<Recorder> recorder_;
   std::map<std::string, std::string> checkpoint_files_;
   std::optional<Progress> progress_;
-  std::optional<CheckpointSaver> saver_; // destroyed before the recorder, which its thread syncs
-  int64_t start_ = 0, saved_ = -1;       // steps done at the start, and in the newest checkpoint
-  int64_t last_ = -1;                    // the step that the run ends with, once it is known
-  absl::Status not_saved_;               // of the checkpoint tried last
+  std::optional<CheckpointSaver> saver_;   // destroyed before the recorder, which its thread syncs
+  int64_t start_ = 0, saved_ = -1;         // steps done at the start, and in the newest checkpoint
+  int64_t last_ = -1;                      // the step that the run ends with, once it is known
+  int64_t anchor_ = 0, saving_anchor_ = 0; // see MonitorState: of what is saved, and of what is being saved
+  absl::Status not_saved_;                 // of the checkpoint tried last
 };
 
 } // namespace weft

@@ -40,7 +40,7 @@ absl::StatusOr<std::map<std::string, std::string>> Run::CheckpointFiles() const 
 
 CheckpointState Run::State(int64_t step) const {
   CheckpointState state;
-  DataPosition position = trainer_->loader().PositionAt(step);
+  DataPosition position = trainer_->loader().PositionAt(step + spikes_.state().skipped);
   state.step = step;
   state.epoch = position.epoch;
   state.row = position.row;
@@ -54,7 +54,14 @@ CheckpointState Run::State(int64_t step) const {
   state.options["batch"] = absl::StrCat(recipe_.train.batch);
   state.options["seq"] = absl::StrCat(recipe_.train.seq);
   state.options["shards"] = absl::StrCat(recipe_.train.shards);
+  state.monitor = {stopping_.state(), spikes_.state(), IsScheduled(step) ? step : anchor_};
   return state;
+}
+
+// Whether every run of this recipe makes a checkpoint of `step`, interrupted or not.
+bool Run::IsScheduled(int64_t step) const {
+  const int64_t every = recipe_.run.checkpoint_every;
+  return (every > 0 && step % every == 0) || (recipe_.run.keep_best && stopping_.state().best_step == step);
 }
 
 // Begins the checkpoint of `step`. One that cannot be written does not end the run: there may be room for the
@@ -66,6 +73,8 @@ void Run::Save(int64_t step) {
   contents.state = State(step);
   contents.variables = ranks_->CheckpointVariables();
   contents.files = checkpoint_files_;
+  contents.keep_best = recipe_.run.keep_best;
+  saving_anchor_ = contents.state.monitor.anchor;
   // A checkpoint's metrics are on the disk when it is.
   not_saved_ = saver_->Begin(contents, [this] { return recorder_->Sync(); });
   if (!not_saved_.ok()) NotSaved(step);
@@ -78,7 +87,13 @@ void Run::Settle(bool wait) {
   not_saved_ = ended->path.status();
   if (!not_saved_.ok()) return NotSaved(ended->step);
   saved_ = ended->step;
-  Say(absl::StrCat("saved ", *ended->path));
+  anchor_ = saving_anchor_;
+  Say(absl::StrCat("saved ", *ended->path,
+                   recipe_.run.keep_best && stopping_.state().best_step == saved_ ? ", the best so far"
+                                                                                  : ""));
+  if (!ended->best.ok())
+    Say(absl::StrCat("warning: checkpoints/best does not name the best checkpoint: ",
+                     std::string(ended->best.message())));
 }
 
 void Run::NotSaved(int64_t step) {

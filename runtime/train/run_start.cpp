@@ -209,6 +209,7 @@ absl::Status Run::Start() {
     if (!eval.ok()) return eval.status();
     eval_ = *std::move(eval);
   }
+  if (absl::Status status = CheckSpikes(); !status.ok()) return status;
   return found_ ? Resume() : Begin();
 }
 
@@ -222,6 +223,10 @@ absl::Status Run::Begin() {
 }
 
 absl::Status Run::Resume() {
+  const MonitorState &monitor = found_->state.monitor;
+  stopping_.set_state(monitor.stopping);
+  spikes_.set_state(monitor.spikes);
+  anchor_ = monitor.anchor;
   CheckpointState now = State(found_->state.step);
   auto then_unit = found_->state.options.find("dot_unit"), now_unit = now.options.find("dot_unit");
   if (then_unit != found_->state.options.end() && now_unit != now.options.end() &&
@@ -234,6 +239,8 @@ absl::Status Run::Resume() {
     Say(absl::StrCat("warning: ", difference, ": the run will not have the bits of an uninterrupted one"));
   if (absl::Status status = trainer_->Restore(found_->path); !status.ok()) return status;
   start_ = saved_ = found_->state.step;
+  // A kill may have come between the checkpoint and the link.
+  if (recipe_.run.keep_best) LinkBest(Path("checkpoints"), monitor.stopping.best_step).IgnoreError();
   Say(absl::StrCat("resumed from ", found_->path));
   return absl::OkStatus();
 }

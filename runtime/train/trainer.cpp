@@ -56,9 +56,12 @@ absl::Status Trainer::Prepare(int rank) {
   b.call->Bind("lr", &b.lr, sizeof b.lr);
   b.call->Bind("step", &b.step, sizeof b.step);
   b.call->Bind("inverse_targets", &b.inverse_targets, sizeof b.inverse_targets);
+  b.has_limits = b.call->Bind("loss_limit", &b.limits.loss, sizeof b.limits.loss) &&
+                 b.call->Bind("grad_norm_limit", &b.limits.grad_norm, sizeof b.limits.grad_norm);
   b.call->Bind("micro_batches", &b.micro_batches, sizeof b.micro_batches);
   b.has_loss = b.call->Bind("loss", &b.loss, sizeof b.loss);
   b.has_norm = b.call->Bind("grad_norm", &b.grad_norm, sizeof b.grad_norm);
+  b.experts.Bind(*b.call);
   return absl::OkStatus();
 }
 
@@ -79,18 +82,27 @@ absl::Status Trainer::Restore(const std::string &checkpoint) {
       [&](int rank) { return ReadCheckpoint(checkpoint, ranks_.Variables(rank), /*all=*/true); });
 }
 
-absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr) {
-  int64_t targets = loader_.NumTargets(step - 1);
+bool Trainer::has_limits() const {
+  return std::all_of(batches_.begin(), batches_.end(), [](const RankBatch &b) { return b.has_limits; });
+}
+
+absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr, int64_t skipped, const StepLimits &limits) {
+  if (!has_limits() && (limits.loss < FLT_MAX || limits.grad_norm < FLT_MAX))
+    return absl::FailedPreconditionError(
+        "the artifact's train_step knows no limits of loss and gradient's norm\n"
+        "hint: compile the model again with the weftc beside this weft");
+  const int64_t batch = step - 1 + skipped;
+  int64_t targets = loader_.NumTargets(batch);
   int64_t rows = loader_.options().batch / ranks_.data_parallel();
   absl::Status status = ranks_.ForEach([&](int rank) -> absl::Status {
     RankBatch &b = batches_[rank];
     BatchSpans spans{absl::MakeSpan(b.tokens), absl::MakeSpan(b.positions), absl::MakeSpan(b.documents),
                      absl::MakeSpan(b.targets)};
-    absl::StatusOr<int64_t> filled =
-        loader_.FillRows(step - 1, ranks_.data_position(rank) * rows, rows, spans);
+    absl::StatusOr<int64_t> filled = loader_.FillRows(batch, ranks_.data_position(rank) * rows, rows, spans);
     if (!filled.ok()) return filled.status();
     b.lr = static_cast<float>(lr);
     b.step = static_cast<float>(step);
+    b.limits = limits;
     b.inverse_targets = targets > 0 ? static_cast<float>(1.0 / static_cast<double>(targets)) : 0;
     return b.call->Run();
   });
@@ -102,6 +114,10 @@ absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr) {
     if (b.has_norm && !has_norm) result.grad_norm = b.grad_norm, has_norm = true;
   }
   if (!has_loss) return absl::FailedPreconditionError("entry 'train_step' of no stage gives a 'loss'");
+  // Each stage knows its own layers; data-parallel ranks all know the same.
+  for (int rank = 0; rank < ranks_.size(); ++rank)
+    if (ranks_.data_position(rank) == 0) result.experts.Append(batches_[rank].experts.Read());
+  result.made = !has_limits() || (result.loss <= limits.loss && result.grad_norm <= limits.grad_norm);
   return result;
 }
 

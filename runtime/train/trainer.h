@@ -4,8 +4,10 @@
 
 #include "runtime/data/loader.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/expert_load.h"
 #include "runtime/train/metrics.h"
 #include "runtime/train/ranks.h"
+#include "runtime/train/spikes.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +21,8 @@ namespace weft {
 struct StepResult {
   double loss = 0;      // nats a valid target of the global batch
   double grad_norm = 0; // before clipping
+  bool made = true;     // false: beyond the limits, and every variable is as it was
+  ExpertLoad experts;   // empty: the model has none that are balanced
 };
 
 class Trainer {
@@ -34,8 +38,13 @@ public:
   // From a verified checkpoint.
   absl::Status Restore(const std::string &checkpoint);
 
-  // Optimiser step `step`, counted from 1, on the rows that the loader has for it.
-  absl::StatusOr<StepResult> Step(int64_t step, double lr);
+  // Optimiser step `step`, counted from 1, on the loader's batch number step - 1 + skipped. Every rank
+  // decides alike whether it is within the limits: loss and norm are sums over all of them.
+  // FailedPrecondition when limits are given and the artifact's train_step knows none.
+  absl::StatusOr<StepResult> Step(int64_t step, double lr, int64_t skipped = 0,
+                                  const StepLimits &limits = {});
+  // Whether train_step leaves a step out that is beyond limits.
+  bool has_limits() const;
 
   // Targets in a step's batch, whatever the rank.
   const TrainLoader &loader() const { return loader_; }
@@ -47,8 +56,10 @@ private:
     std::vector<int32_t> tokens, positions, documents, targets; // (rows, seq)
     std::unique_ptr<EntryCall> call;
     float lr = 0, step = 0, inverse_targets = 0, loss = 0, grad_norm = 0;
+    StepLimits limits;
+    ExpertLoadOutputs experts;
     int64_t micro_batches = 0;
-    bool has_loss = false, has_norm = false;
+    bool has_loss = false, has_norm = false, has_limits = false;
   };
   Trainer(Ranks &ranks, TrainLoader loader) : ranks_(ranks), loader_(std::move(loader)) {}
   absl::Status Prepare(int rank);

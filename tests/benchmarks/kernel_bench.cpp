@@ -154,6 +154,7 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
                           .D = width,
                           .E = width,
                           .tile = 64,
+                          .chunkBlocks = 4,
                           .unit = unit};
   int64_t all = batch * tokens * heads * width, rows = batch * tokens * heads, ranges = batch * tokens;
   double product =
@@ -168,6 +169,7 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
     kernels.push_back({name, products * product, buffers, {3, 4}, tokens, op.bf16()});
   };
   add("forward", 2, in, {all, rows});
+  add("backward", 5, grads, {all, all, all});
   add("grad_query", 3, grads, {all});
   add("grad_key_value", 4, grads, {all, all});
 }

@@ -15,7 +15,7 @@ TEST_F(Run, TrainsEvaluatesAndSaves) {
   std::string run = MakeRun("a");
   ChildResult result = Train(run);
   ASSERT_EQ(result.status, 0) << result.error;
-  EXPECT_EQ(ListCheckpoints(run + "/checkpoints"), (std::vector<int64_t>{4, 8, 12}));
+  EXPECT_EQ(ListCheckpoints(run + "/checkpoints"), (std::vector<int64_t>{6, 8, 12})); // 6: a best
   auto metrics = Metrics(run);
   ASSERT_EQ(metrics.size(), 14u); // 12 steps, 2 evaluations
   EXPECT_LT(metrics[12]["loss"], metrics[0]["loss"]);

@@ -263,4 +263,81 @@ std::vector<Program> attentionPrograms() {
   return all;
 }
 
+// Experts with many rows, one and none.
+std::vector<Program> routingPrograms() {
+  std::vector<Program> all;
+  auto add = [&](const std::vector<Row> &table) { llvm::append_range(all, programs(table)); };
+  for (int64_t k : {1, 2, 5}) {
+    std::string kept = "tensor<3x" + std::to_string(k) + "x";
+    std::string text = "func.func @f(%x: tensor<3x5xf64>, %w: KEPTf64>) -> tensor<f64> {\n"
+                       "%v, %i = graph.top_k %x k = " +
+                       std::to_string(k) +
+                       " : (tensor<3x5xf64>) -> (KEPTf64>, KEPTi32>)\n"
+                       "%c = graph.cast %i to f64 : KEPTi32>\n"
+                       "%m = graph.mul %v, %w : KEPTf64>\n"
+                       "%n = graph.add %m, %c : KEPTf64>\n"
+                       "%o = graph.mul %n, %n : KEPTf64>\n"
+                       "%r = graph.reduce sum %o axes = [0, 1] : (KEPTf64>) -> tensor<f64>\n"
+                       "return %r : tensor<f64>\n}";
+    for (size_t at; (at = text.find("KEPT")) != std::string::npos;) text.replace(at, 4, kept);
+    all.push_back({"top_k " + std::to_string(k), text, {real({3, 5}), real({3, k}, 2)}});
+  }
+  HostTensor choices = ints({4, 2}, {2, 0, 2, 3, -1, 9, 0, 2});
+  HostTensor token = ints({8}, {0, 2, 3, 0, 1, 3, 1, 2}), place = ints({4, 2}, {3, 0, 4, 6, 1, 7, 2, 5});
+  for (std::string segments : {"1", "2"}) {
+    std::string offsets = segments == "1" ? "tensor<5xi32>" : "tensor<9xi32>";
+    std::string text =
+        R"(func.func @f(%i: tensor<4x2xi32>, %x: tensor<4x3xf64>, %w: tensor<4x5x3xf64>) -> tensor<f64> {
+      %o, %t, %p, %f = graph.sort_by_expert %i experts = 4 segments = SEGMENTS : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<8xi32>, tensor<4x2xi32>, OFFSETS)
+      %s = graph.dispatch %x, %t, %p : (tensor<4x3xf64>, tensor<8xi32>, tensor<4x2xi32>) -> tensor<8x3xf64>
+      %y = graph.grouped_matmul %s, %w, %f {transpose_rhs} : (tensor<8x3xf64>, tensor<4x5x3xf64>, OFFSETS) -> tensor<8x5xf64>
+      %z = graph.sin %y : tensor<8x5xf64>
+      %n = graph.cast %o to f64 : tensor<8xi32>
+      %nb = graph.broadcast %n dims = [0] shape = [8, 5] : tensor<8xf64>
+      %u = graph.mul %z, %nb : tensor<8x5xf64>
+      %c = graph.collect %u, %p, %t : (tensor<8x5xf64>, tensor<4x2xi32>, tensor<8xi32>) -> tensor<4x5xf64>
+      %q = graph.mul %c, %c : tensor<4x5xf64>
+      %a = graph.reduce sum %q axes = [0, 1] : (tensor<4x5xf64>) -> tensor<f64>
+      %fc = graph.cast %f to f64 : OFFSETS
+      %b = graph.reduce sum %fc axes = [0] : (OFFSETS64) -> tensor<f64>
+      %r = graph.add %a, %b : tensor<f64>
+      return %r : tensor<f64>
+    })";
+    auto substitute = [&](const std::string &from, const std::string &to) {
+      for (size_t at; (at = text.find(from)) != std::string::npos;) text.replace(at, from.size(), to);
+    };
+    substitute("OFFSETS64", segments == "1" ? "tensor<5xf64>" : "tensor<9xf64>");
+    substitute("OFFSETS", offsets);
+    substitute("SEGMENTS", segments);
+    // Several segments an expert come only after differentiating: there, the weights are no argument.
+    HostTensor weights = real({4, 5, 3}, 2);
+    if (segments == "2") {
+      substitute("%w: tensor<4x5x3xf64>", "%wide: tensor<4x5x3xi32>");
+      text.insert(text.find("%s = graph.dispatch"), "%w = graph.cast %wide to f64 : tensor<4x5x3xi32>\n");
+      weights = randomTensor({4, 5, 3}, 2, -3, 4, Element::i32);
+    }
+    all.push_back({"experts, segments " + segments, text, {choices, real({4, 3}), weights}});
+  }
+  HostTensor gates = real({8}), rows = real({8, 3});
+  HostTensor order = ints({8}, {1, 4, 6, 0, 2, 7, 3, 5}), inverse = ints({8, 1}, {3, 0, 4, 6, 1, 7, 2, 5});
+  add({{"graph.dispatch %0, %1, %2 : ($0, $1, $2) -> $r", {gates, order, inverse}, {{8}}},
+       {"graph.collect %0, %1, %2 : ($0, $1, $2) -> $r", {gates, inverse, order}, {{8}}},
+       {"graph.collect %0, %1, %2 : ($0, $1, $2) -> $r", {gates, place, token}, {{4}}},
+       {"graph.collect %0, %1, %2 : ($0, $1, $2) -> $r", {rows, place, token}, {{4, 3}}}});
+  HostTensor offsets = ints({5}, {0, 5, 5, 6, 8}), one = ints({2}, {0, 8});
+  add({{"graph.grouped_matmul %0, %1, %2 : ($0, $1, $2) -> $r",
+        {real({8, 3}), real({4, 3, 5}, 2), offsets},
+        {{8, 5}}},
+       {"graph.grouped_matmul %0, %1, %2 {transpose_rhs} : ($0, $1, $2) -> $r",
+        {real({8, 1}), real({1, 7, 1}, 2), one},
+        {{8, 7}}},
+       {"graph.grouped_outer %0, %1, %2 : ($0, $1, $2) -> $r",
+        {real({8, 3}), real({8, 5}, 2), offsets},
+        {{4, 3, 5}}},
+       {"graph.grouped_outer %0, %1, %2 acc %3 : ($0, $1, $2, $3) -> $r",
+        {real({8, 3}), real({8, 1}, 2), offsets, real({4, 3, 1}, 3)},
+        {{4, 3, 1}}}});
+  return all;
+}
+
 } // namespace weft::testing

@@ -32,6 +32,7 @@ std::vector<Program> reductionPrograms();
 std::vector<Program> productPrograms();
 std::vector<Program> rowPrograms();
 std::vector<Program> attentionPrograms();
+std::vector<Program> routingPrograms();
 std::vector<Program> repeatPrograms();
 
 // The loss of a small llama: arguments table, nine stacks of layer weights, the final norm, then tokens,

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# killed.sh N: a run that is killed N times, at any moment, and resumed has the bits of one that was left in peace. A third of the
+# killed.sh N [KEY=VALUE…]: a run that is killed N times, at any moment, and resumed has the bits of one that was left in peace. A third of the
 # kills come at a random time; the others strike a place, with half of the bytes written where it is a write (strike.cpp).
 source "$(dirname "$0")/lib.sh"
 FROM=$WEFT_WORK/reference
 times=$1
+shift
 work=$(mktemp -d "$WEFT_WORK/killed-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cp -r "$WEFT_WORK/recipe.toml" "$WEFT_WORK/corpus" "$work"
@@ -29,8 +30,13 @@ fi
 
 # There is a checkpoint every second step, so that one is under way most of the time.
 steps=$((times * 20))
-keys=("train.steps=$steps" train.eval_every=100 run.checkpoint_every=2 run.log_every=1000)
-train whole "${keys[@]}" run.checkpoint_every=0
+keys=("train.steps=$steps" train.eval_every=100 run.checkpoint_every=2 run.log_every=1000 "$@")
+# Where checkpoints decide what a run goes back to, the reference has them, too.
+whole=("${keys[@]}")
+[[ $* == *spike=rollback* ]] || whole+=(run.checkpoint_every=0)
+train whole "${whole[@]}"
+last=$(basename "$(ls -d "$work"/whole/checkpoints/step-* | tail -1)")
+last=$((10#${last#step-}))
 
 RANDOM=20261122
 FROM= # not even the data is there at first: it is killed while they are made
@@ -62,7 +68,16 @@ for ((i = 1; i <= times; ++i)); do
   ! grep -q 'is broken' "$work/killed.out" || fail "a kill left a broken checkpoint" "$(cat "$work/killed.out")"
 done
 train killed "${keys[@]}" --resume
-expect_equal_bits "$work/whole" "$work/killed" "$steps" "killed $times times"
+expect_equal_bits "$work/whole" "$work/killed" "$last" "killed $times times"
+monitor() { sed -n '/^  "monitor": {/,/^  }/p' "$work/$1/checkpoints/step-$(printf %06d "$last")/weft-state.json"; }
+[[ -n $(monitor whole) ]] || fail "the checkpoint says nothing of its curves"
+if [[ $* == *spike=rollback* ]]; then
+  [[ $(monitor whole) == "$(monitor killed)" ]] || fail "what is remembered of the curves differs" "$(diff <(monitor whole) <(monitor killed))"
+fi
+if [[ $# -gt 0 ]]; then
+  [[ $(readlink "$work/whole/checkpoints/best") == $(readlink "$work/killed/checkpoints/best") ]] || fail "another checkpoint is the best"
+  grep -o '"event":"[a-z]*"' "$work/whole/metrics.jsonl" | sort | uniq -c
+fi
 expect_no_leftovers "$work/killed"
 for name in "${!where[@]}"; do printf '%5d  %s\n' "${where[$name]}" "$name"; done | sort -rn
 echo "killed $((times - finished)) times; $finished runs had ended before"

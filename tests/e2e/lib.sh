@@ -51,12 +51,12 @@ expect_says() { # PATTERN… -- COMMAND…    succeeds and says so, on stdout or
   checks=$((checks + 1))
 }
 
-# A recipe of the tiny model on the corpus, made on first use.
+# A recipe of a tiny model (WEFT_MODEL) on the corpus, made on first use.
 make_recipe() {
   [[ -d $work/corpus ]] || bash "$here/corpus.sh" "$work/corpus"
   cat >"$work/recipe.toml" <<EOF
 [model]
-name = "llama"
+name = "${WEFT_MODEL:-llama}"
 config = "tiny"
 [data]
 train = ["corpus/*.txt"]

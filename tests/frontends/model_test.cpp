@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include "frontends/optimisers/optimiser.h"
 #include "frontends/programs/program.h"
 #include "tests/frontends/recording_builder.h"
 
@@ -126,6 +127,8 @@ TEST_F(ModelTest, TheTrainingStepIsOneProgram) {
                     "input lr f32 () limit -1\n"
                     "input step f32 () limit -1\n"
                     "input inverse_targets f32 () limit -1\n"
+                    "input loss_limit f32 () limit -1\n"
+                    "input grad_norm_limit f32 () limit -1\n"
                     "function micro_batch\n"
                     "repeat [0, 3]\n"
                     "function layers\n"
@@ -134,7 +137,7 @@ TEST_F(ModelTest, TheTrainingStepIsOneProgram) {
                     "accumulate_gradients f1 of 4\n"
                     "output loss f32 ()\n"
                     "output grad_norm f32 ()\n");
-  EXPECT_EQ(recording.events.size(), 16u + 3 * 12); // each parameter and its two states are written
+  EXPECT_EQ(recording.events.size(), 18u + 3 * 12); // each parameter and its two states are written
   EXPECT_EQ(recording.count("gradient", "train_step"), 12);
 }
 
@@ -304,6 +307,19 @@ TEST(Repeat, TwoRangesUnderOneNameAreTwoSetsOfParameters) {
   const Variable &second = recording.variables.at("layers[3:5].norm.weight");
   EXPECT_EQ(second.layer_begin, 3);
   EXPECT_EQ(second.file_name, "model.layers.{}.norm.weight");
+}
+
+TEST(Repeat, AnOptimisersStateIsNamedByLayerWhateverTheRange) {
+  RecordingBuilder recording;
+  Tensor x(recording.make(DType::f32, {2, 4}), {});
+  repeat(Scope() / "layers", {3, 5}, x, [](Scope s, Tensor x) { return rms_norm(s / "norm", x); });
+  Variable state = state_of(recording.variables.at("layers[3:5].norm.weight"), "m");
+  EXPECT_EQ(state.path, "optimizer.m.layers[3:5].norm.weight");
+  EXPECT_EQ(state.file_name, "optimizer.m.layers.norm.weight#{}");
+  EXPECT_EQ(path_without_range("a[b].c"), "a[b].c");
+  EXPECT_EQ(path_without_range("a[3].c"), "a[3].c");
+  EXPECT_EQ(path_without_range("a[3"), "a[3");
+  EXPECT_EQ(path_without_range("layers[12:61]"), "layers");
 }
 
 } // namespace

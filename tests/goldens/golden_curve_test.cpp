@@ -56,7 +56,8 @@ TEST_P(GoldenCurve, FollowsPyTorchWithinAThousandthNat) { ExpectFollows(GetParam
 // The curves are of f64: what bf16 costs. Beside PyTorch's own bf16: ./run interop.
 TEST_P(GoldenCurve, FollowsItInBf16WithinTwoHundredths) { ExpectFollows(GetParam(), "bf16", 2e-2, 0.3); }
 
-INSTANTIATE_TEST_SUITE_P(Recipes, GoldenCurve, ::testing::Values("llama", "llama_odd", "qwen2", "qwen3"),
+INSTANTIATE_TEST_SUITE_P(Recipes, GoldenCurve,
+                         ::testing::Values("llama", "llama_odd", "qwen2", "qwen3", "deepseek_v3", "deepseek_moe"),
                          [](const auto &info) { return std::string(info.param); });
 
 } // namespace

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a llama, or a Qwen2 or Qwen3, in PyTorch as a Weft run was trained, and compares the two curves.
+"""Trains a llama, a Qwen2 or Qwen3, or a DeepSeek-V3 in PyTorch as a Weft run was trained, and compares the two curves.
 
 usage: llama_torch.py RUN [--steps N] [--dtype f32|f64|bf16] [--threads N] [--tolerance X] [--write-curve FILE]
 
@@ -17,10 +17,43 @@ from safetensors.torch import load_file
 import weft_files
 
 
-def llama(p, config, tokens, positions, documents):
+def mixture(p, config, at, x, loads):
+    """DeepSeek-V3's mixture of experts (arXiv:2412.19437, equations 12 to 16) of x (rows, seq, dim); adds how many tokens chose each
+    expert to loads[at]."""
+    swiglu = lambda at, h: F.linear(F.silu(F.linear(h, p[at + "gate_proj.weight"])) * F.linear(h, p[at + "up_proj.weight"]), p[at + "down_proj.weight"])
+    h = x.flatten(0, 1)
+    number, best = config["n_routed_experts"], config["num_experts_per_tok"]
+    with torch.autocast("cpu", enabled=False):
+        logits = F.linear(h.to(p[at + "gate.weight"].dtype), p[at + "gate.weight"])
+    scores = logits.sigmoid() if config["scoring_func"] == "sigmoid" else logits.softmax(-1)
+    choice, bias = scores.detach(), p.get(at + "gate.e_score_correction_bias")
+    if bias is not None:
+        choice = choice + bias
+    if config["n_group"] > 1:
+        of_groups = choice.unflatten(1, (config["n_group"], -1))
+        kept = of_groups.topk(min(2, of_groups.shape[-1]), -1).values.sum(-1).topk(config["topk_group"], -1).indices
+        mask = torch.zeros(of_groups.shape[:2], dtype=torch.bool).scatter(1, kept, True)
+        choice = of_groups.masked_fill(~mask[..., None], -torch.inf).flatten(1)
+    chosen = choice.topk(best, -1).indices
+    gates = scores.gather(1, chosen)
+    if config["norm_topk_prob"]:
+        gates = gates / (gates.sum(-1, keepdim=True) + 1e-20)
+    gates = gates * config["routed_scaling_factor"]
+    y = torch.zeros_like(h)
+    for e in range(number):
+        token, place = (chosen == e).nonzero(as_tuple=True)
+        y = y.index_add(0, token, (swiglu(f"{at}experts.{e}.", h[token]) * gates[token, place, None]).to(y.dtype))
+    if bias is not None:
+        loads[at] = loads.get(at, 0) + torch.bincount(chosen.flatten(), minlength=number)
+    y = y.view_as(x)
+    return y + swiglu(at + "shared_experts.", x) if config["n_shared_experts"] else y
+
+
+def llama(p, config, tokens, positions, documents, loads):
     """Logits of (rows, seq) tokens, (rows, seq, vocab). p: parameters by Hugging Face's names."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-    size, eps = config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
+    latent = config.get("kv_lora_rank")  # DeepSeek-V3's attention
+    size, eps = config.get("qk_rope_head_dim") or config.get("head_dim", config["hidden_size"] // heads), config["rms_norm_eps"]
     rows, seq = tokens.shape
     dtype = p["model.embed_tokens.weight"].dtype
 
@@ -37,17 +70,37 @@ def llama(p, config, tokens, positions, documents):
 
     # (rows, 1, query, key): the same document, and not later
     mask = (documents[:, None, :, None] == documents[:, None, None, :]) & torch.ones(seq, seq, dtype=torch.bool).tril()
-    split = lambda x, n: x.view(rows, seq, n, size).transpose(1, 2)
+    split = lambda x, n: x.view(rows, seq, n, -1).transpose(1, 2)  # (rows, n, seq, width)
+    rotary_pairs = lambda x: rotary(torch.cat((x[..., ::2], x[..., 1::2]), -1))
+
+    def grouped(at, h):
+        """q, k, v of llama and the Qwens: (rows, heads, seq, size)."""
+        q = rotary(head_norm(at + "q_norm", split(linear(at + "q_proj", h), heads)))
+        k = rotary(head_norm(at + "k_norm", split(linear(at + "k_proj", h), kv_heads)))
+        v = split(linear(at + "v_proj", h), kv_heads)
+        return q, k.repeat_interleave(heads // kv_heads, 1), v.repeat_interleave(heads // kv_heads, 1)
+
+    def latents(at, h):
+        """q, k, v of DeepSeek-V3 (arXiv:2412.19437, equations 1 to 9): k's rotary part is one for all heads."""
+        nope = config["qk_nope_head_dim"]
+        q = linear(at + "q_b_proj", norm(at + "q_a_layernorm", linear(at + "q_a_proj", h))) if config["q_lora_rank"] else linear(at + "q_proj", h)
+        q_nope, q_rope = split(q, heads).split([nope, size], -1)
+        c, k_rope = linear(at + "kv_a_proj_with_mqa", h).split([latent, size], -1)
+        k_nope, v = split(linear(at + "kv_b_proj", norm(at + "kv_a_layernorm", c)), heads).split([nope, config["v_head_dim"]], -1)
+        k_rope = rotary_pairs(split(k_rope, 1)).expand(-1, heads, -1, -1)
+        return torch.cat((q_nope, rotary_pairs(q_rope)), -1), torch.cat((k_nope, k_rope), -1), v
+
     x = p["model.embed_tokens.weight"][tokens]
     for i in range(config["num_hidden_layers"]):
         at = f"model.layers.{i}."
         h = norm(at + "input_layernorm", x)
-        q = rotary(head_norm(at + "self_attn.q_norm", split(linear(at + "self_attn.q_proj", h), heads)))
-        k = rotary(head_norm(at + "self_attn.k_norm", split(linear(at + "self_attn.k_proj", h), kv_heads))).repeat_interleave(heads // kv_heads, 1)
-        v = split(linear(at + "self_attn.v_proj", h), kv_heads).repeat_interleave(heads // kv_heads, 1)
+        q, k, v = (latents if latent else grouped)(at + "self_attn.", h)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).reshape(rows, seq, heads * size))
+        x = x + linear(at + "self_attn.o_proj", y.transpose(1, 2).flatten(2))
         h = norm(at + "post_attention_layernorm", x)
+        if at + "mlp.gate.weight" in p:
+            x = x + mixture(p, config, at + "mlp.", h, loads)
+            continue
         gated = F.silu(linear(at + "mlp.gate_proj", h)) * linear(at + "mlp.up_proj", h)
         x = x + linear(at + "mlp.down_proj", gated)
     return linear("model.embed_tokens" if config["tie_word_embeddings"] else "lm_head", norm("model.norm", x))
@@ -67,7 +120,9 @@ def train(run, steps, dtype, autocast=False):
     if config["rope_scaling"]:
         raise SystemExit("error: rope_scaling is not written here; transformers has it")
     p = {k: v.to(dtype).requires_grad_() for k, v in load_file(start / "model.safetensors").items()}
-    matrices, vectors = [v for v in p.values() if v.dim() > 1], [v for v in p.values() if v.dim() < 2]
+    biases = {k: v.requires_grad_(False) for k, v in p.items() if k.endswith("e_score_correction_bias")}  # not the optimiser's
+    trained = [v for k, v in p.items() if k not in biases]
+    matrices, vectors = [v for v in trained if v.dim() > 1], [v for v in trained if v.dim() < 2]
     adamw = torch.optim.AdamW([{"params": matrices, "weight_decay": o["weight_decay"]}, {"params": vectors, "weight_decay": 0}],
                               lr=1, betas=(o["beta1"], o["beta2"]), eps=o["eps"])
     file = weft_files.TokenFile(run / "data/train.tokens")
@@ -76,22 +131,24 @@ def train(run, steps, dtype, autocast=False):
         taken = weft_files.training_rows(step, t["batch"], rows.count, t["seed"])
         tokens, positions, documents, targets = map(torch.from_numpy, rows.batch(taken))
         valid = (targets >= 0).sum()
-        loss = 0.0
+        loss, loads = 0.0, {}
         for part in range(0, t["batch"], t["micro_batch"]):
             cut = slice(part, part + t["micro_batch"])
             with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                logits = llama(p, config, tokens[cut], positions[cut], documents[cut])
+                logits = llama(p, config, tokens[cut], positions[cut], documents[cut], loads)
             nats = F.cross_entropy(logits.flatten(0, 1).to(dtype), targets[cut].flatten(), ignore_index=-1, reduction="sum") / valid
             nats.backward()
             loss += nats.item()
-        norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in p.values()])).item()
+        norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in trained])).item()
         if o["clip"] > 0 and norm > o["clip"]:
-            for v in p.values():
+            for v in trained:
                 v.grad *= o["clip"] / norm
         for group in adamw.param_groups:
             group["lr"] = metrics[step]["lr"]
         adamw.step()
         adamw.zero_grad()
+        for at, load in loads.items():
+            biases[at + "gate.e_score_correction_bias"] += recipe["model"].get("bias_rate", 1e-3) * torch.sign(load.double().mean() - load).to(dtype)
         yield loss, norm, p
 
 

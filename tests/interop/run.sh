@@ -49,8 +49,12 @@ follow demo_bf16 tests/goldens/llama.toml model.config=demo train.batch=4 train.
 follow qwen2 tests/goldens/llama.toml model.name=qwen2
 follow qwen3 tests/goldens/llama.toml model.name=qwen3
 follow qwen3_bf16 tests/goldens/llama.toml model.name=qwen3 train.precision=bf16
+follow deepseek_v3 tests/goldens/llama.toml model.name=deepseek_v3
+follow deepseek_v3_odd tests/goldens/deepseek_v3.toml
+follow deepseek_v3_q_proj tests/goldens/llama.toml model.name=deepseek_v3 model.q_lora_rank=0
+follow deepseek_v3_bf16 tests/goldens/llama.toml model.name=deepseek_v3 train.precision=bf16
 
-for name in llama llama_odd demo qwen2 qwen3; do
+for name in llama llama_odd demo qwen2 qwen3 deepseek_v3 deepseek_v3_odd deepseek_v3_q_proj; do
   echo "== $name: its last checkpoint in transformers"
   "$PYTHON" tests/interop/transformers_agrees.py "$work/$name/checkpoints/step-000050" tests/goldens/text/*.txt --weft "$weft"
 done

@@ -36,6 +36,16 @@ static LogicalResult check(kernel::AttentionOp op) {
                             << kLanes;
   if (!op.getSchedule() || op.getSchedule()->getTileM() <= 0)
     return op.emitOpError("has no schedule with a positive tile_m; schedule-kernels gives it one");
+  if (op.getKind() == kernel::AttentionKind::forward) return success();
+  int64_t chunk = op.getSchedule()->getTileN();
+  if (chunk <= 0 || chunk % block)
+    return op.emitOpError() << "has chunks of " << chunk
+                            << " keys (tile_n) when they should be a multiple of " << block
+                            << ", its key block";
+  for (Value result : op.getResults())
+    if (!elementOf(result).isF32())
+      return op.emitOpError() << "has a gradient of " << elementOf(result)
+                              << " when it should be f32: sums are continued in it";
   return success();
 }
 
@@ -44,10 +54,8 @@ LogicalResult emitAttention(kernel::AttentionOp op, KernelFrame &frame) {
   AttentionBlocks blocks(op, frame);
   bool amx = blocks.plan.unit.kind == UnitKind::amx;
   if (amx) beginAmx(blocks.b, blocks.scratch(blocks.plan.amxConfig));
-  if (op.getKind() == kernel::AttentionKind::grad_key_value)
-    emitAttentionKeyValue(blocks);
-  else
-    emitAttentionQuery(blocks);
+  op.getKind() == kernel::AttentionKind::forward ? emitAttentionForward(blocks)
+                                                 : emitAttentionBackward(blocks);
   if (amx) endAmx(blocks.b);
   return success();
 }

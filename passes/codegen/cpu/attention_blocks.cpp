@@ -3,6 +3,8 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <numeric>
+
 using namespace mlir;
 namespace weft::cpu {
 
@@ -33,29 +35,43 @@ Panel AttentionPlan::panelOf(int64_t columns, int64_t k) const {
   return panel;
 }
 
+int64_t AttentionPlan::place(int64_t bytes) {
+  int64_t offset = scratchBytes;
+  scratchBytes += llvm::alignTo(bytes, 64);
+  return offset;
+}
+
+Panel AttentionPlan::panel(int64_t columns, int64_t k, int64_t copies) {
+  Panel p = panelOf(columns, k);
+  p.offset = place(copies * p.size() * 4);
+  return p;
+}
+
+Panel AttentionPlan::pairsOf(int64_t columns) const {
+  Panel panel;
+  panel.columns = llvm::alignTo(columns, kLanes);
+  panel.vectors = panel.columns / kLanes;
+  panel.steps = padded(tile) / 2;
+  return panel;
+}
+
+int64_t AttentionPlan::sumRows(int64_t columns) const {
+  return std::max(llvm::alignTo(columns, kLanes), llvm::alignTo(columns, group.rows));
+}
+
 AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
     : unit(unitFacts(op.getReduction()->getUnit(), level)), group(groupFor(unit, level)) {
   width = op.getSizes()[5];
   valueWidth = op.getSizes()[6];
   keyBlock = op.getReduction()->getKeyBlock();
   tile = op.getSchedule()->getTileM();
-  // The groups of bf16 along queries are counted from the first one, whatever the schedule's tile.
-  if (op.getKind() == kernel::AttentionKind::grad_key_value && unit.pack == 2) tile = llvm::alignTo(tile, 32);
-  bool forward = op.getKind() == kernel::AttentionKind::forward,
-       keyValue = op.getKind() == kernel::AttentionKind::grad_key_value, amx = unit.kind == UnitKind::amx;
-  scratchBytes = 0;
-  auto place = [&](int64_t bytes) {
-    int64_t offset = scratchBytes;
-    scratchBytes += llvm::alignTo(bytes, 64);
-    return offset;
-  };
-  auto panel = [&](int64_t columns, int64_t k) {
-    Panel p = panelOf(columns, k);
-    p.offset = place(p.columns * p.steps * 4);
-    return p;
-  };
-  int64_t factorBytes = unit.pack == 2 ? 2 : 4;
-  int64_t rows = llvm::alignTo(tile, 32) + group.rows - 1, scoreWidth = panelOf(keyBlock, 0).columns;
+  chunkBlocks = op.getSchedule()->getTileN() / keyBlock;
+  op.getKind() == kernel::AttentionKind::forward ? placeForward() : placeBackward();
+  amxConfig = place(unit.kind == UnitKind::amx ? 64 : 0);
+}
+
+void AttentionPlan::placeForward() {
+  int64_t rows = llvm::alignTo(tile, 32) + group.rows - 1;
   begins = place(rows * 8);
   ends = place(rows * 8);
   maxima = place(rows * 4);
@@ -63,33 +79,49 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   nextMaxima = place(group.rows * 4);
   factors = place(group.rows * 4);
   queries = place(rows * rowBytes(width));
-  douts = forward ? 0 : place(rows * rowBytes(valueWidth));
   keysT = panel(keyBlock, width);
-  if (!forward) valuesT = panel(keyBlock, valueWidth);
-  int64_t scoreRows = keyValue ? rows : group.rows;
-  scores = place(scoreRows * scoreWidth * 4);
-  grads = forward ? 0 : place(scoreRows * scoreWidth * 4);
-  p = place(scoreRows * padded(keyBlock) * factorBytes);
-  ds = keyValue ? place(scoreRows * padded(keyBlock) * factorBytes) : 0;
-  acc2 = transposed = 0;
-  if (keyValue) {
-    auto stepsOf = [&](int64_t columns, int64_t rowsOffset) {
-      Panel p = panelOf(columns, tile);
-      bool same = unit.pack == 1 && p.columns == columns && p.columns == p.tileColumns();
-      if (!same) return panel(columns, tile);
-      p.offset = rowsOffset;
-      return p;
+  scores = place(group.rows * keysT.columns * 4);
+  p = place(group.rows * rowBytes(keyBlock));
+  values = panel(valueWidth, keyBlock);
+  acc = place(rows * accWidth(valueWidth) * 4);
+}
+
+void AttentionPlan::placeBackward() {
+  // A tile begins with a group of k: those of dk and dv are counted from the run's first query.
+  tile = llvm::alignTo(tile, unit.kMultiple);
+  strip = std::lcm(group.rows, unit.kMultiple);
+  int64_t rows = tile + strip;
+  ends = place(rows * 8);
+  lses = place(rows * 4);
+  deltas = place(rows * 4);
+  queries = place(rows * rowBytes(width));
+  douts = place(rows * rowBytes(valueWidth));
+  scores = place(strip * panelOf(keyBlock, 0).columns * 4);
+  grads = place(strip * panelOf(keyBlock, 0).columns * 4);
+  factorPanel = panelOf(keyBlock, rows);
+  factorPanel.byRows = true;
+  p = place(factorPanel.size() * 4);
+  ds = place(factorPanel.size() * 4);
+  dsRows = unit.pack == 2 ? place(rows * rowBytes(keyBlock)) : ds;
+  queriesT = queries;
+  doutsT = douts;
+  if (unit.pack == 2) {
+    bool amx = unit.kind == UnitKind::amx;
+    pairs = amx ? place(pairsOf(std::max(width, valueWidth)).size() * 4) : 0;
+    auto lhs = [&](int64_t columns) {
+      if (amx) return place(llvm::alignTo(columns, group.rows) * rowBytes(tile));
+      // Rows come in groups, the last of which may read past the last step.
+      return place((pairsOf(columns).size() + group.rows) * 4);
     };
-    queryRows = stepsOf(width, queries);
-    doutRows = stepsOf(valueWidth, douts);
-    if (amx) transposed = place(llvm::alignTo(keyBlock, group.rows) * rowBytes(tile));
-    acc = place((keyBlock + group.rows) * accWidth(width) * 4);
-    acc2 = place((keyBlock + group.rows) * accWidth(valueWidth) * 4);
-  } else {
-    (forward ? values : keys) = panel(forward ? valueWidth : width, keyBlock);
-    acc = place(rows * accWidth(forward ? valueWidth : width) * 4);
+    queriesT = lhs(width);
+    doutsT = lhs(valueWidth);
   }
-  amxConfig = place(amx ? 64 : 0);
+  acc = place(rows * accWidth(width) * 4);
+  keysT = panel(keyBlock, width, chunkBlocks);
+  valuesT = panel(keyBlock, valueWidth, chunkBlocks);
+  keys = panel(width, keyBlock, chunkBlocks);
+  keySums = place(chunkBlocks * sumRows(width) * keysT.columns * 4);
+  valueSums = place(chunkBlocks * sumRows(valueWidth) * keysT.columns * 4);
 }
 
 Type AttentionBlocks::elementOf(int64_t access) {
@@ -114,22 +146,22 @@ Value AttentionBlocks::columnStride(const RowsOf &rows) {
   return rows.width == 1 || frame.strideIs(rows.access, 3, 1) ? Value() : frame.stride(rows.access, 3);
 }
 
+Value AttentionBlocks::bound(int64_t access, Value batch, Value row) {
+  Type type = elementOf(access);
+  Value value = loadScalar(b, rowAddress(access, batch, row, {}), type);
+  if (!type.isInteger(64)) value = b.create<arith::ExtSIOp>(b.getI64Type(), value);
+  return minI64(b, maxI64(b, value, constantI64(b, 0)), frame.size(2));
+}
+
 void AttentionBlocks::loadRanges(Value batch, Value row, Value count) {
-  auto bound = [&](int64_t access, Value t) {
-    Type type = elementOf(access);
-    Value value = loadScalar(b, rowAddress(access, batch, t, {}), type);
-    if (!type.isInteger(64)) value = b.create<arith::ExtSIOp>(b.getI64Type(), value);
-    return minI64(b, maxI64(b, value, constantI64(b, 0)), frame.size(2));
-  };
   forLoop(b, 0, count, 1, [&](Value i) {
-    Value t = addI64(b, row, i), begin = bound(kBegin, t);
+    Value t = addI64(b, row, i), begin = bound(kBegin, batch, t);
     storeScalar(b, scratch(plan.begins, i, b.getI64Type()), begin);
-    storeScalar(b, scratch(plan.ends, i, b.getI64Type()), maxI64(b, bound(kEnd, t), begin));
+    storeScalar(b, scratch(plan.ends, i, b.getI64Type()), maxI64(b, bound(kEnd, batch, t), begin));
   });
 }
 
-// The mask of vector `v` of `width` columns; null for a whole vector.
-static Value columnsMask(Builder &b, int64_t width, int64_t v) {
+Value AttentionBlocks::columnsMask(int64_t width, int64_t v) {
   int64_t left = std::clamp<int64_t>(width - v * kLanes, 0, kLanes);
   return left == kLanes ? Value() : tailMask(b, constantI64(b, left));
 }
@@ -140,15 +172,16 @@ void AttentionBlocks::packRows(const RowsOf &rows, Value first, Value count, int
   forLoop(b, 0, count, 1, [&](Value i) {
     Value from = address(rows, addI64(b, first, i), {}), line = scratch(to, mulI64(b, i, row), factor);
     for (int64_t v = 0; v * kLanes < elements; ++v) {
-      Value column = constantI64(b, v * kLanes), mask = columnsMask(b, rows.width, v);
+      Value column = constantI64(b, v * kLanes), mask = columnsMask(rows.width, v);
       Value source = elementAddress(b, from, stride ? mulI64(b, stride, v * kLanes) : column, factor);
       Value x = loadLanes(b, source, factor, mask, stride);
-      storeLanes(b, elementAddress(b, line, column, factor), x, columnsMask(b, row, v));
+      storeLanes(b, elementAddress(b, line, column, factor), x, columnsMask(row, v));
     }
   });
 }
 
-void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value count, const Panel &to) {
+void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value count, const Panel &to,
+                                     Value at) {
   Value last = subI64(b, count, constantI64(b, 1));
   int64_t tileColumns = to.tileColumns();
   forLoop(b, 0, count, kLanes, [&](Value j) {
@@ -156,7 +189,7 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
     for (int64_t i = 0; i < kLanes; ++i)
       pointers.push_back(address(rows, addI64(b, first, minI64(b, addI64(b, j, i), last)), {}));
     Value within = addI64(b, mulI64(b, divI64(b, j, tileColumns), to.steps * tileColumns),
-                          remI64(b, j, constantI64(b, tileColumns)));
+                          addI64(b, at, remI64(b, j, constantI64(b, tileColumns))));
     Value destination = scratch(to.offset, within, packed), width = constantI64(b, rows.width);
     Value stride = columnStride(rows);
     if (plan.unit.pack == 2)
@@ -169,14 +202,14 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
   });
 }
 
-void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, const Panel &to) {
+void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, const Panel &to, Value at) {
   Value stride = columnStride(rows), steps = stepsOf(count);
   int64_t tileColumns = to.tileColumns();
   Type memory = plan.unit.pack == 2 ? Type(b.getI16Type()) : f32;
   forLoop(b, 0, steps, 1, [&](Value step) {
     Value row = mulI64(b, step, plan.unit.pack);
     for (int64_t v = 0; v * kLanes < to.columns; ++v) {
-      Value mask = columnsMask(b, rows.width, v);
+      Value mask = columnsMask(rows.width, v);
       auto load = [&](Value i) -> Value {
         Value inside = splat(b, lessThan(b, i, count));
         if (mask) inside = b.create<arith::AndIOp>(inside, mask);
@@ -187,7 +220,7 @@ void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, co
       };
       Value x = load(row);
       if (plan.unit.pack == 2) x = joinPairs(b, x, load(addI64(b, row, 1)));
-      Value place = addI64(b, mulI64(b, step, tileColumns),
+      Value place = addI64(b, addI64(b, at, mulI64(b, step, tileColumns)),
                            v / to.vectors * to.steps * tileColumns + v % to.vectors * kLanes);
       storeLanes(b, scratch(to.offset, place, packed), x);
     }
@@ -208,18 +241,28 @@ LhsAddress AttentionBlocks::lhsRows(int64_t offset, Value row, int64_t elements)
   return {pointer, plan.unit.kind == UnitKind::amx ? steps * 4 : steps, constantI64(b, 1)};
 }
 
-void AttentionBlocks::product(const LhsAddress &lhs, const Panel &panel, Value firstStep, Value steps,
-                              Value out, bool accumulate) {
+void AttentionBlocks::product(const LhsAddress &lhs, const Panel &panel, Value at, Value steps, Value out,
+                              bool accumulate) {
   int64_t tileColumns = panel.tileColumns();
   forLoop(b, 0, constantI64(b, panel.columns / tileColumns), 1, [&](Value t) {
     auto unit = makeUnit(b, plan.unit.kind, f32, {plan.group.rows, panel.vectors});
-    Value first = addI64(b, mulI64(b, t, panel.steps * tileColumns), mulI64(b, firstStep, tileColumns));
+    Value first = addI64(b, at, mulI64(b, t, panel.tileStride()));
     TileAddress place{
         elementAddress(b, out, mulI64(b, t, tileColumns), f32), constantI64(b, panel.columns), {}};
     Values acc = accumulate ? unit->loadAcc(place) : unit->zero();
-    acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), tileColumns}, steps);
+    acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), panel.stepStride()}, steps);
     unit->storeAcc(place, acc);
   });
+}
+
+void AttentionBlocks::loadRow(Value acc, const RowsOf &rows, Value row) {
+  Value stride = columnStride(rows), from = address(rows, row, {});
+  for (int64_t v = 0; v * kLanes < rows.width; ++v) {
+    Value column = constantI64(b, v * kLanes);
+    Value source = elementAddress(b, from, stride ? mulI64(b, stride, v * kLanes) : column, f32);
+    storeLanes(b, elementAddress(b, acc, column, f32),
+               loadLanes(b, source, f32, columnsMask(rows.width, v), stride));
+  }
 }
 
 void AttentionBlocks::storeRow(Value acc, const RowsOf &rows, Value row,
@@ -232,7 +275,7 @@ void AttentionBlocks::storeRow(Value acc, const RowsOf &rows, Value row,
     x = b.create<arith::AddFOp>(x, zeroOf(b, laneType(f32)));
     if (element.isBF16()) x = b.create<arith::TruncFOp>(laneType(element), x);
     storeLanes(b, elementAddress(b, to, stride ? mulI64(b, stride, v * kLanes) : column, element), x,
-               columnsMask(b, rows.width, v), stride);
+               columnsMask(rows.width, v), stride);
   }
 }
 

@@ -1,11 +1,13 @@
-// What attention's three kernels share: addresses, packed blocks, products of small tiles, ranges, scratch.
+// What attention's kernels share: addresses, packed blocks, products of small tiles, ranges, scratch.
 //
 // Every product goes through a dot unit (matmul_unit.h), of f32 or of bf16: lhs lies row by row, or the other
 // way round, in scratch or is packed there; rhs is a panel [column tile][k][tile's columns].
 //
 // Bits. A row's scores are chains along D, its sums chains along keys in blocks counted from the row's own
-// `begin`; nothing depends on the tile the row is computed in. Where a tile runs past a row's own keys, it
-// adds products with p = 0: they can only turn a sum of -0 into +0, so every result is written as value + 0.
+// `begin`; a key's sums are chains along the queries of a run, rows one after another with the same `begin`,
+// counted from its first. Nothing depends on the tile that is computed. Where a tile runs past a row's own
+// keys, it adds products with p = 0: they can only turn a sum of -0 into +0, so every result is written as
+// value + 0.
 #pragma once
 #include "passes/codegen/cpu/frame.h"
 #include "passes/codegen/cpu/matmul_unit.h"
@@ -24,39 +26,65 @@ enum AttentionInput : int64_t {
   kDout = 7
 };
 
-// A panel of rhs: `columns` in tiles of `vectors` vectors, `steps` packed elements of k each.
+// A panel of rhs: `columns` in tiles of `vectors` vectors, `steps` packed elements of k each; [tile][step]
+// or, by rows, [step][tile].
 struct Panel {
   int64_t offset = 0; // bytes of scratch
   int64_t columns = 0, vectors = 1, steps = 0;
+  bool byRows = false;
   int64_t tileColumns() const { return 16 * vectors; }
+  int64_t stepStride() const { return byRows ? columns : tileColumns(); }
+  int64_t tileStride() const { return byRows ? tileColumns() : steps * tileColumns(); }
+  int64_t size() const { return columns * steps; } // packed elements
 };
 
-// Where things lie in a thread's scratch, in bytes. Rows come in groups of tile.rows, so arrays of rows have
+// Where things lie in a thread's scratch, in bytes. Rows come in groups of group.rows, so arrays of rows have
 // some to spare.
 struct AttentionPlan {
   AttentionPlan(kernel::AttentionOp op, const CpuLevel &level);
   UnitFacts unit;
-  MatmulTile group;            // rows that go through a product together, and most vectors of their columns
-  int64_t width, valueWidth;   // D, E
-  int64_t keyBlock, tile;      // keys, query rows
-  int64_t begins, ends;        // (tile) i64: ranges clamped to [0, S], end >= begin
+  MatmulTile group;          // rows that go through a product together, and most vectors of their columns
+  int64_t width, valueWidth; // D, E
+  int64_t keyBlock, tile;    // keys, query rows
+  int64_t begins = 0, ends;  // (tile) i64: ranges clamped to [0, S], end >= begin
+  int64_t queries, douts;    // (tile, D or E filled up), packed row by row
+  int64_t amxConfig;
+  int64_t scratchBytes = 0;
+
+  // Forward.
   int64_t maxima, sums;        // (tile) f32: m and l
   int64_t nextMaxima, factors; // (group) f32: m with the block at hand, and exp(m - that)
-  int64_t queries, douts;      // (tile, D or E filled up), packed row by row
-  Panel keysT, valuesT;        // k = D, E; a column a key
-  Panel keys, values;          // k = keys; a column an element: what p and ds are multiplied by
-  Panel queryRows, doutRows;   // k = query rows of a tile: what pᵀ and dsᵀ are multiplied by
-  int64_t scores, grads;       // (rows, key block) f32; the rows of a group, in grad_key_value of a tile
-  int64_t p, ds;      // those as factors: (group, key block), or by query pairs (tile / pack, key block)
-  int64_t transposed; // AMX: pᵀ or dsᵀ row by row, (key block, tile)
-  int64_t acc, acc2;  // f32, (tile or key block, padded width): out or dq; dk and dv
-  int64_t amxConfig;
-  int64_t scratchBytes;
+  Panel values;                // k = keys; a column an element: what p is multiplied by
+  int64_t acc;                 // (tile, padded width) f32: out, or dq
+
+  Panel keysT;    // k = D; a column a key. Backward: of each block of a chunk
+  int64_t scores; // (rows, keysT.columns) f32; the rows of a group, or of a strip
+  int64_t p, ds;  // forward: p as lhs (group, key block). Backward: as rhs, `factorPanel`
+
+  // Backward.
+  int64_t strip;            // query rows whose p and ds are computed together: whole groups, of rows and of k
+  int64_t chunkBlocks;      // blocks of keys in a chunk, whose packed keys and sums stay in scratch
+  int64_t lses, deltas;     // (tile) f32
+  Panel valuesT, keys;      // k = E, a column a key; k = keys, a column an element of D
+  int64_t grads;            // dp, as scores
+  Panel factorPanel;        // of p and of ds: k = queries, a column a key
+  int64_t dsRows;           // ds as lhs (tile, key block)
+  int64_t pairs;            // AMX: `pairsOf` queries or douts, on their way to be lhs
+  int64_t queriesT, doutsT; // lhs of dkᵀ and dvᵀ: a row an element, k = queries; see columnsT
+  int64_t keySums, valueSums; // (blocks, sumRows, keysT.columns) f32: dkᵀ and dvᵀ
 
   int64_t padded(int64_t elements) const; // of k: filled up to the unit's groups
   int64_t rowBytes(int64_t elements) const { return padded(elements) * (unit.pack == 2 ? 2 : 4); }
   int64_t accWidth(int64_t columns) const { return panelOf(columns, 0).columns; }
+  int64_t sumRows(int64_t width) const;            // rows of dkᵀ or dvᵀ that are written
   Panel panelOf(int64_t columns, int64_t k) const; // not placed yet
+  Panel pairsOf(int64_t columns) const;            // likewise: a tile's rows in pairs, a column an element
+
+private:
+  void placeForward();
+  void placeBackward();
+  int64_t place(int64_t bytes);
+  Panel panel(int64_t columns, int64_t k, int64_t copies = 1);
 };
 
 // One row-major operand: element (i, c) of the chosen batch and head.
@@ -85,6 +113,8 @@ public:
     return elementAddress(b, scratch(bytes), index, element);
   }
 
+  // begin or end (`access`) of a query, clamped to [0, S].
+  mlir::Value bound(int64_t access, mlir::Value batch, mlir::Value row);
   // Clamped ranges of query rows [row, row + count) to scratch.
   void loadRanges(mlir::Value batch, mlir::Value row, mlir::Value count);
   mlir::Value rangeBegin(mlir::Value i) {
@@ -96,18 +126,20 @@ public:
 
   // Rows [first, first + count) of an operand, packed row by row at `to`, with zeros behind each row's end.
   void packRows(const RowsOf &rows, mlir::Value first, mlir::Value count, int64_t to);
-  // Rows [first, first + count) as the columns of a panel. Columns past `count` are not all written.
-  void packTransposed(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to);
+  // Rows [first, first + count) as the columns of a panel that begins `at` packed elements behind to.offset.
+  // Columns past `count` are not all written.
+  void packTransposed(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to,
+                      mlir::Value at);
   // The rows as the steps of a panel, with zeros behind their end and beside them.
-  void packSteps(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to);
+  void packSteps(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to, mlir::Value at);
 
   // The steps that `elements` of k take, whole groups.
   mlir::Value stepsOf(mlir::Value elements);
 
-  // out[i][:] (f32, rows accWidth or key block apart) = [out[i][:]] + lhs[i][:] panel, for the rows of a
-  // group; k over `steps` of the panel from `firstStep` on.
-  void product(const LhsAddress &lhs, const Panel &panel, mlir::Value firstStep, mlir::Value steps,
-               mlir::Value out, bool accumulate);
+  // out[i][:] (f32, rows panel.columns apart) = [out[i][:]] + lhs[i][:] panel, for the rows of a group; k
+  // over `steps` of the panel, from `at` packed elements behind its offset on.
+  void product(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value steps, mlir::Value out,
+               bool accumulate);
   // Row by row from scratch: `row` of an array of rows of `elements`.
   LhsAddress lhsRows(int64_t offset, mlir::Value row, int64_t elements);
 
@@ -115,7 +147,12 @@ public:
   void storeRow(mlir::Value acc, const RowsOf &rows, mlir::Value row,
                 llvm::function_ref<mlir::Value(mlir::Value)> transform);
   void zeroRows(int64_t scratchOffset, mlir::Value first, mlir::Value count, int64_t width);
-  // A vector of 16 f32 as factors; pairs of two rows' (null: zero) where the unit takes pairs.
+  // The other way round: an operand's row (f32) to scratch, with zeros beside it.
+  void loadRow(mlir::Value acc, const RowsOf &rows, mlir::Value row);
+  // The mask of vector `v` of `width` columns; null for a whole vector.
+  mlir::Value columnsMask(int64_t width, int64_t v);
+  mlir::Value columnStride(const RowsOf &rows); // null where contiguous
+  // A vector of 16 f32 as factors; pairs of two rows' where the unit takes pairs.
   void storeFactors(mlir::Value pointer, mlir::Value x);
   mlir::Value pairsOf(mlir::Value low, mlir::Value high);
 
@@ -124,19 +161,10 @@ public:
   Builder &b;
   AttentionPlan plan;
   mlir::Type f32, factor, packed;
-
-private:
-  mlir::Value columnStride(const RowsOf &rows); // null where contiguous
 };
 
-// p and ds of one vector of scores (unscaled): p = exp(scale s - lse), ds = p (dp - delta); both 0 where the
-// mask is off; null: it is on.
-std::pair<mlir::Value, mlir::Value> gradOfScores(Builder &b, kernel::AttentionOp op, mlir::Value scores,
-                                                 mlir::Value dp, mlir::Value lse, mlir::Value delta,
-                                                 mlir::Value mask);
-
-// All items of the call: see attention_query.cpp and attention_key_value.cpp.
-void emitAttentionQuery(AttentionBlocks &blocks);
-void emitAttentionKeyValue(AttentionBlocks &blocks);
+// All items of the call: see attention_forward.cpp and attention_backward.cpp.
+void emitAttentionForward(AttentionBlocks &blocks);
+void emitAttentionBackward(AttentionBlocks &blocks);
 
 } // namespace weft::cpu

@@ -2,17 +2,56 @@
 
 #include "llvm/Support/MathExtras.h"
 
+using namespace mlir;
 namespace weft::cpu {
 
+// Keys whose packed form and sums a thread keeps in its second-level cache: queries are packed, and dq read
+// and written, once for each such chunk.
+constexpr int64_t kChunkKeys = 256;
+
 kernel::ScheduleAttr scheduleAttention(kernel::AttentionOp op, int64_t threads) {
+  using kernel::AttentionKind;
   auto sizes = op.getSizes(); // B, T, S, H, G, D, E
-  int64_t rows = std::max<int64_t>(sizes[1], 1);
-  int64_t tile = std::min<int64_t>(64, rows < 4 ? rows : llvm::alignTo(rows, 4));
+  int64_t rows = std::max<int64_t>(sizes[1], 1), block = op.getReduction()->getKeyBlock();
+  int64_t tile = std::min<int64_t>(64, rows < 4 ? rows : llvm::alignTo(rows, 4)), chunk = 0;
+  bool ownsRows = op.getKind() == AttentionKind::forward || op.getKind() == AttentionKind::grad_query;
   auto items = [&] { return sizes[0] * sizes[3] * int64_t(llvm::divideCeil(rows, tile)); };
-  // The gradient of keys and values is cut by keys: its tile is only how many queries wait in scratch.
-  while (op.getKind() != kernel::AttentionKind::grad_key_value && tile > 16 && items() < 4 * threads)
-    tile /= 2;
-  return kernel::ScheduleAttr::get(op.getContext(), tile, 0, 0, 0, 0, 0);
+  while (ownsRows && tile > 16 && items() < 4 * threads) tile /= 2;
+  if (op.getKind() != AttentionKind::forward) {
+    chunk = std::max(kChunkKeys / block, int64_t(1)) * block;
+    auto chunks = [&] { return sizes[0] * sizes[4] * int64_t(llvm::divideCeil(sizes[2], chunk)); };
+    while (op.getKind() == AttentionKind::grad_key_value && chunk > block && chunks() < 4 * threads)
+      chunk = std::max(chunk / block / 2, int64_t(1)) * block;
+  }
+  return kernel::ScheduleAttr::get(op.getContext(), tile, chunk, 0, 0, 0, 0);
+}
+
+bool isOneKernelBetter(kernel::AttentionOp op, int64_t threads) {
+  // Five products by whole (batch, key head) pairs beside seven by tiles: the last round of the former may be
+  // short of work.
+  int64_t items = op.getSizes()[0] * op.getSizes()[4];
+  int64_t rounds = llvm::divideCeil(std::max<int64_t>(items, 1), threads);
+  return 5 * rounds * threads <= 7 * items;
+}
+
+SmallVector<kernel::AttentionOp> splitBackward(kernel::AttentionOp op) {
+  using kernel::AttentionKind;
+  SmallVector<kernel::AttentionOp> parts;
+  OpBuilder b(op);
+  auto part = [&](AttentionKind kind, int64_t first, int64_t count) {
+    ResultRange results = op.getResults().slice(first, count);
+    if (llvm::all_of(results, [](Value v) { return v.use_empty(); })) return;
+    auto accesses = b.getArrayAttr(op.getOutputAccess().getValue().slice(first, count));
+    parts.push_back(b.create<kernel::AttentionOp>(
+        op.getLoc(), results.getTypes(), kernel::AttentionKindAttr::get(b.getContext(), kind), op.getInputs(),
+        op.getSizesAttr(), op.getInputAccessAttr(), accesses, op.getScaleAttr(), op.getReductionAttr(),
+        op.getScheduleAttr()));
+    for (auto [from, to] : llvm::zip(results, parts.back().getResults())) from.replaceAllUsesWith(to);
+  };
+  part(AttentionKind::grad_query, 0, 1);
+  part(AttentionKind::grad_key_value, 1, 2);
+  op.erase();
+  return parts;
 }
 
 } // namespace weft::cpu

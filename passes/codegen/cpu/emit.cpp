@@ -3,13 +3,14 @@
 #include "passes/codegen/cpu/attention.h"
 #include "passes/codegen/cpu/loops.h"
 #include "passes/codegen/cpu/matmul.h"
+#include "passes/codegen/cpu/sort.h"
 
 using namespace mlir;
 namespace weft::cpu {
 
 Operation *kernelOpOf(program::KernelOp kernel) {
   for (Operation &op : kernel.getBody().front())
-    if (isa<kernel::LoopsOp, kernel::MatmulOp, kernel::AttentionOp>(op)) return &op;
+    if (kernel::isKernel(&op)) return &op;
   return nullptr;
 }
 
@@ -30,6 +31,7 @@ LogicalResult emitKernel(program::KernelOp kernel, ModuleOp target, const CpuLev
   if (auto loops = dyn_cast<kernel::LoopsOp>(op)) emitted = emitLoops(loops, frame);
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) emitted = emitMatmul(matmul, frame);
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) emitted = emitAttention(attention, frame);
+  if (auto sort = dyn_cast<kernel::SortOp>(op)) emitted = emitSort(sort, frame);
   if (failed(emitted)) return failure();
   b.setInsertionPointToEnd(&function.getBody().back());
   b.create<LLVM::ReturnOp>(ValueRange());

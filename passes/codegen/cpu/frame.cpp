@@ -5,14 +5,8 @@
 using namespace mlir;
 namespace weft::cpu {
 
-static SmallVector<int64_t> ownSizesOf(Operation *op) {
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return SmallVector<int64_t>(loops.getDomain());
-  if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) return SmallVector<int64_t>(matmul.getSizes());
-  return SmallVector<int64_t>(cast<kernel::AttentionOp>(op).getSizes());
-}
-
 KernelArguments::KernelArguments(Builder &b, Operation *kernelOp)
-    : b(b), layout(kernelOp), ownSizes(ownSizesOf(kernelOp)) {}
+    : b(b), layout(kernelOp), ownSizes(kernel::sizesOf(kernelOp)) {}
 
 Value KernelArguments::buffer(int64_t i) {
   Value &known = knownBuffers[i];

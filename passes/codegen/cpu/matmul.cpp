@@ -1,5 +1,6 @@
 // The nest around a dot unit:
 //   for each run of items of one (batch, n block)        a thread's items, m innermost
+//     (grouped: for each group that has rows, or K, there)
 //     for each K block                                   partial sums wait in the output, or in scratch when
 //     an epilogue follows
 //       pack rhs      [n tile][k][tile_n]
@@ -162,8 +163,8 @@ void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows, Value col
 }
 
 void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
-  Value row = mulI64(b, mBlock, plan.blockM);
-  Value rows = minI64(b, subI64(b, frame.size(1), row), constantI64(b, plan.blockM));
+  Value row = addI64(b, block.rowBegin, mulI64(b, mBlock, plan.blockM));
+  Value rows = minI64(b, subI64(b, block.rowEnd, row), constantI64(b, plan.blockM));
   Value partialRow = mulI64(b, subI64(b, mBlock, block.chunk), plan.partialRows);
   if (plan.unit.kind == UnitKind::amx) return emitAmxRows(block, row, rows, partialRow);
   Value tiles = divI64(b, rows, plan.tile.rows), tiled = mulI64(b, tiles, plan.tile.rows);
@@ -208,43 +209,83 @@ void MatmulEmitter::emitAmxRows(const Block &block, Value row, Value rows, Value
   some(whole, rows, kAmxRows);
 }
 
+void MatmulEmitter::emitColumns(Block block) {
+  Value mBlocks = ceilDivI64(b, subI64(b, block.rowEnd, block.rowBegin), plan.blockM);
+  Value depth = subI64(b, block.kEnd, block.kBegin);
+  block.oneBlock = atLeast(b, constantI64(b, plan.blockK), depth);
+  // A chunk is as many m blocks as scratch holds partial sums for; all of them where nothing waits in
+  // scratch.
+  Value chunk = mBlocks;
+  if (!plan.direct)
+    chunk = b.create<arith::SelectOp>(block.oneBlock, chunk, constantI64(b, plan.chunkBlocks));
+  Value chunks = divI64(b, subI64(b, addI64(b, mBlocks, chunk), constantI64(b, 1)), chunk);
+  forLoop(b, 0, chunks, 1, [&](Value index) {
+    block.chunk = mulI64(b, index, chunk);
+    Value chunkEnd = minI64(b, addI64(b, block.chunk, chunk), mBlocks);
+    // At least once: a sum of nothing is zero, too.
+    Value kEnd = maxI64(b, block.kEnd, addI64(b, block.kBegin, 1));
+    forLoop(b, block.kBegin, kEnd, plan.blockK, [&](Value k) {
+      block.k = k;
+      block.kCount = minI64(b, subI64(b, block.kEnd, k), constantI64(b, plan.blockK));
+      Value filled = addI64(b, block.kCount, plan.unit.kMultiple - 1);
+      filled = subI64(b, filled, remI64(b, filled, constantI64(b, plan.unit.kMultiple)));
+      block.steps = plan.unit.kMultiple == 1 ? block.kCount : divI64(b, filled, plan.unit.pack);
+      block.first = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, block.kBegin);
+      block.last = atLeast(b, addI64(b, k, plan.blockK), block.kEnd);
+      if (!op.getPackedRhs()) packRhs(block);
+      forLoop(b, block.chunk, chunkEnd, 1, [&](Value mBlock) { emitRows(block, mBlock); });
+    });
+  });
+}
+
+Value MatmulEmitter::groupBound(Value group) {
+  int64_t which = 2 + op.getExtras().size();
+  Value at = elementAddress(b, frame.buffer(which), frame.offset(which, {group}), b.getI32Type());
+  Value bound = b.create<arith::ExtSIOp>(b.getI64Type(), loadScalar(b, at, b.getI32Type()));
+  Value most = frame.size(op.getGrouped() == kernel::GroupedBy::m ? 1 : 3);
+  return maxI64(b, minI64(b, bound, most), constantI64(b, 0));
+}
+
+void MatmulEmitter::emitRun(Value run, Value low, Value high) {
+  Value nBlocks = ceilDivI64(b, frame.size(2), plan.blockN);
+  Block block;
+  block.batch = divI64(b, run, nBlocks);
+  block.column = mulI64(b, remI64(b, run, nBlocks), plan.blockN);
+  block.columns = minI64(b, subI64(b, frame.size(2), block.column), constantI64(b, plan.blockN));
+  block.rowBegin = mulI64(b, low, plan.blockM);
+  block.rowEnd = minI64(b, mulI64(b, high, plan.blockM), frame.size(1));
+  block.kBegin = constantI64(b, 0);
+  block.kEnd = frame.size(3);
+  if (!op.getGroups()) return emitColumns(block);
+  forLoop(b, 0, frame.size(0), 1, [&](Value group) {
+    Block part = block;
+    part.batch = group;
+    Value begin = groupBound(group), end = groupBound(addI64(b, group, 1));
+    if (op.getGrouped() == kernel::GroupedBy::m) {
+      part.rowBegin = maxI64(b, begin, block.rowBegin);
+      part.rowEnd = minI64(b, end, block.rowEnd);
+      ifThen(b, lessThan(b, part.rowBegin, part.rowEnd), [&] { emitColumns(part); });
+      return;
+    }
+    part.kBegin = begin;
+    part.kEnd = maxI64(b, begin, end);
+    if (op.getInit() && plan.direct) // nothing to add: the sum is there
+      ifThen(b, lessThan(b, begin, end), [&] { emitColumns(part); });
+    else
+      emitColumns(part);
+  });
+}
+
 LogicalResult MatmulEmitter::emit() {
   if (plan.unit.kind == UnitKind::amx) beginAmx(b, scratchAt(plan.configOffset));
-  Value mBlocks = ceilDivI64(b, frame.size(1), plan.blockM),
-        nBlocks = ceilDivI64(b, frame.size(2), plan.blockN);
-  Value depth = frame.size(3);
-  Value oneBlock = atLeast(b, constantI64(b, plan.blockK), depth);
+  Value mBlocks = ceilDivI64(b, frame.size(1), plan.blockM);
   Value firstRun = divI64(b, frame.begin, mBlocks);
   Value lastRun = divI64(b, subI64(b, addI64(b, frame.end, mBlocks), constantI64(b, 1)), mBlocks);
   forLoop(b, firstRun, lastRun, 1, [&](Value run) {
-    Block block;
-    block.batch = divI64(b, run, nBlocks);
-    block.column = mulI64(b, remI64(b, run, nBlocks), plan.blockN);
-    block.columns = minI64(b, subI64(b, frame.size(2), block.column), constantI64(b, plan.blockN));
-    block.oneBlock = oneBlock;
     Value base = mulI64(b, run, mBlocks);
     Value low = maxI64(b, subI64(b, frame.begin, base), constantI64(b, 0)),
           high = minI64(b, subI64(b, frame.end, base), mBlocks);
-    // A chunk is as many m blocks as scratch holds partial sums for; all of them where nothing waits in
-    // scratch.
-    Value chunk = subI64(b, high, low);
-    if (!plan.direct) chunk = b.create<arith::SelectOp>(oneBlock, chunk, constantI64(b, plan.chunkBlocks));
-    Value chunks = divI64(b, subI64(b, addI64(b, subI64(b, high, low), chunk), constantI64(b, 1)), chunk);
-    forLoop(b, 0, chunks, 1, [&](Value index) {
-      block.chunk = addI64(b, low, mulI64(b, index, chunk));
-      Value chunkEnd = minI64(b, addI64(b, block.chunk, chunk), high);
-      forLoop(b, 0, maxI64(b, depth, constantI64(b, 1)), plan.blockK, [&](Value k) {
-        block.k = k;
-        block.kCount = minI64(b, subI64(b, depth, k), constantI64(b, plan.blockK));
-        Value filled = addI64(b, block.kCount, plan.unit.kMultiple - 1);
-        filled = subI64(b, filled, remI64(b, filled, constantI64(b, plan.unit.kMultiple)));
-        block.steps = plan.unit.kMultiple == 1 ? block.kCount : divI64(b, filled, plan.unit.pack);
-        block.first = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, constantI64(b, 0));
-        block.last = atLeast(b, addI64(b, k, plan.blockK), depth);
-        if (!op.getPackedRhs()) packRhs(block);
-        forLoop(b, block.chunk, chunkEnd, 1, [&](Value mBlock) { emitRows(block, mBlock); });
-      });
-    });
+    emitRun(run, low, high);
   });
   if (plan.unit.kind == UnitKind::amx) endAmx(b);
   return status;

@@ -9,13 +9,15 @@ class MatmulEmitter {
 public:
   MatmulEmitter(kernel::MatmulOp op, KernelFrame &frame)
       : op(op), frame(frame), b(frame.b), plan(planMatmul(op, frame.level)),
-        output(2 + op.getExtras().size()) {}
+        output(2 + op.getExtras().size() + (op.getGroups() ? 1 : 0)) {}
 
   mlir::LogicalResult emit();
 
 private:
   struct Block {                        // one K block of one run of items
     mlir::Value batch, column, columns; // first column, columns in it
+    mlir::Value rowBegin, rowEnd;       // of the run; its m blocks are counted from the first
+    mlir::Value kBegin, kEnd;           // what is summed over
     mlir::Value k, kCount;
     mlir::Value steps;       // packed elements of k, filled up with zeros
     mlir::Value first, last; // i1: of the K blocks
@@ -40,6 +42,11 @@ private:
   // The panel of columns from `column` of the block on: packed by packRhs, or as rhs lies.
   PanelAddress panelAt(const Block &block, mlir::Value column);
 
+  // The run of items of one block of columns: [low, high) are its m blocks.
+  void emitRun(mlir::Value run, mlir::Value low, mlir::Value high);
+  // Rows [rowBegin, rowEnd) times the columns, over all K blocks.
+  void emitColumns(Block block);
+  mlir::Value groupBound(mlir::Value group); // i64: where a group begins, within the dimension that is cut
   void emitRows(const Block &block, mlir::Value mBlock);
   void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);
   // The rows times all columns of the block; `lhs` holds their first k.

@@ -116,6 +116,7 @@ TEST(PhasesKeepValues, Reductions) { check(reductionPrograms()); }
 TEST(PhasesKeepValues, MatrixProducts) { check(productPrograms()); }
 TEST(PhasesKeepValues, RowsByIndex) { check(rowPrograms()); }
 TEST(PhasesKeepValues, Attention) { check(attentionPrograms()); }
+TEST(PhasesKeepValues, Routing) { check(routingPrograms()); }
 TEST(PhasesKeepValues, Repeat) { check(repeatPrograms()); }
 TEST(PhasesKeepValues, SmallLlama) { check(llamaProgram()); }
 TEST(PhasesKeepValues, SmallLlamaOfOtherShapes) {

@@ -69,11 +69,12 @@ struct Results {
 };
 
 void addAll(KernelSuite &suite, const Attention &a) {
-  for (const char *kind : {"forward", "grad_query", "grad_key_value"})
+  for (const char *kind : {"forward", "backward", "grad_query", "grad_key_value"})
     suite.add(a.name + "_" + kind, a.text(kind));
 }
 
-// Forward, then both gradients of what it gave; each held against the interpreter where `reference`.
+// Forward, then the gradients of what it gave, by one kernel and by two, which must agree to the bit; each
+// held against the interpreter where `reference`.
 Results runAll(KernelSuite &suite, const Attention &a, Data &data, bool reference = true) {
   SCOPED_TRACE(a.name);
   auto zeros = [](int64_t n) { return Bytes(n * 4, 0x11); };
@@ -98,6 +99,12 @@ Results runAll(KernelSuite &suite, const Attention &a, Data &data, bool referenc
                      {zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, looser);
   r.dk = valuesOf<float>(keyValue[0]);
   r.dv = valuesOf<float>(keyValue[1]);
+  auto backward =
+      go("_backward", data.backward(),
+         {zeros(a.B * a.T * a.H * a.D), zeros(a.B * a.S * a.G * a.D), zeros(a.B * a.S * a.G * a.E)}, looser);
+  EXPECT_EQ(backward[0], bytesOf(r.dq));
+  EXPECT_EQ(backward[1], keyValue[0]);
+  EXPECT_EQ(backward[2], keyValue[1]);
   return r;
 }
 
@@ -169,7 +176,7 @@ TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
 void expectTilesChangeNoBit(const std::string &unit) {
   KernelSuite suite;
   std::vector<Attention> ops;
-  for (int64_t tile : {1, 8, 50})
+  for (auto [tile, blocks] : {std::pair<int64_t, int64_t>{1, 1}, {8, 2}, {50, 3}, {64, 20}})
     ops.push_back({.name = "tile" + std::to_string(tile),
                    .B = 1,
                    .T = 90,
@@ -180,6 +187,7 @@ void expectTilesChangeNoBit(const std::string &unit) {
                    .E = 20,
                    .tile = tile,
                    .keyBlock = 16,
+                   .chunkBlocks = blocks,
                    .unit = unit});
   for (auto &op : ops) addAll(suite, op);
   suite.compile();

@@ -16,7 +16,7 @@ inline Operand dense(std::vector<int64_t> shape) { return {shape, rowMajor(shape
 struct Attention {
   std::string name;
   int64_t B = 1, T, S, H = 1, G = 1, D, E;
-  int64_t tile = 8, keyBlock = 64;
+  int64_t tile = 8, keyBlock = 64, chunkBlocks = 1; // query rows; keys; backward: blocks in a chunk
   std::string rangeType = "i32";
   std::string unit = "fma"; // amx and vdpbf16: q, k, v, dout and out are bf16
 
@@ -31,8 +31,9 @@ struct Attention {
   }
   std::vector<Operand> outputs(const std::string &kind) const {
     if (kind == "forward") return {dense({B, T, H, E}), dense({B, T, H})};
-    if (kind == "grad_query") return {dense({B, T, H, D})};
-    return {dense({B, S, G, D}), dense({B, S, G, E})};
+    Operand dq = dense({B, T, H, D}), dk = dense({B, S, G, D}), dv = dense({B, S, G, E});
+    if (kind == "grad_query") return {dq};
+    return kind == "backward" ? std::vector{dq, dk, dv} : std::vector{dk, dv};
   }
   std::string text(const std::string &kind) const {
     return text(kind, inputs(kind == "forward"), outputs(kind));
@@ -74,8 +75,8 @@ inline std::string Attention::text(const std::string &kind, const std::vector<Op
          " : f64, reduction = #kernel.reduction<unit = \"" + unit +
          "\", lanes = 16, key_block = " + std::to_string(keyBlock) +
          ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
-         ", tile_n = 0, block_m = 0, block_n = 0, block_k = 0, unroll = 0>} : (" + types + ") -> (" +
-         resultTypes + ")";
+         ", tile_n = " + std::to_string(chunkBlocks * keyBlock) +
+         ", block_m = 0, block_n = 0, block_k = 0, unroll = 0>} : (" + types + ") -> (" + resultTypes + ")";
 }
 
 } // namespace weft::cpu_test::attention

@@ -21,6 +21,8 @@ struct Matmul {
   std::string element = "f32"; // of the sums
   std::string unit = "fma";
   bool packedRhs = false;
+  char grouped = 0;        // 'm' or 'k': `batch` groups of it
+  int64_t groupStride = 1; // of the groups' bounds, tensor<(batch * groupStride + 1) x i32>
 
   std::string text() const;
 };
@@ -49,6 +51,13 @@ inline std::string Matmul::text() const {
     types += ", tensor<" + extras[i].type + ">";
     blockArguments += ", %x" + id + ": " + extras[i].type.substr(extras[i].type.rfind('x') + 1);
   }
+  std::string bounds = "tensor<" + std::to_string(batch * groupStride + 1) + "xi32>", by;
+  if (grouped) {
+    arguments += ", %groups: " + bounds;
+    types += ", " + bounds;
+    by = std::string("grouped = ") + (grouped == 'm' ? "0" : "1") +
+         " : i64, group_access = #kernel.access<offset = 0, strides = " + std::to_string(groupStride) + ">, ";
+  }
   if (init) arguments += ", %init: tensor<" + outputs[0].type + ">";
   for (size_t i = 0; i < outputs.size(); ++i) {
     list(results, "%r" + std::to_string(i));
@@ -56,10 +65,10 @@ inline std::string Matmul::text() const {
     list(outputAccess, access(outputs[i]));
   }
   return "^bb0(" + arguments + "):\n" + results + " = kernel.matmul %a, %b " + (init ? "init %init " : "") +
-         "extras(" + extraNames + ") sizes [" + numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) +
-         ", rhs_access = " + access(rhs) + ", extra_access = [" + extraAccess + "], output_access = [" +
-         outputAccess + "], " + (packedRhs ? "packed_rhs, " : "") +
-         "reduction = #kernel.reduction<unit = \"" + unit +
+         "extras(" + extraNames + ") " + (grouped ? "groups %groups " : "") + "sizes [" +
+         numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) + ", rhs_access = " + access(rhs) +
+         ", extra_access = [" + extraAccess + "], output_access = [" + outputAccess + "], " + by +
+         (packedRhs ? "packed_rhs, " : "") + "reduction = #kernel.reduction<unit = \"" + unit +
          "\", lanes = 16, key_block = 0>, schedule = "
          "#kernel.schedule<" +
          schedule + ", unroll = 0>} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments +

@@ -65,6 +65,7 @@ TEST(Gradient, Reductions) { check(reductionPrograms()); }
 TEST(Gradient, MatrixProducts) { check(productPrograms()); }
 TEST(Gradient, RowsByIndex) { check(rowPrograms()); }
 TEST(Gradient, Attention) { check(attentionPrograms()); }
+TEST(Gradient, Routing) { check(routingPrograms()); }
 TEST(Gradient, Repeat) { check(repeatPrograms()); }
 
 TEST(Gradient, OfASmallLlama) { check(llamaProgram()); }

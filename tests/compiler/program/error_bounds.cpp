@@ -67,6 +67,8 @@ void checkErrorBounds(const std::vector<ErrorBound> &rows, const std::string &bf
   ASSERT_EQ(computed.size(), rows.size());
   for (auto [row, entry, c] : llvm::zip_equal(rows, entries, computed)) {
     double measured = largestError(row, entry, c.got.at(0), c.want.at(0));
+    EXPECT_TRUE(llvm::any_of(c.want.at(0).values, [](double v) { return v != 0; }))
+        << row.name << " is all zeros";
     printf("%-38s declared %-7.3g measured %-9.3g %s\n", row.name.c_str(), row.bound, measured,
            nameOf(row.unit));
     EXPECT_LE(measured, row.bound) << row.name << ", " << nameOf(row.unit);

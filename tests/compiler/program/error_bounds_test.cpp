@@ -115,6 +115,16 @@ void addSums(std::vector<ErrorBound> &rows) {
       {96, 80}, 2e-6, {0, 1});
   add("gather", "gather %0, %1 : ($0, $1)", {table, indices}, {4 * kTerms, 256}, 0);
   add("scatter_add", "scatter_add %0, %1, %2 : ($0, $1, $2)", added, {4, 256}, 2e-6, {0, 2});
+  // Eight experts of a few rows each, of none, and of most.
+  HostTensor starts = whole({9}, 0, 1), place = whole({512, 2}, 0, 1), token = whole({2 * 512}, 0, 1);
+  starts.values = {0, 3, 3, 100, 101, 500, 512, 1000, 1024};
+  for (int64_t i = 0; i < 1024; ++i) place.values[i] = 7 * i % 1024, token.values[7 * i % 1024] = i / 2;
+  Tensors rowsOf = {terms({kTerms, 64}, 1), terms({8, 64, 80}, 2), starts};
+  add("grouped_matmul", "grouped_matmul %0, %1, %2 : ($0, $1, $2)", rowsOf, {kTerms, 80}, 1e-6, {0, 1});
+  rowsOf[1] = terms({kTerms, 80}, 2);
+  add("grouped_outer", "grouped_outer %0, %1, %2 : ($0, $1, $2)", rowsOf, {8, 64, 80}, 2e-6, {0, 1});
+  add("collect", "collect %0, %1, %2 : ($0, $1, $2)", {terms({kTerms, 64}, 1), place, token}, {512, 64}, 1e-7,
+      {0});
   HostTensor x = real({64, kTerms}, 1, -8, 8), weight = real({kTerms}, 2, 0.5, 2);
   rows.push_back({"softmax of a row", kSoftmax, {x}, {64, kTerms}, 1e-6, Unit::result});
   rows.push_back({"RMSNorm of a row", kRmsNorm, {x, weight}, {64, kTerms}, 3e-7, Unit::result});
@@ -155,9 +165,13 @@ void addAttention(std::vector<ErrorBound> &rows, const std::string &in, double o
                     {},
                     loss});
   };
-  add("attention_grad_query", "%r", "0", "$0", q);
-  add("attention_grad_key_value (k)", "%r, %s", "1, 2", "$1, $2", kv);
-  add("attention_grad_key_value (v)", "%s, %r", "1, 2", "$1, $2", kv);
+  add("attention_grad (q)", "%r, %s, %t", "0, 1, 2", "$0, $1, $2", q);
+  add("attention_grad (k)", "%s, %r, %t", "0, 1, 2", "$0, $1, $2", kv);
+  add("attention_grad (v)", "%s, %t, %r", "0, 1, 2", "$0, $1, $2", kv);
+  // One side of it alone.
+  add("attention_grad (q alone)", "%r", "0", "$0", q);
+  add("attention_grad (k alone)", "%r, %s", "1, 2", "$1, $2", kv);
+  add("attention_grad (v alone)", "%s, %r", "1, 2", "$1, $2", kv);
 }
 
 std::vector<ErrorBound> f32Rows() {
@@ -190,10 +204,10 @@ TEST(ErrorBounds, OfProductsAndAttentionInBf16SummedAsVdpbf16Does) { checkBf16("
 
 TEST(ErrorBounds, AreDeclaredForEveryOperatorThatComputes) {
   const std::set<std::string> computeNothing = {
-      "constant", "iota", "broadcast", "reshape",        "transpose",
-      "slice",    "pad",  "concat",    "write_rows",     "compare",
-      "select",   "and",  "or",        "stop_gradient",  "repeat",
-      "variable", "read", "write",     "value_and_grad", "custom_gradient"};
+      "constant", "iota",          "broadcast",  "reshape",        "transpose",      "slice",
+      "pad",      "concat",        "write_rows", "compare",        "select",         "and",
+      "or",       "stop_gradient", "repeat",     "top_k",          "sort_by_expert", "dispatch",
+      "variable", "read",          "write",      "value_and_grad", "custom_gradient"};
   TextModule empty("");
   std::vector<ErrorBound> rows = f32Rows();
   for (mlir::RegisteredOperationName op : empty.context.getRegisteredOperations()) {

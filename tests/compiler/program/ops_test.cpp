@@ -26,6 +26,7 @@ TEST(OpsExecuted, Reductions) { check(reductionPrograms()); }
 TEST(OpsExecuted, MatrixProducts) { check(productPrograms()); }
 TEST(OpsExecuted, RowsByIndex) { check(rowPrograms()); }
 TEST(OpsExecuted, Attention) { check(attentionPrograms()); }
+TEST(OpsExecuted, Routing) { check(routingPrograms()); }
 TEST(OpsExecuted, Repeat) { check(repeatPrograms()); }
 TEST(OpsExecuted, SmallLlama) {
   check({llamaProgram(), llamaProgram({.batch = 1,

@@ -35,7 +35,7 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
   AddOption(artifact, "data_parallel", std::to_string(o.data_parallel));
   AddOption(artifact, "dot_unit", o.dot_unit);
   AddKernel(artifact, "accumulate", 6, 2);
-  AddKernel(artifact, "update", 4, 0);
+  AddKernel(artifact, "update", 8, 0);
   AddKernel(artifact, "norm", 2, 1);
   AddKernel(artifact, "evaluate", 5, 2);
   AddKernel(artifact, "predict", 5, 1);
@@ -64,6 +64,8 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
   arguments.push_back(scalar("micro_batches", ArgumentKind::input, DType::i64));
   arguments.push_back(scalar("loss", ArgumentKind::output));
   arguments.push_back(scalar("grad_norm", ArgumentKind::output));
+  for (const char *name : {"loss_limit", "grad_norm_limit"})
+    arguments.push_back(scalar(name, ArgumentKind::input));
   auto body =
       List(Zero(InArena(0, w + 4)),
            RunTimeLoop(7, List(Launch(kAccumulate,
@@ -72,7 +74,10 @@ inline fb::ArtifactT Bigram(const BigramOptions &o, const std::string &kernels) 
                                       {rows, o.vocab}, 1))),
            AllReduce(InArena(0, w + 4), DType::f32, w / 4 + 1, 0),
            Launch(kNorm, List(gradient(), Arg(9, 0, 4)), {w / 4}, 1),
-           Launch(kUpdate, List(weights(), Persistent(w, w), gradient(), Arg(4, 0, 4)), {}, w / 4, 16),
+           Launch(kUpdate,
+                  List(weights(), Persistent(w, w), gradient(), Arg(4, 0, 4), loss(), Arg(10, 0, 4),
+                       Arg(9, 0, 4), Arg(11, 0, 4)),
+                  {}, w / 4, 16),
            Copy(loss(), Arg(8, 0, 4)));
   entries.push_back(Entry("train_step", w + 4, std::move(arguments), std::move(body)));
 

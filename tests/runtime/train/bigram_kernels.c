@@ -25,10 +25,11 @@ void accumulate(char *const *b, const int64_t *sizes, int64_t begin, int64_t end
   }
 }
 
-// buffers: w, momentum, gradient, lr; items: elements of w.
+// buffers: w, momentum, gradient, lr, loss, loss_limit, norm, norm_limit; items: elements of w.
 void update(char *const *b, const int64_t *sizes, int64_t begin, int64_t end, char *scratch) {
   float *w = (float *)b[0], *momentum = (float *)b[1], lr = *(const float *)b[3];
   const float *gradient = (const float *)b[2];
+  if (!(*(const float *)b[4] <= *(const float *)b[5] && *(const float *)b[6] <= *(const float *)b[7])) return;
   for (int64_t i = begin; i < end; ++i) {
     momentum[i] = 0.9f * momentum[i] + gradient[i];
     w[i] -= lr * momentum[i];

@@ -71,6 +71,29 @@ TEST_F(TrainerTest, LearnsAndDoesNotDependOnThreads) {
   }
 }
 
+TEST_F(TrainerTest, AStepBeyondTheLimitsIsAsIfItsBatchHadNotBeen) {
+  for (int ranks_count : {1, 2}) {
+    auto ranks = MakeRanks(ranks_count, 1), others = MakeRanks(ranks_count, 1);
+    auto trainer = MakeTrainer(*ranks), other = MakeTrainer(*others);
+    ASSERT_TRUE(trainer->Initialise(5).ok() && other->Initialise(5).ok());
+    ASSERT_TRUE(trainer->Step(1, 10).ok() && other->Step(1, 10).ok());
+    for (StepLimits limits : {StepLimits{1e-3f, FLT_MAX}, StepLimits{FLT_MAX, 1e-9f}}) {
+      auto refused = trainer->Step(2, 10, 0, limits);
+      ASSERT_TRUE(refused.ok()) << refused.status();
+      EXPECT_FALSE(refused->made);
+      EXPECT_GT(refused->grad_norm, 0);
+    }
+    for (int rank = 0; rank < ranks_count; ++rank)
+      EXPECT_TRUE(Weights(*ranks, rank) == Weights(*others, rank));
+    auto a = trainer->Step(2, 10, /*skipped=*/1), b = other->Step(2, 10, 1); // the third batch
+    ASSERT_TRUE(a.ok() && b.ok());
+    EXPECT_TRUE(a->made);
+    EXPECT_EQ(a->loss, b->loss);
+    for (int rank = 0; rank < ranks_count; ++rank)
+      EXPECT_TRUE(Weights(*ranks, rank) == Weights(*others, rank));
+  }
+}
+
 TEST_F(TrainerTest, DataParallelRanksShareABatchAndEndWithTheSameWeights) {
   auto one = MakeRanks(1, 1), two = MakeRanks(2, 1);
   auto a = MakeTrainer(*one), b = MakeTrainer(*two);
@@ -149,7 +172,8 @@ TEST_F(TrainerTest, AFailingRankDoesNotLeaveTheOthersWaiting) {
     int64_t count = 2;
     for (const char *name : {"tokens", "positions", "documents", "targets"})
       call->Bind(name, tokens.data(), tokens.size() * 4);
-    for (const char *name : {"lr", "step", "inverse_targets", "loss", "grad_norm"})
+    for (const char *name :
+         {"lr", "step", "inverse_targets", "loss", "grad_norm", "loss_limit", "grad_norm_limit"})
       call->Bind(name, &value, 4);
     call->Bind("micro_batches", &count, 8);
     return call->Run();
@@ -170,7 +194,10 @@ TEST(CompileKeyTest, SettingsThatAreArgumentsDoNotChangeIt) {
     return *CompileKey(*ParseRecipe("", "/r/recipe.toml", overrides));
   };
   EXPECT_EQ(key({}), key({"optimizer.lr=1", "train.seed=9", "run.dir=/x", "run.threads=3", "train.steps=500",
-                          "run.keep=9"}));
+                          "run.keep=9", "train.patience=3", "train.min_improvement=0.1", "train.spike=skip",
+                          "train.spike_deviations=3", "train.spike_window=9", "train.spike_most=9",
+                          "train.spike_within=9", "run.keep_best=false", "run.sample_prompts=a",
+                          "run.sample_tokens=9", "run.sample_temperature=1"}));
   EXPECT_NE(key({}), key({"model.layers=3"}));
   EXPECT_NE(key({}), key({"model.lr=3"}));
   EXPECT_NE(key({}), key({"optimizer.beta2=0.9"}));

@@ -1,10 +1,9 @@
-// Attention's kernels that own query rows: forward, and the gradient of q.
+// Attention, forward: an item owns query rows.
 //   for each item (batch, head, query tile):
 //     for each run of rows with the same begin          documents packed into one row begin new runs inside a
 //     tile
 //       for each key block from begin to the run's last end
-//         pack keysᵀ and values (or keysᵀ, valuesᵀ and keys); for each group of rows: scores; p (or ds); acc
-//         += p v (or ds k)
+//         pack keysᵀ and values; for each group of rows: scores; p; acc += p v
 #include "passes/codegen/cpu/attention_blocks.h"
 #include "passes/codegen/cpu/vector_math.h"
 
@@ -12,11 +11,10 @@ using namespace mlir;
 namespace weft::cpu {
 namespace {
 
-class QueryEmitter {
+class ForwardEmitter {
 public:
-  explicit QueryEmitter(AttentionBlocks &s)
-      : s(s), b(s.b), plan(s.plan), f32(s.f32), forward(s.op.getKind() == kernel::AttentionKind::forward),
-        output(s.op.getInputs().size()) {}
+  explicit ForwardEmitter(AttentionBlocks &s)
+      : s(s), b(s.b), plan(s.plan), f32(s.f32), output(s.op.getInputs().size()) {}
 
   void emitItem(Value item);
 
@@ -32,7 +30,6 @@ private:
                llvm::function_ref<void()> none);
   void softmaxRows(const Block &block, Value first, Value count);
   void scaleRow(Value row, Value factor);
-  void gradRow(const Block &block, Value row, Value i);
   void finishRow(Value row);
   // Vector v of row i of a group.
   Value scoreAt(int64_t base, Value i, int64_t v) {
@@ -51,9 +48,8 @@ private:
     for (int64_t v = 0; v < vectors(); ++v) s.storeFactors(factorAt(i, v), zeroOf(b, laneType(f32)));
     fillFactors(i);
   }
-  int64_t width() const { return forward ? plan.valueWidth : plan.width; } // of acc
   Value accAt(Value row, int64_t column) {
-    return s.scratch(plan.acc, addI64(b, mulI64(b, row, plan.accWidth(width())), column), f32);
+    return s.scratch(plan.acc, addI64(b, mulI64(b, row, plan.accWidth(plan.valueWidth)), column), f32);
   }
   RowsOf rows(int64_t access, Value headOf, int64_t width) { return {access, batch, headOf, width}; }
 
@@ -61,15 +57,14 @@ private:
   Builder &b;
   const AttentionPlan &plan;
   Type f32;
-  bool forward;
   int64_t output;
   Value batch, head, keyHead, firstRow; // of the item
 };
 
 // `some(masks)` where the row sees keys of the block, with null masks where it sees all of them; else
 // `none()`.
-void QueryEmitter::forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
-                           llvm::function_ref<void()> none) {
+void ForwardEmitter::forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
+                             llvm::function_ref<void()> none) {
   Value left = subI64(b, s.rangeEnd(row), block.key);
   auto nothing = [] { return Values(); };
   ifElse(
@@ -100,7 +95,7 @@ void QueryEmitter::forKeys(const Block &block, Value row, llvm::function_ref<voi
 //   scaled scores and the block's maximum; m' = max(m, that)
 //   f = exp(m - m'), l *= f, m = m'
 //   p = exp(s - m'), l += Σ p, acc *= f
-void QueryEmitter::softmaxRows(const Block &block, Value first, Value count) {
+void ForwardEmitter::softmaxRows(const Block &block, Value first, Value count) {
   using kernel::RowReduceKind;
   Value zero = zeroOf(b, laneType(f32));
   auto maximumOf = [&](Value row) { return s.scratch(plan.maxima, row, f32); };
@@ -155,32 +150,17 @@ void QueryEmitter::softmaxRows(const Block &block, Value first, Value count) {
 }
 
 // acc[row] *= factor, where its maximum has risen.
-void QueryEmitter::scaleRow(Value row, Value factor) {
+void ForwardEmitter::scaleRow(Value row, Value factor) {
   Value one = constantFloat(b, f32, 1), spread = splat(b, factor);
   ifThen(b, b.create<arith::CmpFOp>(arith::CmpFPredicate::UNE, factor, one), [&] {
-    for (int64_t v = 0; v * kLanes < plan.accWidth(width()); ++v) {
+    for (int64_t v = 0; v * kLanes < plan.accWidth(plan.valueWidth); ++v) {
       Value place = accAt(row, v * kLanes);
       storeLanes(b, place, b.create<arith::MulFOp>(loadLanes(b, place, f32), spread));
     }
   });
 }
 
-void QueryEmitter::gradRow(const Block &block, Value row, Value i) {
-  auto seen = [&](const Values &masks) {
-    Value t = addI64(b, firstRow, row);
-    Value lse = splat(b, loadScalar(b, s.rowAddress(kLse, batch, t, head), f32));
-    Value delta = splat(b, loadScalar(b, s.rowAddress(kDelta, batch, t, head), f32));
-    for (int64_t v = 0; v < vectors(); ++v)
-      s.storeFactors(factorAt(i, v),
-                     gradOfScores(b, s.op, loadLanes(b, scoreAt(plan.scores, i, v), f32),
-                                  loadLanes(b, scoreAt(plan.grads, i, v), f32), lse, delta, masks[v])
-                         .second);
-    fillFactors(i);
-  };
-  forKeys(block, row, seen, [&] { noFactors(i); });
-}
-
-void QueryEmitter::emitGroup(const Block &block, Value row) {
+void ForwardEmitter::emitGroup(const Block &block, Value row) {
   int64_t rows = plan.group.rows;
   Value rowsLeft = minI64(b, subI64(b, block.runEnd, row), constantI64(b, rows));
   Value end = forLoop(
@@ -191,27 +171,15 @@ void QueryEmitter::emitGroup(const Block &block, Value row) {
   ifThen(b, lessThan(b, none, keys), [&] {
     s.product(s.lhsRows(plan.queries, row, plan.width), plan.keysT, none, constantI64(b, plan.keysT.steps),
               s.scratch(plan.scores), false);
-    if (!forward)
-      s.product(s.lhsRows(plan.douts, row, plan.valueWidth), plan.valuesT, none,
-                constantI64(b, plan.valuesT.steps), s.scratch(plan.grads), false);
     // Rows past the run hold leftovers; what they give goes to rows that begin later.
-    if (forward)
-      softmaxRows(block, row, rowsLeft);
-    else
-      forLoop(b, 0, rowsLeft, 1, [&](Value i) { gradRow(block, addI64(b, row, i), i); });
-    s.product(s.lhsRows(plan.p, none, plan.keyBlock), forward ? plan.values : plan.keys, none,
-              s.stepsOf(keys), accAt(row, 0), true);
+    softmaxRows(block, row, rowsLeft);
+    s.product(s.lhsRows(plan.p, none, plan.keyBlock), plan.values, none, s.stepsOf(keys), accAt(row, 0),
+              true);
   });
 }
 
-void QueryEmitter::finishRow(Value row) {
+void ForwardEmitter::finishRow(Value row) {
   Value acc = accAt(row, 0), t = addI64(b, firstRow, row);
-  if (!forward) {
-    Value scale = constantFloat(b, laneType(f32), s.op.getScale().convertToDouble());
-    s.storeRow(acc, rows(output, head, width()), t,
-               [&](Value x) -> Value { return b.create<arith::MulFOp>(x, scale); });
-    return;
-  }
   // An empty range: acc is 0, and 1 stands for the sum and 0 for the maximum, so that out and lse are 0.
   Value empty = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, s.rangeBegin(row), s.rangeEnd(row));
   Value sum = b.create<arith::SelectOp>(empty, constantFloat(b, f32, 1),
@@ -219,32 +187,29 @@ void QueryEmitter::finishRow(Value row) {
   Value maximum = b.create<arith::SelectOp>(empty, constantFloat(b, f32, 0),
                                             loadScalar(b, s.scratch(plan.maxima, row, f32), f32));
   Value spread = splat(b, sum);
-  s.storeRow(acc, rows(output, head, width()), t,
+  s.storeRow(acc, rows(output, head, plan.valueWidth), t,
              [&](Value x) -> Value { return b.create<arith::DivFOp>(x, spread); });
   storeScalar(b, s.rowAddress(output + 1, batch, t, head), b.create<arith::AddFOp>(maximum, emitLog(b, sum)));
 }
 
-void QueryEmitter::emitRun(Value first, Value end) {
-  s.zeroRows(plan.acc, first, subI64(b, end, first), width());
+void ForwardEmitter::emitRun(Value first, Value end) {
+  s.zeroRows(plan.acc, first, subI64(b, end, first), plan.valueWidth);
   Value lastKey = forLoop(b, first, end, 1, ValueRange{constantI64(b, 0)}, [&](Value row, ValueRange most) {
-    if (forward) {
-      storeScalar(b, s.scratch(plan.maxima, row, f32), reductionIdentity(b, kernel::RowReduceKind::max, f32));
-      storeScalar(b, s.scratch(plan.sums, row, f32), constantFloat(b, f32, 0));
-    }
+    storeScalar(b, s.scratch(plan.maxima, row, f32), reductionIdentity(b, kernel::RowReduceKind::max, f32));
+    storeScalar(b, s.scratch(plan.sums, row, f32), constantFloat(b, f32, 0));
     return Values{maxI64(b, most[0], s.rangeEnd(row))};
   })[0];
+  Value none = constantI64(b, 0);
   forLoop(b, s.rangeBegin(first), lastKey, plan.keyBlock, [&](Value key) {
     Block block{end, key, minI64(b, subI64(b, lastKey, key), constantI64(b, plan.keyBlock))};
-    RowsOf k = rows(kK, keyHead, plan.width), v = rows(kV, keyHead, plan.valueWidth);
-    s.packTransposed(k, key, block.count, plan.keysT);
-    if (!forward) s.packTransposed(v, key, block.count, plan.valuesT);
-    s.packSteps(forward ? v : k, key, block.count, forward ? plan.values : plan.keys);
+    s.packTransposed(rows(kK, keyHead, plan.width), key, block.count, plan.keysT, none);
+    s.packSteps(rows(kV, keyHead, plan.valueWidth), key, block.count, plan.values, none);
     forLoop(b, first, end, plan.group.rows, [&](Value row) { emitGroup(block, row); });
   });
   forLoop(b, first, end, 1, [&](Value row) { finishRow(row); });
 }
 
-void QueryEmitter::emitItem(Value item) {
+void ForwardEmitter::emitItem(Value item) {
   Value tiles = ceilDivI64(b, s.frame.size(1), plan.tile), heads = s.frame.size(3);
   Value pair = divI64(b, item, tiles);
   batch = divI64(b, pair, heads);
@@ -254,7 +219,6 @@ void QueryEmitter::emitItem(Value item) {
   Value count = minI64(b, subI64(b, s.frame.size(1), firstRow), constantI64(b, plan.tile));
   s.loadRanges(batch, firstRow, count);
   s.packRows(rows(kQ, head, plan.width), firstRow, count, plan.queries);
-  if (!forward) s.packRows(rows(kDout, head, plan.valueWidth), firstRow, count, plan.douts);
   // The run that begins at a row ends where begins change: found from the row where it begins.
   forLoop(b, constantI64(b, 0), count, 1, ValueRange{constantI64(b, 0)}, [&](Value row, ValueRange runStart) {
     Value next = addI64(b, row, 1);
@@ -270,19 +234,9 @@ void QueryEmitter::emitItem(Value item) {
 
 } // namespace
 
-std::pair<Value, Value> gradOfScores(Builder &b, kernel::AttentionOp op, Value scores, Value dp, Value lse,
-                                     Value delta, Value mask) {
-  Type type = scores.getType();
-  Value zero = zeroOf(b, type);
-  Value x = b.create<arith::MulFOp>(scores, constantFloat(b, type, op.getScale().convertToDouble()));
-  auto masked = [&](Value y) { return mask ? b.create<arith::SelectOp>(mask, y, zero).getResult() : y; };
-  Value p = masked(emitExp(b, b.create<arith::SubFOp>(x, lse)));
-  return {p, masked(b.create<arith::MulFOp>(p, b.create<arith::SubFOp>(dp, delta)))};
-}
-
-void emitAttentionQuery(AttentionBlocks &blocks) {
+void emitAttentionForward(AttentionBlocks &blocks) {
   forLoop(blocks.b, blocks.frame.begin, blocks.frame.end, 1,
-          [&](Value item) { QueryEmitter(blocks).emitItem(item); });
+          [&](Value item) { ForwardEmitter(blocks).emitItem(item); });
 }
 
 } // namespace weft::cpu

@@ -1,0 +1,106 @@
+// DeepSeek-V3 (DeepSeek-AI, 2024, arXiv:2412.19437): a pre-norm decoder with multi-head latent attention and,
+// after its first layers, a mixture of experts. Parameters have the names of Hugging Face's
+// DeepseekV3ForCausalLM.
+#include <weft/weft.h>
+using namespace weft;
+
+struct Config : RotaryFields {
+  i64 vocab = 4096, dim = 256, ffn = 704, layers = 6, heads = 4;
+  i64 dense_layers = 1;            // the first ones, with a SwiGLU of width ffn; the others have experts
+  i64 experts = 8, top_k = 2;      // routed ones, and how many a token goes to
+  i64 expert_ffn = 176;            // width of one
+  i64 shared_experts = 1;          // that every token goes to
+  i64 groups = 1, top_groups = 1;  // of experts, and how many a token sees
+  std::string scoring = "sigmoid"; // or softmax
+  bool normalise_gates = true;
+  double gate_scale = 1;        // what a token's gates add up to, where they are normalised
+  double bias_rate = 1e-3;      // of the experts' biases a step; 0: none
+  double balance_weight = 1e-4; // of the sequence-wise balance loss
+  i64 q_lora_rank = 192;        // width of the queries' latent; 0: none
+  i64 kv_lora_rank = 64;     // width of the keys' and values' latent, which a cache could hold for all heads
+  i64 qk_nope_head_dim = 64; // of a head's query and key: without positions, and with rotary ones
+  i64 qk_rope_head_dim = 32;
+  i64 v_head_dim = 64; // of a head's value
+  double norm_eps = 1e-6;
+  bool tied = false;  // the head uses the embedding's table
+  i64 context = 2048; // tokens it is meant for, at most
+  WEFT_FIELDS(vocab, dim, ffn, layers, heads, dense_layers, experts, top_k, expert_ffn, shared_experts,
+              groups, top_groups, scoring, normalise_gates, gate_scale, bias_rate, balance_weight,
+              q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, norm_eps, tied,
+              context, WEFT_ROTARY_FIELDS)
+
+  static constexpr const char *hugging_face_architecture = "DeepseekV3ForCausalLM";
+  std::string hugging_face_config() const;
+};
+
+// So that the stream's variance does not grow with depth.
+Init residual(const Config &c) { return normal(residual_scale(c.layers)); }
+
+// x: (batch, seq, dim)
+Tensor attend(Scope s, Tensor x, const Sequence &seq, const Config &c) {
+  return x + mla(s / "self_attn", rms_norm(s / "input_layernorm", x, c.norm_eps), seq,
+                 {.heads = c.heads,
+                  .q_lora_rank = c.q_lora_rank,
+                  .kv_lora_rank = c.kv_lora_rank,
+                  .qk_nope_head_dim = c.qk_nope_head_dim,
+                  .qk_rope_head_dim = c.qk_rope_head_dim,
+                  .v_head_dim = c.v_head_dim,
+                  .rope = c.rotary(),
+                  .output_init = residual(c)});
+}
+
+Tensor dense_block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
+  x = attend(s, x, seq, c);
+  return x + swiglu(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps), c.ffn,
+                    {.output_init = residual(c)});
+}
+
+// stream: x, and the balance of the experts so far, (batch, 1)
+std::vector<Tensor> expert_block(Scope s, const std::vector<Tensor> &stream, const Sequence &seq,
+                                 const Config &c) {
+  Tensor x = attend(s, stream[0], seq, c);
+  MoeResult m = moe(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps),
+                    {.experts = c.experts,
+                     .top_k = c.top_k,
+                     .ffn = c.expert_ffn,
+                     .shared = c.shared_experts,
+                     .scoring = c.scoring,
+                     .groups = c.groups,
+                     .top_groups = c.top_groups,
+                     .normalise = c.normalise_gates,
+                     .scale = c.gate_scale,
+                     .bias_rate = c.bias_rate,
+                     .output_init = residual(c)});
+  return {x + m.out, stream[1] + m.sequence_balance};
+}
+
+Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
+  Tensor x = embedding(s / "embed_tokens", seq.tokens, c.vocab, c.dim);
+  i64 dense = std::min(c.dense_layers, c.layers);
+  x = repeat(s / "layers", {0, dense}, x, [&](Scope s, Tensor x) { return dense_block(s, x, seq, c); });
+  Tensor balance = full({x.dim(0), 1}, 0);
+  std::vector<Tensor> stream =
+      repeat(s / "layers", {dense, c.layers}, {x, balance},
+             [&](Scope s, const std::vector<Tensor> &stream) { return expert_block(s, stream, seq, c); });
+  x = stream[0];
+  return lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), rms_norm(s / "norm", x, c.norm_eps), c.vocab);
+}
+WEFT_MODEL(deepseek_v3)
+
+std::string Config::hugging_face_config() const {
+  JsonObject config =
+      decoder_config_json({hugging_face_architecture, "deepseek_v3", vocab, dim, ffn, layers, heads, heads,
+                           qk_rope_head_dim, context, norm_eps, tied, rotary()});
+  if (q_lora_rank)
+    config.add("q_lora_rank", q_lora_rank);
+  else
+    config.add_null("q_lora_rank");
+  config.add("kv_lora_rank", kv_lora_rank).add("qk_nope_head_dim", qk_nope_head_dim);
+  config.add("qk_rope_head_dim", qk_rope_head_dim).add("v_head_dim", v_head_dim);
+  config.add("first_k_dense_replace", dense_layers).add("num_nextn_predict_layers", 0);
+  config.add("n_routed_experts", experts).add("num_experts_per_tok", top_k);
+  config.add("moe_intermediate_size", expert_ffn).add("n_shared_experts", shared_experts);
+  config.add("n_group", groups).add("topk_group", top_groups).add("routed_scaling_factor", gate_scale);
+  config.add("norm_topk_prob", normalise_gates).add("scoring_func", scoring).add("topk_method", "noaux_tc");
+  return config.add("attention_bias", false).add("rope_interleave", true).text();
+}

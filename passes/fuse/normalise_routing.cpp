@@ -1,0 +1,85 @@
+// Choosing and moving rows between tokens and experts, in ops that fuse.
+#include "dialects/graph/graph.h"
+#include "passes/fuse/normalise.h"
+
+using namespace mlir;
+namespace weft {
+namespace {
+using namespace graph;
+
+// k rounds of a maximum and the lowest index that has it, among what no round before has chosen. A maximum
+// that is a NaN is not greater than anything: the lowest index is taken.
+struct TopKToMaxima : OpRewritePattern<TopKOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TopKOp op, PatternRewriter &r) const override {
+    Location loc = op.getLoc();
+    auto type = tensorType(op.getX());
+    auto shape = type.getShape();
+    int64_t last = type.getRank() - 1, width = shape[last];
+    auto indexType = type.clone(r.getI32Type());
+    Value column = r.create<IotaOp>(loc, indexType, last);
+    Value reversed = r.create<SubOp>(loc, splat(r, loc, indexType, width - 1), column);
+    Value none = splat(r, loc, indexType, -1), low = splat(r, loc, type, -INFINITY);
+    auto maximum = [&](Value v) -> Value {
+      return r.create<ReduceOp>(loc, ReduceKind::max, v, Value(), ArrayRef<int64_t>{last});
+    };
+    SmallVector<int64_t> unit(shape);
+    unit[last] = 1;
+    SmallVector<Value> values, indices;
+    Value left = op.getX(), chosen;
+    for (int64_t j = 0; j < int64_t(op.getK()); ++j) {
+      Value best = maximum(left);
+      Value lower =
+          r.create<CompareOp>(loc, Predicate::lt, left, broadcastAlong(r, loc, best, {last}, shape));
+      if (chosen) lower = r.create<OrOp>(loc, lower, chosen);
+      // The lowest index is the highest when they count down.
+      Value down = maximum(r.create<SelectOp>(loc, lower, none, reversed));
+      Value index = r.create<SubOp>(loc, splat(r, loc, tensorType(down), width - 1), down);
+      values.push_back(reshape(r, loc, best, unit));
+      indices.push_back(reshape(r, loc, index, unit));
+      Value here =
+          r.create<CompareOp>(loc, Predicate::eq, column, broadcastAlong(r, loc, index, {last}, shape));
+      left = r.create<SelectOp>(loc, here, low, left);
+      chosen = chosen ? Value(r.create<OrOp>(loc, chosen, here)) : here;
+    }
+    auto joined = [&](ArrayRef<Value> parts) -> Value {
+      return parts.size() == 1 ? parts[0] : Value(r.create<ConcatOp>(loc, parts, last));
+    };
+    r.replaceOp(op, {joined(values), joined(indices)});
+    return success();
+  }
+};
+
+struct DispatchToGather : OpRewritePattern<DispatchOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DispatchOp op, PatternRewriter &r) const override {
+    r.replaceOpWithNewOp<GatherOp>(op, op.getX(), op.getToken());
+    return success();
+  }
+};
+
+// Of one choice a token: a gather. Otherwise its sum over the choices, a column of each token's rows.
+struct CollectToGather : OpRewritePattern<CollectOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CollectOp op, PatternRewriter &r) const override {
+    Location loc = op.getLoc();
+    auto place = shapeOf(op.getPlace()), shape = shapeOf(op.getResult());
+    if (place[1] == 1) {
+      r.replaceOpWithNewOp<GatherOp>(op, op.getY(), reshape(r, loc, op.getPlace(), {place[0]}));
+      return success();
+    }
+    Value y = op.getY();
+    if (shape.size() == 1) y = reshape(r, loc, y, {shapeOf(y)[0], 1}); // leaves a column to sum into
+    Value rows = r.create<GatherOp>(loc, y, op.getPlace());
+    r.replaceOp(op, reshape(r, loc, sum(r, loc, rows, {1}), shape));
+    return success();
+  }
+};
+
+} // namespace
+
+void populateRoutingPatterns(RewritePatternSet &patterns) {
+  patterns.add<TopKToMaxima, DispatchToGather, CollectToGather>(patterns.getContext());
+}
+
+} // namespace weft

@@ -1,0 +1,171 @@
+// Products by groups of rows (kernel.matmul with `groups`) and the sort that makes the groups: each group has
+// the bits of its product alone, whatever the others hold and wherever items are cut.
+#include "tests/compiler/codegen/matmul_text.h"
+
+#include <gtest/gtest.h>
+
+namespace weft::cpu_test::matmul {
+namespace {
+
+struct Unit {
+  std::string factor, unit, schedule;
+};
+const std::vector<Unit> kUnits = {
+    {"f32", "fma", "tile_m = 8, tile_n = 48, block_m = 24, block_n = 48, block_k = 40"},
+    {"bf16", "vdpbf16", "tile_m = 8, tile_n = 32, block_m = 24, block_n = 32, block_k = 32"},
+    {"bf16", "amx", "tile_m = 8, tile_n = 32, block_m = 96, block_n = 32, block_k = 64"}};
+
+// One group has most rows, two have none, one a single row; the bounds are every other element.
+constexpr int64_t kRows = 150, kGroups = 5, kStride = 2;
+const std::vector<int32_t> kBounds = {0, 0, 0, -1, 97, 90, 98, 98, 98, 120, 999};
+std::pair<int64_t, int64_t> rowsOf(int64_t group) {
+  auto at = [](int64_t g) { return std::clamp<int64_t>(kBounds[g * kStride], 0, kRows); };
+  return {at(group), at(group + 1)};
+}
+
+Bytes factors(const Operand &o, const std::string &type, int seed) {
+  auto values = randomFloats(countOf(o.type), seed);
+  return type == "bf16" ? bytesOf(narrowed(values)) : bytesOf(values);
+}
+
+struct Case {
+  Matmul grouped;
+  std::vector<Matmul> alone; // of the groups that have rows
+  std::vector<int64_t> groups;
+};
+
+// Groups cut the rows of lhs and of the result.
+Case byRows(const Unit &unit, int64_t n, int64_t k, bool transposed, bool rounded) {
+  Case c;
+  c.grouped = plain("rows_" + unit.unit + std::to_string(n) + (rounded ? "r" : ""), kGroups, kRows, n, k,
+                    false, transposed, unit.factor);
+  Matmul &op = c.grouped;
+  std::string out = rounded ? "bf16" : "f32";
+  op.lhs = {tensorType({kRows, k}, unit.factor), {0, k, 1}};
+  op.outputs = {{tensorType({kRows, n}, out), {0, n, 1}}};
+  if (rounded) op.region = "%r = arith.truncf %acc : f32 to bf16\nkernel.yield %r : bf16";
+  op.unit = unit.unit;
+  op.schedule = unit.schedule;
+  for (int64_t g = 0; g < kGroups; ++g) {
+    auto [begin, end] = rowsOf(g);
+    if (begin == end) continue;
+    Matmul one = op;
+    one.name += "_" + std::to_string(g);
+    one.batch = 1;
+    one.m = end - begin;
+    one.lhs.offset = begin * k;
+    one.rhs.offset = g * n * k;
+    one.outputs[0].offset = begin * n;
+    c.alone.push_back(one);
+    c.groups.push_back(g);
+  }
+  op.grouped = 'm';
+  op.groupStride = kStride;
+  return c;
+}
+
+// Groups cut what is summed over.
+Case byDepth(const Unit &unit, int64_t m, int64_t n, bool init) {
+  Case c;
+  c.grouped = plain("depth_" + unit.unit + std::to_string(n) + (init ? "i" : ""), kGroups, m, n, kRows, true,
+                    false, unit.factor);
+  Matmul &op = c.grouped;
+  op.lhs = {tensorType({kRows, m}, unit.factor), {0, 1, m}};
+  op.rhs = {tensorType({kRows, n}, unit.factor), {0, n, 1}};
+  op.unit = unit.unit;
+  op.schedule = unit.schedule;
+  op.init = init;
+  for (int64_t g = 0; g < kGroups; ++g) {
+    auto [begin, end] = rowsOf(g);
+    if (begin == end) continue;
+    Matmul one = op;
+    one.name += "_" + std::to_string(g);
+    one.batch = 1;
+    one.k = end - begin;
+    one.lhs.offset = begin * m;
+    one.rhs.offset = begin * n;
+    one.outputs[0].offset = g * m * n;
+    c.alone.push_back(one);
+    c.groups.push_back(g);
+  }
+  op.grouped = 'k';
+  op.groupStride = kStride;
+  return c;
+}
+
+void expectEachAlone(const std::vector<Case> &cases) {
+  KernelSuite suite;
+  for (const Case &c : cases) {
+    suite.add(c.grouped.name, c.grouped.text());
+    for (const Matmul &one : c.alone) suite.add(one.name, one.text());
+  }
+  suite.compile();
+  for (const Case &c : cases) {
+    SCOPED_TRACE(c.grouped.name);
+    const Matmul &op = c.grouped;
+    std::string factor = op.unit == "fma" ? "f32" : "bf16";
+    Bytes lhs = factors(op.lhs, factor, 1), rhs = factors(op.rhs, factor, 2);
+    bool rounded = op.outputs[0].type.ends_with("bf16");
+    Bytes start = factors(op.outputs[0], rounded ? "bf16" : "f32", 3);
+    Bytes got = suite.check(op.name, {lhs, rhs, bytesOf(kBounds)}, {start}, rounded ? 8e-3 : 1e-4).at(0);
+    // A group after another, each on what those before it left. Without rows and init a sum is zero.
+    Bytes want = start;
+    if (op.grouped == 'k' && !op.init) std::fill(want.begin(), want.end(), 0);
+    for (const Matmul &one : c.alone) want = suite.run(one.name, {lhs, rhs}, {want}).at(0);
+    EXPECT_EQ(got, want);
+  }
+}
+
+TEST(Grouped, RowsHaveTheBitsOfTheirGroupsProductAlone) {
+  std::vector<Case> cases;
+  for (const Unit &unit : kUnits) {
+    cases.push_back(byRows(unit, 70, 75, true, false));
+    cases.push_back(byRows(unit, 33, 32, false, false));
+    if (unit.factor == "bf16") cases.push_back(byRows(unit, 96, 130, true, true));
+  }
+  expectEachAlone(cases);
+}
+
+TEST(Grouped, SumsOverRowsHaveTheBitsOfTheirGroupsProductAlone) {
+  std::vector<Case> cases;
+  for (const Unit &unit : kUnits) {
+    cases.push_back(byDepth(unit, 35, 70, false));
+    cases.push_back(byDepth(unit, 50, 33, true));
+  }
+  expectEachAlone(cases);
+}
+
+TEST(Grouped, SortsChoicesByExpertSegmentAndOrder) {
+  struct Shape {
+    int64_t tokens, k, experts, segments;
+  };
+  KernelSuite suite;
+  std::vector<Shape> shapes = {{1, 1, 1, 1}, {60, 2, 7, 1}, {60, 3, 4, 5}, {64, 8, 100, 2}};
+  auto text = [](const Shape &s) {
+    std::string n = std::to_string(s.tokens * s.k), flat = "tensor<" + n + "xi32>",
+                place = tensorType({s.tokens, s.k}, "i32"),
+                access = "#kernel.access<offset = 0, strides = 1>";
+    std::string types = flat + ", " + flat + ", tensor<" + place + ">, tensor<" +
+                        std::to_string(s.experts * s.segments + 1) + "xi32>";
+    return "^bb0(%i: tensor<" + place + ">):\n%o, %t, %p, %f = kernel.sort %i sizes [" +
+           numbers({s.tokens, s.k, s.experts, s.segments}) + "] {input_access = [" + access +
+           "], output_access = [" + access + ", " + access + ", " + access + ", " + access +
+           "], schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 0, block_k = 0, "
+           "unroll "
+           "= 0>} : (tensor<" +
+           place + ">) -> (" + types + ")";
+  };
+  for (const Shape &s : shapes) suite.add("sort" + std::to_string(s.experts), text(s));
+  suite.compile();
+  for (const Shape &s : shapes) {
+    SCOPED_TRACE(s.experts);
+    size_t n = s.tokens * s.k;
+    auto results = [](size_t count) { return bytesOf(std::vector<int32_t>(count, 77)); };
+    // Out of range, too: clamped.
+    suite.check("sort" + std::to_string(s.experts), {bytesOf(randomInts(n, 1, -2, s.experts + 2))},
+                {results(n), results(n), results(n), results(s.experts * s.segments + 1)}, 0);
+  }
+}
+
+} // namespace
+} // namespace weft::cpu_test::matmul
