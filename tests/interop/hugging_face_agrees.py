@@ -39,15 +39,27 @@ def rope(r):
 
 
 def model_of(r):
-    kind = r.choice(["Llama", "Qwen2", "Qwen3"])
+    kind = r.choice(["Llama", "Qwen2", "Qwen3", "DeepseekV3"])
     kv, groups, size = r.choice([1, 2, 3]), r.choice([1, 2, 4]), 2 * r.randint(2, 12)
     heads = kv * groups
     options = dict(hidden_size=heads * r.randint(3, 14), intermediate_size=r.randint(5, 90), num_hidden_layers=r.randint(1, 4), num_attention_heads=heads,
                    num_key_value_heads=kv, head_dim=size, vocab_size=300 + r.randint(0, 40), rms_norm_eps=r.choice([1e-5, 1e-6]),
                    tie_word_embeddings=r.random() < 0.5, rope_parameters=rope(r), max_position_embeddings=CONTEXT, bos_token_id=0, eos_token_id=0)
+    if kind == "DeepseekV3":
+        del options["head_dim"]
+        groups = r.choice([1, 2, 3])
+        each = r.randint(2, 4)  # experts of a group
+        options.update(num_key_value_heads=heads, q_lora_rank=r.choice([None, r.randint(4, 30)]), kv_lora_rank=r.randint(4, 24), qk_rope_head_dim=2 * r.randint(1, 6),
+                       qk_nope_head_dim=r.randint(2, 14), v_head_dim=r.randint(2, 16), first_k_dense_replace=r.randint(0, 2), n_group=groups,
+                       topk_group=r.randint(1, groups), n_routed_experts=groups * each, num_experts_per_tok=2, moe_intermediate_size=r.randint(5, 40),
+                       n_shared_experts=r.randint(1, 2), norm_topk_prob=r.random() < 0.7, routed_scaling_factor=r.choice([1.0, 2.5]))
     config = getattr(transformers, kind + "Config")(**options)
     model = getattr(transformers, kind + "ForCausalLM")(config)
-    make_goldens.randomise(model, torch.Generator().manual_seed(r.randrange(1 << 30)))
+    generator = torch.Generator().manual_seed(r.randrange(1 << 30))
+    make_goldens.randomise(model, generator)
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.copy_(0.2 * torch.randn(buffer.shape, generator=generator))
     return kind, model
 
 
