@@ -74,9 +74,10 @@ rm -r out
 
 # Told to stop, and killed.
 stopped() { # SIGNAL STATUS: an import that is compiling
+  rm -f stopped.said
   "$weft_binary" import hf out 2>stopped.said &
   local process=$! status=0
-  for _ in {1..300}; do grep -q compiling stopped.said && break; sleep 0.1; done
+  for _ in {1..300}; do grep -qs compiling stopped.said && break; sleep 0.1; done
   kill "-$1" $process
   wait $process || status=$?
   [[ $status == "$2" ]] || fail "exit status $status when it should be $2 after SIG$1" "$(cat stopped.said)"

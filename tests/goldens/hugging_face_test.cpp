@@ -59,7 +59,7 @@ TEST_P(HuggingFace, LogProbabilitiesAreThoseOfTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, HuggingFace,
-                         testing::Values("llama_sharded", "llama_yarn", "qwen2", "qwen3"),
+                         testing::Values("llama_sharded", "llama_yarn", "qwen2", "qwen3", "deepseek_v3"),
                          [](const auto &info) { return std::string(info.param); });
 
 // In f32 and in several files, and imported again.
