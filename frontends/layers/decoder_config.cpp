@@ -16,6 +16,7 @@ JsonObject rotary_json(const RotaryOptions &o) {
   if (o.type == "yarn") {
     rope.add("beta_fast", o.beta_fast).add("beta_slow", o.beta_slow);
     rope.add("attention_factor", rotary_attention_factor(o)).add("truncate", o.truncate);
+    if (o.mscale_all_dim != 0) rope.add("mscale_all_dim", o.mscale_all_dim);
   }
   return rope.add("original_max_position_embeddings", o.original_context);
 }
@@ -30,6 +31,7 @@ void read_yarn(const HuggingFaceConfig &rope, RotaryOptions &o) {
   if (double beta = rope.number("beta_slow", 0); beta != 0) o.beta_slow = beta;
   o.truncate = rope.flag("truncate", true);
   double scale = rope.number("mscale", 0), all = rope.number("mscale_all_dim", 0);
+  o.mscale_all_dim = all;
   if (rope.has("attention_factor")) {
     o.attention_factor = rope.number("attention_factor");
     if (o.attention_factor <= 0) rope.refuse("attention_factor", "it should be more than 0");

@@ -66,9 +66,16 @@ double rotary_attention_factor(const RotaryOptions &o) {
   return o.factor <= 1 ? 1 : 0.1 * std::log(o.factor) + 1;
 }
 
+double rotary_score_factor(const RotaryOptions &o) {
+  if (o.type != "yarn" || o.factor <= 1) return 1;
+  double magnitude = 0.1 * o.mscale_all_dim * std::log(o.factor) + 1;
+  return magnitude * magnitude;
+}
+
 RotaryOptions RotaryFields::rotary() const {
   return {rope_theta,          rope_type,      rope_factor,    rope_context,          rope_low_frequency,
-          rope_high_frequency, rope_beta_fast, rope_beta_slow, rope_attention_factor, rope_truncate};
+          rope_high_frequency, rope_beta_fast, rope_beta_slow, rope_attention_factor, rope_truncate,
+          rope_mscale_all_dim};
 }
 
 void RotaryFields::set_rotary(const RotaryOptions &o) {
@@ -76,6 +83,7 @@ void RotaryFields::set_rotary(const RotaryOptions &o) {
   rope_low_frequency = o.low_frequency, rope_high_frequency = o.high_frequency;
   rope_beta_fast = o.beta_fast, rope_beta_slow = o.beta_slow;
   rope_attention_factor = o.attention_factor, rope_truncate = o.truncate;
+  rope_mscale_all_dim = o.mscale_all_dim;
 }
 
 RotaryTables rotary_tables(Arg positions, i64 dim, const RotaryOptions &options) {

@@ -22,12 +22,16 @@ struct RotaryOptions {
   double beta_fast = 32, beta_slow = 1;
   double attention_factor = 0; // 0: 0.1 ln(factor) + 1
   bool truncate = true;        // yarn's bounds are whole dimensions
+  double mscale_all_dim = 0;   // yarn's: see rotary_score_factor
 };
 
 // In radians a token, dim / 2 of them. ModelError: an unknown type, or a value that it cannot be made with.
 std::vector<double> rotary_frequencies(i64 dim, const RotaryOptions &o);
 // What cos and sin are multiplied with.
 double rotary_attention_factor(const RotaryOptions &o);
+// What multi-head latent attention multiplies its scores with: (0.1 mscale_all_dim ln(factor) + 1)^2 with
+// yarn.
+double rotary_score_factor(const RotaryOptions &o);
 
 // These options as fields of a model's Config: struct Config : RotaryFields { …
 // WEFT_FIELDS(…, WEFT_ROTARY_FIELDS) }.
@@ -39,13 +43,14 @@ struct RotaryFields {
   double rope_low_frequency = 1, rope_high_frequency = 4; // llama3's
   double rope_beta_fast = 32, rope_beta_slow = 1, rope_attention_factor = 0; // yarn's
   bool rope_truncate = true;
+  double rope_mscale_all_dim = 0;
 
   RotaryOptions rotary() const;
   void set_rotary(const RotaryOptions &o);
 };
 #define WEFT_ROTARY_FIELDS                                                                                   \
   rope_theta, rope_type, rope_factor, rope_context, rope_low_frequency, rope_high_frequency, rope_beta_fast, \
-      rope_beta_slow, rope_attention_factor, rope_truncate
+      rope_beta_slow, rope_attention_factor, rope_truncate, rope_mscale_all_dim
 
 // cos and sin of position times frequency, (batch, seq, 1, dim / 2). They depend on nothing of a layer.
 struct RotaryTables {

@@ -108,7 +108,7 @@ absl::Status WriteSmallFiles(const std::string &checkpoint, const ExportOptions 
     (*files)["generation_config.json"] = JsonText(generation);
   }
   (*files)["config.json"] = JsonText(*config);
-  absl::StatusOr<std::string> tokenizer = ReadFile(checkpoint + "/tokenizer.json", 256 << 20);
+  absl::StatusOr<std::string> tokenizer = ReadFile(checkpoint + "/tokenizer.json", kMaxCompanionBytes);
   if (!tokenizer.ok()) return tokenizer.status();
   (*files)["tokenizer.json"] = *std::move(tokenizer);
   for (const auto &[name, text] : *files)

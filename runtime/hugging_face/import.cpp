@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr int64_t kDefaultSeq = 1024;
-constexpr uint64_t kMaxTokenizerBytes = 256 << 20;
 
 class Import {
 public:
@@ -51,7 +50,7 @@ absl::Status Import::Add(const std::string &name, const std::string &text) {
 
 absl::Status Import::ReadTokenizer() {
   std::string path = options_.tokenizer.empty() ? From("tokenizer.json") : options_.tokenizer;
-  absl::StatusOr<std::string> text = ReadFile(path, kMaxTokenizerBytes);
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxCompanionBytes);
   if (absl::IsNotFound(text.status()))
     return absl::NotFoundError(absl::StrCat(std::string(text.status().message()),
                                             "\nhint: --tokenizer FILE names a tokenizer.json elsewhere"));

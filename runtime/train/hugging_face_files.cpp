@@ -5,12 +5,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace weft {
-namespace {
-
-constexpr uint64_t kMaxCompanionBytes = 64 << 20; // some tokenizer_config.json list every token
-
-} // namespace
-
 absl::StatusOr<std::map<std::string, std::string>> ReadCompanionFiles(const std::string &folder) {
   std::map<std::string, std::string> files;
   for (const char *name : kCompanionFiles) {

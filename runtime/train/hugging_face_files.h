@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -16,6 +17,7 @@ namespace weft {
 inline constexpr const char *kCompanionFiles[] = {"tokenizer_config.json", "generation_config.json",
                                                   "special_tokens_map.json", "added_tokens.json",
                                                   "chat_template.jinja"};
+inline constexpr uint64_t kMaxCompanionBytes = 256 << 20; // some list every token
 // By name. Errors name the file.
 absl::StatusOr<std::map<std::string, std::string>> ReadCompanionFiles(const std::string &folder);
 

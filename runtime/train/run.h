@@ -48,7 +48,7 @@ private:
   absl::Status TakeOver();
   absl::Status Resume();
   absl::Status Begin();
-  absl::Status KeepCompanions() const;
+  absl::Status KeepCompanions();
   // run_save.cpp
   absl::StatusOr<std::map<std::string, std::string>> CheckpointFiles() const;
   CheckpointState State(int64_t step) const;
@@ -86,7 +86,8 @@ private:
   std::unique_ptr<Ranks> ranks_;
   std::unique_ptr<Trainer> trainer_;
   std::optional<EvalLoader> eval_;
-  std::optional<FoundCheckpoint> found_;
+  std::optional<FoundCheckpoint> found_; // where a resumed run goes on
+  std::optional<FoundCheckpoint> init_;  // whose weights a new one starts from
   std::unique_ptr<Recorder> recorder_;
   std::map<std::string, std::string> checkpoint_files_;
   std::optional<Progress> progress_;

@@ -70,31 +70,29 @@ absl::Status Run::PrepareText() {
   absl::StatusOr<FileHash> hash = HashFile(data_->train.path(), kTokenFileHeaderBytes);
   if (!hash.ok()) return hash.status();
   data_hash_ = HashName(hash->hash);
-  if (found_) return absl::OkStatus();
-  if (absl::Status status = KeepCompanions(); !status.ok()) return status;
-  return data_->tokenizer.Save(Path("tokenizer.json"));
+  return found_ ? absl::OkStatus() : data_->tokenizer.Save(Path("tokenizer.json"));
 }
 
-// Copies what goes with train.init's model, whose folder may be gone when the run is resumed. Under another
-// tokenizer its ids and its conversations mean nothing.
-absl::Status Run::KeepCompanions() const {
+// Copies what goes with train.init's model, the tokenizer too: its folder may be gone when the run is
+// resumed. Under another tokenizer its ids and its conversations mean nothing.
+absl::Status Run::KeepCompanions() {
   const std::string &init = recipe_.train.init;
   std::error_code error;
   fs::remove_all(Path(kCompanions), error);
-  if (init.empty() || recipe_.data.tokenizer != absl::StrCat(init, "/tokenizer.json"))
-    return absl::OkStatus();
-  absl::StatusOr<FoundCheckpoint> found = LocateCheckpoint(init, [](const std::string &) {});
-  if (!found.ok()) return found.status();
-  absl::StatusOr<std::map<std::string, std::string>> files = ReadCompanionFiles(found->path);
+  if (!init_ || recipe_.data.tokenizer != absl::StrCat(init, "/tokenizer.json")) return absl::OkStatus();
+  absl::StatusOr<std::map<std::string, std::string>> files = ReadCompanionFiles(init_->path);
   if (!files.ok()) return files.status();
-  absl::StatusOr<nlohmann::ordered_json> config = ReadJsonObject(found->path + "/config.json");
-  if (!config.ok()) return config.status();
-  (*files)["config.json"] = JsonText(*config);
+  for (const char *name : {"config.json", "tokenizer.json"}) {
+    absl::StatusOr<std::string> text = ReadFile(absl::StrCat(init_->path, "/", name), kMaxCompanionBytes);
+    if (!text.ok()) return text.status();
+    (*files)[name] = *std::move(text);
+  }
   fs::create_directories(Path(kCompanions), error);
   for (const auto &[name, text] : *files)
     if (absl::Status status = WriteFileAtomically(Path(absl::StrCat(kCompanions, "/", name)), text);
         !status.ok())
       return status;
+  recipe_.data.tokenizer = Path(absl::StrCat(kCompanions, "/tokenizer.json"));
   return absl::OkStatus();
 }
 
@@ -128,6 +126,15 @@ absl::Status Run::PrepareRun() {
         absl::StrCat("the checkpoint has ", found_->state.step, " steps when train.steps is ",
                      recipe_.train.steps, "\nhint: train.steps=", 2 * found_->state.step, " trains on"));
 
+  if (!found_ && !recipe_.train.init.empty()) {
+    absl::StatusOr<FoundCheckpoint> init = LocateCheckpoint(recipe_.train.init, say);
+    if (!init.ok())
+      return absl::Status(init.status().code(),
+                          absl::StrCat("train.init: ", std::string(init.status().message())));
+    init_ = *std::move(init);
+  }
+  if (!found_)
+    if (absl::Status status = KeepCompanions(); !status.ok()) return status;
   if (absl::Status status = PrepareText(); !status.ok()) return status;
   auto &keys = recipe_.model.keys;
   if (!keys.count("vocab")) {
@@ -208,13 +215,10 @@ absl::Status Run::Start() {
 
 absl::Status Run::Begin() {
   if (absl::Status status = trainer_->Initialise(recipe_.train.seed); !status.ok()) return status;
-  if (recipe_.train.init.empty()) return absl::OkStatus();
-  absl::StatusOr<FoundCheckpoint> found =
-      LocateCheckpoint(recipe_.train.init, [this](const std::string &text) { Say(text); });
-  if (!found.ok()) return found.status();
-  if (absl::Status status = trainer_->TakeWeights(found->path); !status.ok())
+  if (!init_) return absl::OkStatus();
+  if (absl::Status status = trainer_->TakeWeights(init_->path); !status.ok())
     return absl::Status(status.code(), absl::StrCat("train.init: ", std::string(status.message())));
-  Say(absl::StrCat("starting from the weights of ", found->path));
+  Say(absl::StrCat("starting from the weights of ", init_->path));
   return absl::OkStatus();
 }
 

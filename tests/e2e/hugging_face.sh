@@ -72,6 +72,26 @@ expect_error 1 'out is there already' -- weft import hf out
 [[ $(ls -A out) == mine ]] || fail "import has changed a folder that was there" "$(ls -A out)"
 rm -r out
 
+# Told to stop, and killed.
+stopped() { # SIGNAL STATUS: an import that is compiling
+  rm -f stopped.said
+  "$weft_binary" import hf out 2>stopped.said &
+  local process=$! status=0
+  for _ in {1..300}; do grep -qs compiling stopped.said && break; sleep 0.1; done
+  kill "-$1" $process
+  wait $process || status=$?
+  [[ $status == "$2" ]] || fail "exit status $status when it should be $2 after SIG$1" "$(cat stopped.said)"
+  checks=$((checks + 1))
+}
+stopped TERM 130
+expect_nothing_left
+stopped KILL 137
+[[ -d .tmp-out ]] || fail "nothing was under way when the import was killed"
+for _ in {1..100}; do [[ -e .tmp-out/weft-compiled/single.weft ]] && break; sleep 0.1; done # its compiler goes on
+expect_says 'imported 25 tensors' -- weft import hf out --seq 64
+[[ ! -e .tmp-out ]] || fail "what a killed import left is still there"
+rm -r out
+
 # What is imported is enough by itself: asked where it may only be read, moved, fine-tuned, and exported.
 expect_says "note: config.json's added is not known to the model and left out" 'imported 25 tensors' -- \
   bash -c 'sed "s/^{/{\"added\": 7,/" -i hf/config.json && "$0" import hf base --seq 64' "$weft_binary"

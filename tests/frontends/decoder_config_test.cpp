@@ -67,6 +67,7 @@ TEST(DecoderConfig, ReadsRotaryPositionsOfBothFormats) {
                   "\"beta_fast\":32,\"beta_slow\":1}"))
           .rope;
   EXPECT_EQ(yarn.attention_factor, 1);
+  EXPECT_NEAR(rotary_score_factor(yarn), 1.3688879454113936 * 1.3688879454113936, 1e-12);
   EXPECT_EQ(read(config("\"max_position_embeddings\":4096,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2}"))
                 .rope.original_context,
             4096);
@@ -147,6 +148,7 @@ TEST(DecoderConfig, IsReadAsItWasWritten) {
   llama3.type = "llama3", llama3.factor = 8, llama3.low_frequency = 2, llama3.high_frequency = 3;
   llama3.original_context = 64;
   yarn.type = "yarn", yarn.factor = 4, yarn.beta_fast = 16, yarn.beta_slow = 0.5, yarn.truncate = false;
+  yarn.mscale_all_dim = 0.707;
   yarn.original_context = 32;
   for (const RotaryOptions &rope : {RotaryOptions(), linear, llama3, yarn}) {
     d.rope = rope;
@@ -158,6 +160,7 @@ TEST(DecoderConfig, IsReadAsItWasWritten) {
     EXPECT_EQ(r.rope.type, rope.type);
     EXPECT_EQ(rotary_frequencies(10, r.rope), rotary_frequencies(10, rope)) << rope.type;
     EXPECT_EQ(rotary_attention_factor(r.rope), rotary_attention_factor(rope));
+    EXPECT_EQ(rotary_score_factor(r.rope), rotary_score_factor(rope));
   }
 }
 

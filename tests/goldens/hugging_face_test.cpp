@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <sstream>
 
 namespace weft {
@@ -55,18 +56,23 @@ TEST_P(HuggingFace, LogProbabilitiesAreThoseOfTransformers) {
     EXPECT_EQ(got[i].target, golden[i].target);
     EXPECT_NEAR(got[i].logprob, golden[i].logprob, 1e-4) << got[i].target;
   }
-  // An export in f32 and in several files, imported again: the same bits.
-  ChildResult exported = Weft({"export", folder_ / "imported", folder_ / "out", "--max-shard-size", "50KB"});
-  ASSERT_EQ(exported.status, 0) << exported.error;
-  Import(folder_ / "out", "again");
-  EXPECT_EQ(Slurp(folder_ / "again/model.safetensors"), Slurp(folder_ / "imported/model.safetensors"));
-  EXPECT_EQ(Slurp(folder_ / "again/config.json"), Slurp(folder_ / "imported/config.json"));
-  EXPECT_EQ(Slurp(Eval("again")), Slurp(path));
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, HuggingFace,
-                         testing::Values("llama_sharded", "llama_yarn", "qwen2", "qwen3"),
+                         testing::Values("llama_sharded", "llama_yarn", "qwen2", "qwen3", "deepseek_v3"),
                          [](const auto &info) { return std::string(info.param); });
+
+// In f32 and in several files, and imported again.
+TEST_F(HuggingFace, AnExportHasTheSameBits) {
+  Import(kFolders + "qwen2", "imported");
+  ChildResult exported = Weft({"export", folder_ / "imported", folder_ / "out", "--max-shard-size", "50KB"});
+  ASSERT_EQ(exported.status, 0) << exported.error;
+  Import(folder_ / "out", "again");
+  for (const char *file : {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json"})
+    EXPECT_EQ(Slurp(folder_ / ("again/" + std::string(file))),
+              Slurp(folder_ / ("imported/" + std::string(file))));
+  EXPECT_EQ(Slurp(Eval("again")), Slurp(Eval("imported")));
+}
 
 // What was bf16 is so again, bit for bit.
 TEST_F(HuggingFace, Bf16ComesBack) {
@@ -83,6 +89,116 @@ TEST_F(HuggingFace, Bf16ComesBack) {
     ASSERT_TRUE(before->Read(name, fb::DType::bf16, tensor.shape, absl::MakeSpan(a)).ok());
     ASSERT_TRUE(after->Read(name, fb::DType::bf16, tensor.shape, absl::MakeSpan(b)).ok()) << name;
     EXPECT_EQ(a, b) << name;
+  }
+}
+
+// tests/goldens/models/experts.cc with random weights: its folder, and the log-probability of a second token.
+class Experts {
+public:
+  static constexpr int kVocab = 300, kDim = 8, kFfn = 6, kLayers = 2, kExperts = 3;
+  explicit Experts(const std::string &folder) {
+    auto add = [&](const std::string &name, int rows, int columns) {
+      std::vector<float> &w = weights_[name];
+      for (int i = 0; i < rows * columns; ++i) w.push_back(Next());
+      shapes_[name] = {rows, columns};
+    };
+    add("model.embed_tokens.weight", kVocab, kDim);
+    add("lm_head.weight", kVocab, kDim);
+    for (int l = 0; l < kLayers; ++l)
+      for (int e = 0; e < kExperts; ++e) {
+        add(Name(l, e, "up"), kFfn, kDim);
+        add(Name(l, e, "down"), kDim, kFfn);
+      }
+    std::filesystem::create_directories(folder);
+    std::filesystem::copy_file(kFolders + "qwen3/tokenizer.json", folder + "/tokenizer.json");
+    std::ofstream(folder + "/config.json")
+        << R"({"architectures": ["ExpertsForCausalLM"], "vocab_size": 300, "hidden_size": 8, "ffn": 6,
+               "num_hidden_layers": 2, "num_experts": 3})";
+    std::vector<SafetensorsWriter::Tensor> header;
+    for (const auto &[name, shape] : shapes_) header.push_back({name, fb::DType::f32, shape});
+    header.push_back({"model.layers.2.extra.weight", fb::DType::f32, {1}}); // its weight map passes this over
+    auto writer = SafetensorsWriter::Create(folder + "/model.safetensors", header);
+    for (const auto &[name, values] : weights_) Append(*writer, values);
+    Append(*writer, {1});
+    EXPECT_TRUE(writer->Finish().ok());
+  }
+  double Logprob(int token, int next) const {
+    std::vector<double> x = Row("model.embed_tokens.weight", token, kDim);
+    for (int l = 0; l < kLayers; ++l) {
+      std::vector<double> y = x;
+      for (int e = 0; e < kExperts; ++e)
+        for (int f = 0; f < kFfn; ++f) {
+          double h = Dot(Row(Name(l, e, "up"), f, kDim), x);
+          for (int d = 0; d < kDim; ++d) y[d] += h / (1 + std::exp(-h)) * Row(Name(l, e, "down"), d, kFfn)[f];
+        }
+      x = y;
+    }
+    double sum = 0;
+    for (int v = 0; v < kVocab; ++v) sum += std::exp(Dot(Row("lm_head.weight", v, kDim), x));
+    return Dot(Row("lm_head.weight", next, kDim), x) - std::log(sum);
+  }
+  const std::vector<float> &Weight(const std::string &name) const { return weights_.at(name); }
+  static std::string Name(int layer, int expert, const char *kind) {
+    return "model.layers." + std::to_string(layer) + ".mlp.experts." + std::to_string(expert) + "." + kind +
+           "_proj.weight";
+  }
+
+private:
+  float Next() { // in [-1, 1)
+    state_ = state_ * 1664525 + 1013904223;
+    return static_cast<float>(static_cast<int32_t>(state_)) / 2147483648.f;
+  }
+  static void Append(SafetensorsWriter &writer, const std::vector<float> &values) {
+    EXPECT_TRUE(writer.Append({reinterpret_cast<const char *>(values.data()), values.size() * 4}).ok());
+  }
+  std::vector<double> Row(const std::string &name, int row, int columns) const {
+    auto begin = weights_.at(name).begin() + row * columns;
+    return {begin, begin + columns};
+  }
+  static double Dot(const std::vector<double> &a, const std::vector<double> &b) {
+    double sum = 0;
+    for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+    return sum;
+  }
+  uint32_t state_ = 7;
+  std::map<std::string, std::vector<float>> weights_;
+  std::map<std::string, std::vector<int64_t>> shapes_;
+};
+
+// A tensor an expert becomes one parameter and comes back.
+TEST_F(HuggingFace, AModelOfOnesOwnWithStackedExperts) {
+  Experts model(folder_ / "hf");
+  ChildResult result = Weft({"import", folder_ / "hf", folder_ / "imported", "--seq", "64", "--model",
+                             "tests/goldens/models/experts.cc"});
+  ASSERT_EQ(result.status, 0) << result.error;
+  std::istringstream ids(Slurp(kFolders + "ids.txt"));
+  std::vector<std::vector<int>> documents;
+  for (std::string line; std::getline(ids, line);) {
+    std::istringstream words(line);
+    documents.emplace_back();
+    for (int id; words >> id;) documents.back().push_back(id);
+  }
+  for (const Line &line : Lines(Eval("imported"))) {
+    int document, position, id;
+    ASSERT_TRUE(std::istringstream(line.target) >> document >> position >> id);
+    EXPECT_NEAR(line.logprob, model.Logprob(documents[document][position - 1], id), 1e-4) << line.target;
+  }
+  // Trained on, with its gradients and states per layer; the checkpoint has a tensor an expert again.
+  folder_.Write("tune.toml", "[data]\ntrain = [\"" +
+                                 std::filesystem::absolute("tests/goldens/text").string() +
+                                 "/*.txt\"]\n[train]\ninit = \"imported\"\nsteps = 2\nbatch = 2\nseq = 32\n"
+                                 "[optimizer]\nlr = 0.0\nschedule = \"constant\"\n");
+  result = Weft({"train", folder_ / "tune.toml", "run.dir=" + (folder_ / "run")});
+  ASSERT_EQ(result.status, 0) << result.error;
+  result = Weft({"export", folder_ / "run", folder_ / "out"});
+  ASSERT_EQ(result.status, 0) << result.error;
+  auto file = SafetensorsReader::Open(folder_ / "out/model.safetensors");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->tensors().size(), 2u + 2 * Experts::kLayers * Experts::kExperts);
+  for (const auto &[name, tensor] : file->tensors()) {
+    std::vector<float> values(tensor.bytes / 4);
+    ASSERT_TRUE(file->ReadPart(tensor, 0, {reinterpret_cast<char *>(values.data()), tensor.bytes}).ok());
+    EXPECT_EQ(values, model.Weight(name)) << name; // the learning rate is 0
   }
 }
 

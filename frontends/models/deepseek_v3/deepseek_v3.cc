@@ -32,7 +32,9 @@ struct Config : RotaryFields {
               mtp_weight, tied, context, WEFT_ROTARY_FIELDS)
 
   static constexpr const char *hugging_face_architecture = "DeepseekV3ForCausalLM";
+  static Config from_hugging_face(const HuggingFaceConfig &h);
   std::string hugging_face_config() const;
+  WeightMap hugging_face_weights() const;
 };
 
 // So that the stream's variance does not grow with depth.
@@ -48,6 +50,7 @@ Tensor attend(Scope s, Tensor x, const Sequence &seq, const Config &c) {
                   .qk_rope_head_dim = c.qk_rope_head_dim,
                   .v_head_dim = c.v_head_dim,
                   .rope = c.rotary(),
+                  .scale_factor = rotary_score_factor(c.rotary()),
                   .output_init = residual(c)});
 }
 
@@ -112,6 +115,46 @@ Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
   return lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), h, c.vocab);
 }
 WEFT_MODEL(deepseek_v3)
+
+Config Config::from_hugging_face(const HuggingFaceConfig &h) {
+  DecoderDefaults defaults{.context = 4096, .head_dim = h.integer("qk_rope_head_dim", 64)};
+  DecoderConfig d = read_decoder_config(h, defaults);
+  if (d.kv_heads != d.heads) h.refuse("num_key_value_heads", "latent attention has as many as heads");
+  Config c;
+  c.vocab = d.vocab, c.dim = d.dim, c.ffn = d.ffn, c.layers = d.layers, c.heads = d.heads;
+  c.norm_eps = d.norm_eps, c.tied = d.tied, c.context = d.context;
+  c.set_rotary(d.rope);
+  c.qk_rope_head_dim = defaults.head_dim;
+  c.qk_nope_head_dim = h.integer("qk_nope_head_dim", 128);
+  c.v_head_dim = h.integer("v_head_dim", 128);
+  c.q_lora_rank = h.integer("q_lora_rank", 0);
+  c.kv_lora_rank = h.integer("kv_lora_rank", 512);
+  c.dense_layers = std::min(h.integer("first_k_dense_replace", 3), c.layers);
+  c.experts = h.integer("n_routed_experts", 256);
+  c.top_k = h.integer("num_experts_per_tok", 8);
+  c.expert_ffn = h.integer("moe_intermediate_size", 2048);
+  c.shared_experts = h.integer("n_shared_experts", 0);
+  c.groups = h.integer("n_group", 1);
+  c.top_groups = h.integer("topk_group", 1);
+  c.gate_scale = h.number("routed_scaling_factor", 2.5);
+  c.normalise_gates = h.flag("norm_topk_prob", true);
+  if (h.text("scoring_func", "sigmoid") != "sigmoid")
+    h.refuse("scoring_func", "transformers' class has \"sigmoid\" alone");
+  if (h.text("topk_method", "noaux_tc") != "noaux_tc") h.refuse("topk_method", "\"noaux_tc\" is supported");
+  if (h.integer("moe_layer_freq", 1) != 1) h.refuse("moe_layer_freq", "every later layer has experts");
+  if (!h.flag("rope_interleave", true)) h.refuse("rope_interleave", "rotating adjacent pairs is supported");
+  // Of training, of other ways to run it, or said by others.
+  h.skip({"aux_loss_alpha", "seq_aux", "ep_size", "output_router_logits", "router_aux_loss_coef",
+          "num_nextn_predict_layers", "num_mtp_layers", "qk_head_dim", "auto_map", "num_local_experts"});
+  return c;
+}
+
+// The layers of multi-token prediction, which transformers' class passes over, too, follow the others.
+WeightMap Config::hugging_face_weights() const {
+  WeightMap map = decoder_weights(tied);
+  map.ignored.push_back("model.layers." + std::to_string(layers) + ".*");
+  return map;
+}
 
 std::string Config::hugging_face_config() const {
   JsonObject config =

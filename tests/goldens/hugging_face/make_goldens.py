@@ -34,6 +34,11 @@ MODELS = {
                   num_key_value_heads=2, head_dim=12, vocab_size=300, rms_norm_eps=1e-6, tie_word_embeddings=False,
                   rope=dict(rope_type="yarn", rope_theta=10000.0, factor=8.0, original_max_position_embeddings=8, beta_fast=16.0, beta_slow=2.0,
                             mscale=1.0, mscale_all_dim=0.5, truncate=False)),
+    "deepseek_v3": dict(model="DeepseekV3", dtype="bfloat16", shards="40KB", hidden_size=22, intermediate_size=30, num_hidden_layers=3, num_attention_heads=2,
+                        num_key_value_heads=2, q_lora_rank=14, kv_lora_rank=10, qk_nope_head_dim=6, qk_rope_head_dim=8, v_head_dim=7, first_k_dense_replace=1,
+                        n_routed_experts=6, num_experts_per_tok=2, n_group=3, topk_group=2, moe_intermediate_size=9, n_shared_experts=2,
+                        routed_scaling_factor=2.5, norm_topk_prob=True, vocab_size=300, rms_norm_eps=1e-6, tie_word_embeddings=False,
+                        rope=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16, mscale=1.0, mscale_all_dim=1.0)),
 }
 CONTEXT = 64  # tokens: what the tests compile for
 
@@ -57,12 +62,16 @@ def randomise(model, generator):
             elif p.dim() == 1:
                 p.copy_(0.5 * x)
             else:
-                p.copy_(x * (0.7 if "embed" in name else 1.3 / math.sqrt(p.shape[1])))
+                p.copy_(x * (0.7 if "embed" in name else 1.3 / math.sqrt(p.shape[-1])))
+        for name, buffer in model.named_buffers():
+            if name.endswith("e_score_correction_bias"):
+                buffer.copy_(0.2 * torch.randn(buffer.shape, generator=generator))
 
 
 def logprobs(folder, documents):
     """Log-probability of each token but a document's first, in f64."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").double().eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager")
+    model.double().eval()
     lines = []
     for number, ids in enumerate(documents):
         with torch.no_grad():

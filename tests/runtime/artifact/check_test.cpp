@@ -183,6 +183,10 @@ TEST(ArtifactCheck, VariablesHaveTheirOwnPlace) {
             at + "[0]: layers is 3 when the shape is (4, 4)");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 0).file_name = "w"; }),
             at + "[0]: file_name 'w' should have a {} as layers is 4");
+  // Each further {} is an index of the next dimension, which has to be there.
+  EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 0).file_name = "{}.{}"; }), "");
+  EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 0).file_name = "{}.{}.{}"; }),
+            at + "[0]: file_name '{}.{}.{}' names too many tensors of the shape (4, 4)");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).name = "layers.w"; }),
             at + "[1]: the name 'layers.w' is taken by another variable");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Variable(a, 1).dtype = static_cast<fb::DType>(9); }),

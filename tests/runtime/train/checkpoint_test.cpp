@@ -116,6 +116,23 @@ TEST_F(Checkpoint, StackedLayersAreWrittenOneByOneAndFitEveryPipelineLayout) {
                 "/model.safetensors: has no tensor model.layers.5.w (the nearest name is model.layers.0.w)");
 }
 
+// A second {} in the name: experts are stacked here and have a tensor each in the file.
+TEST_F(Checkpoint, StackedExpertsAreWrittenOneByOneAndReadAgain) {
+  TestVariable w("layers.experts.up", "model.layers.{}.experts.{}.up", parameter, {2, 3, 2}, 2, 5);
+  ASSERT_TRUE(WriteCheckpoint(folder_.path(), Contents(1, Views({&w.Fill(0)})), 0).ok());
+  auto file = SafetensorsReader::Open(folder_ / "step-000001/model.safetensors");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->tensors().size(), 6u);
+  std::vector<float> values(2);
+  ASSERT_TRUE(file->Read("model.layers.6.experts.1.up", fb::DType::f32, {2},
+                         {reinterpret_cast<char *>(values.data()), 8})
+                  .ok());
+  EXPECT_EQ(values, (std::vector<float>{8, 9}));
+  TestVariable read("layers.experts.up", "model.layers.{}.experts.{}.up", parameter, {2, 3, 2}, 2, 5);
+  ASSERT_TRUE(ReadCheckpoint(folder_ / "step-000001", Views({&read}), false).ok());
+  EXPECT_EQ(read.values, w.values);
+}
+
 TEST_F(Checkpoint, StagesThatDisagreeAboutASharedWeightAreAnError) {
   TestVariable a("w", "w", parameter, {2}), b("w", "w", parameter, {2});
   auto path = WriteCheckpoint(folder_.path(), Contents(1, Views({&a.Fill(0), &b.Fill(1)})), 0);
