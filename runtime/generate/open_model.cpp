@@ -39,19 +39,6 @@ absl::StatusOr<FoundCheckpoint> Locate(const std::string &path, const Say &say) 
   return found;
 }
 
-// The recipe for one rank, compiled into `folder`.
-absl::StatusOr<Artifact> CompileForOneRank(const std::string &recipe_path, const std::string &folder,
-                                           const Say &say) {
-  absl::StatusOr<Recipe> recipe = LoadRecipe(recipe_path);
-  if (!recipe.ok()) return recipe.status();
-  recipe->run.plan = "";
-  recipe->run.ranks = 1;
-  recipe->data_parallel = recipe->pipeline = 1;
-  std::string single = absl::StrCat(folder, "/single.toml");
-  if (absl::Status status = WriteFileAtomically(single, RecipeText(*recipe)); !status.ok()) return status;
-  return EnsureArtifact(*recipe, single, absl::StrCat(folder, "/single.weft"), say);
-}
-
 absl::StatusOr<Artifact> ArtifactFor(const std::string &checkpoint, const OpenModelOptions &options,
                                      const Say &say) {
   if (!options.artifact.empty()) return LoadArtifact(options.artifact);
@@ -80,6 +67,19 @@ absl::StatusOr<Artifact> ArtifactFor(const std::string &checkpoint, const OpenMo
 }
 
 } // namespace
+
+absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
+CompileForOneRank(const std::string &recipe_path, const std::string &folder,
+                  const std::function<void(const std::string &)> &say) {
+  absl::StatusOr<Recipe> recipe = LoadRecipe(recipe_path);
+  if (!recipe.ok()) return recipe.status();
+  recipe->run.plan = "";
+  recipe->run.ranks = 1;
+  recipe->data_parallel = recipe->pipeline = 1;
+  std::string single = absl::StrCat(folder, "/single.toml");
+  if (absl::Status status = WriteFileAtomically(single, RecipeText(*recipe)); !status.ok()) return status;
+  return EnsureArtifact(*recipe, single, absl::StrCat(folder, "/single.weft"), say);
+}
 
 absl::StatusOr<OpenedModel> OpenModel(const std::string &path, const OpenModelOptions &options,
                                       const Say &say) {

@@ -56,6 +56,9 @@ absl::StatusOr<TrainEnd> Run::Go() {
                      [this](const std::string &text) { progress_->Say(text); });
   if (!recorder.ok()) return recorder.status();
   recorder_ = *std::move(recorder);
+  if (absl::Status status = PrepareSamples(); !status.ok()) return status;
+  page_.emplace(recipe_.run.dir, ranks_->artifact());
+  done_ = start_;
   checkpoint_files_ = CheckpointFiles();
   saver_.emplace(Path("checkpoints"), recipe_.run.keep);
 
@@ -67,7 +70,14 @@ absl::StatusOr<TrainEnd> Run::Go() {
   absl::StatusOr<TrainEnd> end = stopped ? TrainEnd::stopped_early : Steps(*schedule);
   Settle(/*wait=*/true);
   progress_->Finish();
-  absl::Status recorded = recorder_->Finish();
+  absl::Status recorded = recorder_ ? recorder_->Finish() : absl::OkStatus();
+  Report(!end.ok()                         ? "failed"
+         : *end == TrainEnd::finished      ? "finished"
+         : *end == TrainEnd::stopped_early ? "stopped early"
+                                           : "interrupted",
+         !end.ok()                         ? std::string(end.status().message())
+         : *end == TrainEnd::stopped_early ? stopping_.Reason()
+                                           : "");
   return end.ok() && !recorded.ok() ? recorded : end;
 }
 
@@ -107,16 +117,19 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     if (!warns) recorder_->Add(m);
     spikes_.Accept(m.loss, m.grad_norm);
     progress_->Step(m);
+    done_ = step;
 
     const bool evaluates = eval_ && (step == steps || step % recipe_.train.eval_every == 0);
     if (evaluates)
       if (absl::Status status = Evaluation(step); !status.ok()) return status;
+    if (sample_ && (evaluates || (!eval_ && (step == steps || IsScheduled(step))))) Samples(step);
     const bool exhausted = evaluates && stopping_.Exhausted(), last = step == steps || exhausted;
     if (exhausted) recorder_->AddEvent({step, "stopped", stopping_.Reason()});
     if (!last && !interrupt.requested() && IsScheduled(step))
       Save(step);
     else
       Settle(/*wait=*/false);
+    if (!last && (evaluates || IsScheduled(step))) Report("running");
     const bool leave = !last && interrupt.requested(); // asked for during the evaluation or the copy, too
     if (last || leave)
       if (absl::Status status = SaveLast(step); !status.ok()) return status;
