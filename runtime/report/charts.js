@@ -77,7 +77,7 @@ function lineChart(host, {title, unit, series, events, height, steps}) {
     svg.replaceChildren();
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     svg.setAttribute('height', height);
-    for (const t of ticks(log ? 10 ** bottomValue : bottomValue, log ? 10 ** topValue : topValue, height / 55, log)) {
+    for (const t of ticks(log ? 10 ** bottomValue : bottomValue, log ? 10 ** topValue : topValue, height / 42, log)) {
       svg.append(svgEl('line', {class: 'gridline', x1: left, x2: right, y1: y(t), y2: y(t)}));
       svg.append(svgEl('text', {x: left - 7, y: y(t) + 4, 'text-anchor': 'end'}, numberText(t, 4)));
     }

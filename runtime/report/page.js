@@ -35,8 +35,10 @@
     if (data.series.loss) main.push({name: 'training', color: '--first', data: data.series.loss});
     if (data.series.eval_loss) main.push({name: 'validation', color: '--second', dots: true, data: data.series.eval_loss});
     if (main.length) lineChart($('main-chart'), {title: 'Loss', unit: 'nats a token', series: main, events: data.events, height: 320, steps: data.step});
-    for (const [name, series] of Object.entries(data.series)) {
+    const order = ['grad_norm', 'lr', 'tokens_per_second', 'step_ms'], place = name => order.includes(name) ? order.indexOf(name) : order.length;
+    for (const name of Object.keys(data.series).sort((a, b) => place(a) - place(b))) {
       if (hidden.has(name)) continue;
+      const series = data.series[name];
       const [title, unit] = known[name] || [titleOf(name), ''];
       lineChart($('charts'), {title, unit, series: [{name: title, color: '--first', data: series}], events: name === 'grad_norm' ? data.events : [], height: 200, steps: data.step});
     }

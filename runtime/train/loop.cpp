@@ -89,6 +89,7 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
   InterruptGuard interrupt;
   if (recipe_.run.save_initial && start_ == 0)
     if (absl::Status status = SaveLast(0); !status.ok()) return status;
+  SpikeState made = spikes_.state(); // after the last step that was made
   for (int64_t step = start_ + 1; step <= steps; ++step) {
     Clock::time_point begin = Clock::now();
     StepMetrics m;
@@ -111,11 +112,13 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
       if (!after.ok()) return after.status();
       if (!warns) {
         step = *after;
-        continue;
+        if (!interrupt.requested()) continue;
+        return LeaveAfterSpike(step, made);
       }
     }
     if (!warns) recorder_->Add(m);
     spikes_.Accept(m.loss, m.grad_norm);
+    made = spikes_.state();
     progress_->Step(m);
     done_ = step;
 
@@ -142,6 +145,16 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     return TrainEnd::interrupted;
   }
   return TrainEnd::finished;
+}
+
+// The run that goes on makes the decision again, so that its files tell of it.
+absl::StatusOr<TrainEnd> Run::LeaveAfterSpike(int64_t step, const SpikeState &made) {
+  if (spikes_.options().action == SpikeAction::skip && step > 0) {
+    spikes_.set_state(made);
+    if (absl::Status status = SaveLast(step); !status.ok()) return status;
+  }
+  Say(absl::StrCat("interrupted after step ", step, "; weft train ", recipe_.run.dir, " --resume goes on"));
+  return TrainEnd::interrupted;
 }
 
 absl::StatusOr<TrainEnd> Train(Recipe recipe, const TrainOptions &options) {

@@ -68,6 +68,7 @@ private:
   absl::StatusOr<TrainEnd> Steps(const Schedule &schedule);
   absl::Status CheckFinite(int64_t step, const StepResult &result);
   void SayStopped(int64_t step);
+  absl::StatusOr<TrainEnd> LeaveAfterSpike(int64_t step, const SpikeState &made);
 
   std::string Path(absl::string_view name) const { return absl::StrCat(recipe_.run.dir, "/", name); }
   void Say(const std::string &text) {

@@ -5,7 +5,7 @@ FROM=$WEFT_WORK/reference
 work=$(mktemp -d "$WEFT_WORK/report-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cp -r "$WEFT_WORK/recipe.toml" "$WEFT_WORK/corpus" "$work"
-train run train.steps=24 train.patience=100 train.spike=skip train.spike_window=4 train.spike_deviations=0.5 train.spike_most=1000 \
+train run train.steps=24 train.patience=100 train.spike=warn train.spike_window=4 train.spike_deviations=0.5 \
   'run.sample_prompts=["The ", "</script><b>x</b>"]' run.sample_tokens=8
 page=$work/run/report.html
 [[ -s $page ]] || fail "there is no report.html"
