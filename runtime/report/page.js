@@ -24,7 +24,7 @@
     if (evals) tile('validation loss', numberText(data.last.eval_loss));
     if (evals) {
       const list = evals.least || evals.mean, lowest = Math.min(...list);
-      tile(`lowest, at step ${stepText(evals.step[list.indexOf(lowest)])}`, numberText(lowest));
+      tile(`best, at step ${stepText(evals.step[list.indexOf(lowest)])}`, numberText(lowest));
     }
     if ('tokens_per_second' in data.last) tile('tokens/s', numberText(data.last.tokens_per_second, 3));
     for (const [name, value] of data.facts) tile(name, value);
