@@ -1,5 +1,6 @@
 #include "frontends/cli/commands.h"
 #include "frontends/cli/report.h"
+#include "runtime/generate/text_sampler.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/recipe.h"
 
@@ -9,6 +10,17 @@
 #include <filesystem>
 
 namespace weft {
+namespace {
+
+absl::StatusOr<SampleTexts> MakeSampler(const Recipe &recipe, Ranks &ranks, const Tokenizer &tokenizer,
+                                        const std::function<void(const std::string &)> &say) {
+  absl::StatusOr<std::unique_ptr<TextSampler>> made = TextSampler::Create(recipe, ranks, tokenizer, say);
+  if (!made.ok()) return made.status();
+  return SampleTexts(
+      [sampler = std::shared_ptr<TextSampler>(*std::move(made))] { return sampler->Sample(); });
+}
+
+} // namespace
 
 int TrainCommand(const Arguments &arguments) {
   static const CommandSpec spec = {
@@ -23,7 +35,9 @@ int TrainCommand(const Arguments &arguments) {
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
       "Ctrl-C, SIGTERM and SIGHUP save a checkpoint and leave (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "
-      "metrics.jsonl, tensorboard/, log.txt and data/ (the tokens).\n",
+      "metrics.jsonl, samples.jsonl (with run.sample_prompts), report.html, tensorboard/, log.txt and data/ "
+      "(the "
+      "tokens).\n",
       0,
       SIZE_MAX};
   Args args(spec, arguments);
@@ -45,9 +59,9 @@ int TrainCommand(const Arguments &arguments) {
   }
   absl::StatusOr<Recipe> recipe = LoadRecipe(path, overrides);
   if (!recipe.ok()) return Fail(recipe.status());
-  absl::StatusOr<TrainEnd> end =
-      Train(*std::move(recipe),
-            {args.Has("--resume"), args.Has("--allow-other-dot-unit"), args.Text("--cpu-level")});
+  TrainOptions options{args.Has("--resume"), args.Has("--allow-other-dot-unit"), args.Text("--cpu-level"),
+                       MakeSampler};
+  absl::StatusOr<TrainEnd> end = Train(*std::move(recipe), options);
   if (!end.ok()) return Fail(end.status());
   return *end == TrainEnd::interrupted ? 130 : 0;
 }

@@ -69,7 +69,8 @@ json ArtifactJson(const fb::Artifact &artifact) {
   }
   std::map<std::pair<std::string, std::string>, int64_t> counts;
   if (artifact.remarks())
-    for (const fb::Remark *remark : *artifact.remarks()) ++counts[{Text(remark->pass()), Text(remark->kind())}];
+    for (const fb::Remark *remark : *artifact.remarks())
+      ++counts[{Text(remark->pass()), Text(remark->kind())}];
   for (const auto &[key, count] : counts)
     remarks.push_back({{"pass", key.first}, {"kind", key.second}, {"count", count}});
   return {{"model", Text(artifact.model())},

@@ -77,16 +77,16 @@ function lineChart(host, {title, unit, series, events, height, steps}) {
     svg.replaceChildren();
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     svg.setAttribute('height', height);
-    for (const t of ticks(log ? 10 ** bottomValue : bottomValue, log ? 10 ** topValue : topValue, height / 55, log)) {
+    for (const t of ticks(log ? 10 ** bottomValue : bottomValue, log ? 10 ** topValue : topValue, height / 42, log)) {
       svg.append(svgEl('line', {class: 'gridline', x1: left, x2: right, y1: y(t), y2: y(t)}));
       svg.append(svgEl('text', {x: left - 7, y: y(t) + 4, 'text-anchor': 'end'}, numberText(t, 4)));
     }
     svg.append(svgEl('line', {class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom}));
-    const marks = ticks(first, last, Math.max(2, Math.floor(width / 110)), false).filter(t => Number.isInteger(t));
+    const marks = ticks(first, last, Math.max(3, Math.floor(width / 80)), false).filter(t => Number.isInteger(t));
     for (const t of marks) svg.append(svgEl('text', {x: x(t), y: bottom + 16, 'text-anchor': x(t) > right - 20 ? 'end' : 'middle'}, numberText(t, 5)));
     svg.append(svgEl('text', {x: (left + right) / 2, y: bottom + 31, 'text-anchor': 'middle'}, 'step'));
     for (const e of events || [])
-      if (e.step >= first && e.step <= last) svg.append(svgEl('line', {class: 'event', x1: x(e.step), x2: x(e.step), y1: top, y2: bottom}));
+      if (e.step >= first && e.step <= last) svg.append(svgEl('line', {class: 'event', x1: x(e.step), x2: x(e.step), y1: bottom - 9, y2: bottom}));
     for (const s of series) {
       const d = s.data, at = i => `${x(d.step[i]).toFixed(1)},${y(d.mean[i]).toFixed(1)}`, color = `var(${s.color})`;
       if (d.most)
@@ -112,14 +112,14 @@ function lineChart(host, {title, unit, series, events, height, steps}) {
       if (shown === null) shown = s.data.step[i];
       const text = el('span', {}, el('i', {class: 'key', style: `background: var(${s.color})`}), series.length > 1 ? s.name + ' ' : '',
                       el('b', {}, numberText(s.data.mean[i], 5)));
-      if (s.data.most) text.append(` (${numberText(s.data.least[i])} to ${numberText(s.data.most[i])})`);
+      if (step !== null && s.data.most && s.data.least[i] < s.data.most[i]) text.append(` (${numberText(s.data.least[i])} to ${numberText(s.data.most[i])})`);
       if (s.data.step[i] !== shown) text.append(` at ${stepText(s.data.step[i])}`);
       parts.push(text);
       if (step !== null) svg.append(svgEl('circle', {class: 'point', cx: geometry.x(s.data.step[i]), cy: geometry.y(s.data.mean[i]), r: 3.4, fill: `var(${s.color})`}));
     });
     if (step !== null) svg.append(svgEl('line', {class: 'cursor', x1: geometry.x(shown), x2: geometry.x(shown), y1: geometry.top, y2: geometry.bottom}));
     const width = series[0].data.width;
-    readout.replaceChildren(`step ${stepText(shown)}${width > 1 ? `, mean of ${width}` : ''} `, ...parts.flatMap(p => [' · ', p]));
+    readout.replaceChildren(`step ${stepText(shown)}${width > 1 && step !== null ? `, mean of ${width}` : ''} `, ...parts.flatMap(p => [' · ', p]));
   }
   svg.addEventListener('pointermove', e => {
     const box = svg.getBoundingClientRect(), {left, right, first, last} = geometry;

@@ -79,8 +79,9 @@ void Curves::AddLine(std::string_view line) {
     auto why = object.find("why");
     if (!event->is_string()) return;
     ++num_events_;
-    events_.push_back({at, event->get<std::string>().substr(0, kMostName),
-                       why != object.end() && why->is_string() ? why->get<std::string>().substr(0, kMostWhy) : ""});
+    events_.push_back(
+        {at, event->get<std::string>().substr(0, kMostName),
+         why != object.end() && why->is_string() ? why->get<std::string>().substr(0, kMostWhy) : ""});
     if (events_.size() > kMaxEvents) events_.pop_front();
     return; // its numbers are not the run's
   }
@@ -137,7 +138,8 @@ void Curves::AddMap(const std::string &name, int64_t step, const json &value) {
   }
   if (map.last_is_extra) map.frames.pop_back();
   map.last_is_extra = map.seen++ % map.stride != 0;
-  if (map.rows != layers || map.columns != experts) cells = Reduced(cells, layers, experts, map.rows, map.columns);
+  if (map.rows != layers || map.columns != experts)
+    cells = Reduced(cells, layers, experts, map.rows, map.columns);
   map.frames.push_back({step, std::move(cells)});
   if (map.last_is_extra || map.frames.size() <= kMaxFrames) return;
   std::vector<Frame> kept;
@@ -172,17 +174,20 @@ json Curves::Json() const {
       std::string bytes;
       for (float cell : frame.cells)
         bytes += static_cast<char>(
-            range > 0 ? std::lround((static_cast<double>(cell) - static_cast<double>(low)) / range * 255) : 0);
+            range > 0 ? std::lround((static_cast<double>(cell) - static_cast<double>(low)) / range * 255)
+                      : 0);
       steps.push_back(frame.step);
       frames.push_back(absl::Base64Escape(bytes));
     }
-    maps[name] = {{"rows", map.rows},     {"columns", map.columns}, {"layers", map.layers}, {"experts", map.experts},
-                  {"low", Rounded(low)}, {"high", Rounded(high)},   {"steps", steps},       {"frames", frames}};
+    maps[name] = {{"rows", map.rows},       {"columns", map.columns}, {"layers", map.layers},
+                  {"experts", map.experts}, {"low", Rounded(low)},    {"high", Rounded(high)},
+                  {"steps", steps},         {"frames", frames}};
   }
   for (const Event &event : events_)
     events.push_back({{"step", event.step}, {"event", event.name}, {"why", event.why}});
   for (const auto &[name, value] : last_) last[name] = Rounded(value);
-  return {{"series", series}, {"maps", maps}, {"events", events}, {"num_events", num_events_}, {"last", last}};
+  return {
+      {"series", series}, {"maps", maps}, {"events", events}, {"num_events", num_events_}, {"last", last}};
 }
 
 } // namespace weft

@@ -1,8 +1,8 @@
 // The numbers of metrics.jsonl, thinned out so that a page of bounded size can draw runs of any length.
 //
-// A number by step goes into buckets of 2^k steps, each with its mean, least and most; k grows when there are too many:
-// a run of a million steps has at most 1024 buckets of 1024 steps. A list, or a list of lists (layers of experts), is
-// a map: of these every 2^k-th is kept, in blocks of cells where it has very many.
+// A number by step goes into buckets of 2^k steps, each with its mean, least and most; k grows when there are
+// too many: a run of a million steps has at most 1024 buckets of 1024 steps. A list, or a list of lists
+// (layers of experts), is a map: of these every 2^k-th is kept, in blocks of cells where it has very many.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,15 +18,17 @@ namespace weft {
 
 class Curves {
 public:
-  static constexpr size_t kMaxBuckets = 1024, kMaxSeries = 128, kMaxMaps = 16, kMaxFrames = 48, kMaxEvents = 300;
-  static constexpr int64_t kMaxRows = 96, kMaxColumns = 256; // of a map, cells; beyond them blocks are averaged
+  static constexpr size_t kMaxBuckets = 1024, kMaxSeries = 128, kMaxMaps = 16, kMaxFrames = 48,
+                          kMaxEvents = 300;
+  static constexpr int64_t kMaxRows = 96,
+                           kMaxColumns = 256; // of a map, cells; beyond them blocks are averaged
 
   // Takes in a line of metrics.jsonl. What is no such line, or no number, is passed over.
   void AddLine(std::string_view line);
 
   // {"series":{"loss":{"width":4,"step":[…],"mean":[…],"least":[…],"most":[…]}},
-  //  "maps":{"expert_load":{"rows":4,"columns":8,"steps":[…],"low":0,"high":0.5,"frames":["base64 of a byte a cell"]}},
-  //  "events":[{"step":3,"event":"skip","why":"…"}],"num_events":1,"last":{"step":9,"loss":2.5}}
+  //  "maps":{"expert_load":{"rows":4,"columns":8,"steps":[…],"low":0,"high":0.5,"frames":["base64 of a byte a
+  //  cell"]}}, "events":[{"step":3,"event":"skip","why":"…"}],"num_events":1,"last":{"step":9,"loss":2.5}}
   nlohmann::json Json() const;
 
 private:

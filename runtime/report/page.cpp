@@ -115,13 +115,12 @@ std::string PageHtml(std::string_view title, const json &data) {
   name = json::parse(name).get<std::string>();
   std::string out;
   std::string_view rest = page_html;
-  const std::pair<std::string_view, std::string> parts[] = {{"<!--title-->", HtmlEscaped(name)},
-                                                            {"/*style*/", std::string(page_css)},
-                                                            {"<!--title-->", HtmlEscaped(name)},
-                                                            {"/*data*/", std::move(text)},
-                                                            {"/*script*/", absl::StrCat(std::string(charts_js),
-                                                                                        std::string(heat_map_js),
-                                                                                        std::string(page_js))}};
+  const std::pair<std::string_view, std::string> parts[] = {
+      {"<!--title-->", HtmlEscaped(name)},
+      {"/*style*/", std::string(page_css)},
+      {"<!--title-->", HtmlEscaped(name)},
+      {"/*data*/", std::move(text)},
+      {"/*script*/", absl::StrCat(std::string(charts_js), std::string(heat_map_js), std::string(page_js))}};
   for (const auto &[mark, part] : parts) {
     const size_t at = rest.find(mark);
     absl::StrAppend(&out, std::string(rest.substr(0, at)), part);

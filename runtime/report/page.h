@@ -26,12 +26,12 @@ struct PageFacts {
 
 class Page {
 public:
-  // Of the run directory `folder`, with its metrics.jsonl and samples.jsonl; neither must be there. `artifact` must
-  // outlive the page.
+  // Of the run directory `folder`, with its metrics.jsonl and samples.jsonl; neither must be there.
+  // `artifact` must outlive the page.
   Page(std::string folder, const fb::Artifact &artifact) : folder_(std::move(folder)), artifact_(&artifact) {}
 
-  // Writes folder/report.html under another name and renames it. Reads what has been added to the files since the last
-  // time, and all of a file that has become shorter. Errors name the file and the system's reason.
+  // Writes folder/report.html under another name and renames it. Reads what has been added to the files since
+  // the last time, and all of a file that has become shorter. Errors name the file and the system's reason.
   absl::Status Write(const PageFacts &facts);
   // The files were cut and have grown since.
   void Restart();

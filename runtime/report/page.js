@@ -7,6 +7,8 @@
   };
   const hidden = new Set(['loss', 'eval_loss', 'eval_targets']);
 
+  const titleOf = name => (name[0] || '').toUpperCase() + name.slice(1).replaceAll('_', ' ');
+
   function header() {
     $('state').textContent = data.state;
     $('state').classList.add(data.state.split(' ')[0]);
@@ -16,11 +18,14 @@
     $('progress').setAttribute('aria-valuenow', Math.round(100 * done));
     if (data.message) $('message').hidden = false, $('message').textContent = data.message;
     const tile = (name, value) => $('tiles').append(el('div', {class: 'tile'}, el('span', {}, name), el('b', {}, value)));
-    tile('step', `${stepText(data.step)} of ${stepText(data.steps)}`);
+    tile(`step of ${stepText(data.steps)}`, stepText(data.step));
     const evals = data.series.eval_loss;
     if ('loss' in data.last) tile('loss', numberText(data.last.loss));
     if (evals) tile('validation loss', numberText(data.last.eval_loss));
-    if (evals) tile('lowest validation loss', numberText(Math.min(...(evals.least || evals.mean))));
+    if (evals) {
+      const list = evals.least || evals.mean, lowest = Math.min(...list);
+      tile(`best, at step ${stepText(evals.step[list.indexOf(lowest)])}`, numberText(lowest));
+    }
     if ('tokens_per_second' in data.last) tile('tokens/s', numberText(data.last.tokens_per_second, 3));
     for (const [name, value] of data.facts) tile(name, value);
   }
@@ -30,22 +35,24 @@
     if (data.series.loss) main.push({name: 'training', color: '--first', data: data.series.loss});
     if (data.series.eval_loss) main.push({name: 'validation', color: '--second', dots: true, data: data.series.eval_loss});
     if (main.length) lineChart($('main-chart'), {title: 'Loss', unit: 'nats a token', series: main, events: data.events, height: 320, steps: data.step});
-    for (const [name, series] of Object.entries(data.series)) {
+    const order = ['grad_norm', 'lr', 'tokens_per_second', 'step_ms'], place = name => order.includes(name) ? order.indexOf(name) : order.length;
+    for (const name of Object.keys(data.series).sort((a, b) => place(a) - place(b))) {
       if (hidden.has(name)) continue;
-      const [title, unit] = known[name] || [name.replaceAll('_', ' '), ''];
+      const series = data.series[name];
+      const [title, unit] = known[name] || [titleOf(name), ''];
       lineChart($('charts'), {title, unit, series: [{name: title, color: '--first', data: series}], events: name === 'grad_norm' ? data.events : [], height: 200, steps: data.step});
     }
     if (!Object.keys(data.series).length) $('curves').append(el('p', {class: 'muted'}, 'No step has been made yet.'));
     const maps = Object.entries(data.maps);
     $('maps').hidden = !maps.length;
-    for (const [name, map] of maps) heatMap($('map-list'), name.replaceAll('_', ' '), map);
+    for (const [name, map] of maps) heatMap($('map-list'), titleOf(name), map);
   }
 
   function events() {
     if (!data.events.length) return;
     $('events').hidden = false;
     const body = $('events').querySelector('tbody'), shown = 12;
-    const row = e => el('tr', {}, el('td', {class: 'number'}, stepText(e.step)), el('td', {}, e.event), el('td', {}, e.why));
+    const row = e => el('tr', {}, el('td', {class: 'number'}, stepText(e.step)), el('td', {class: 'word'}, e.event), el('td', {}, e.why));
     const newest = [...data.events].reverse();
     newest.slice(0, shown).forEach(e => body.append(row(e)));
     if (data.num_events <= shown) return;

@@ -28,7 +28,8 @@ void Samples::AddLine(std::string_view line) {
       prompt == object.end() || !prompt->is_string() || text == object.end() || !text->is_string())
     return;
   std::string name = Shortened(prompt->get<std::string>());
-  auto found = std::find_if(prompts_.begin(), prompts_.end(), [&](const Prompt &p) { return p.prompt == name; });
+  auto found =
+      std::find_if(prompts_.begin(), prompts_.end(), [&](const Prompt &p) { return p.prompt == name; });
   if (found == prompts_.end()) {
     if (prompts_.size() >= kMaxPrompts) return;
     found = prompts_.insert(prompts_.end(), Prompt{name});

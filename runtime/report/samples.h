@@ -1,4 +1,5 @@
-// The texts of samples.jsonl, thinned out likewise: of each prompt at most 24, spread over the run, and the newest.
+// The texts of samples.jsonl, thinned out likewise: of each prompt at most 24, spread over the run, and the
+// newest.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,7 +13,8 @@ namespace weft {
 
 class Samples {
 public:
-  static constexpr size_t kMaxPrompts = 16, kMaxTexts = 24, kMaxBytes = 4000; // bytes of a text; the rest is left out
+  static constexpr size_t kMaxPrompts = 16, kMaxTexts = 24,
+                          kMaxBytes = 4000; // bytes of a text; the rest is left out
 
   // Takes in a line of samples.jsonl; what is none is passed over.
   void AddLine(std::string_view line);

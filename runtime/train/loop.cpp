@@ -59,6 +59,9 @@ absl::StatusOr<TrainEnd> Run::Go() {
   absl::StatusOr<std::map<std::string, std::string>> files = CheckpointFiles();
   if (!files.ok()) return files.status();
   checkpoint_files_ = *std::move(files);
+  if (absl::Status status = PrepareSamples(); !status.ok()) return status;
+  page_.emplace(recipe_.run.dir, ranks_->artifact());
+  done_ = start_;
   saver_.emplace(Path("checkpoints"), recipe_.run.keep);
 
   if (start_ == steps)
@@ -69,7 +72,14 @@ absl::StatusOr<TrainEnd> Run::Go() {
   absl::StatusOr<TrainEnd> end = stopped ? TrainEnd::stopped_early : Steps(*schedule);
   Settle(/*wait=*/true);
   progress_->Finish();
-  absl::Status recorded = recorder_->Finish();
+  absl::Status recorded = recorder_ ? recorder_->Finish() : absl::OkStatus();
+  Report(!end.ok()                         ? "failed"
+         : *end == TrainEnd::finished      ? "finished"
+         : *end == TrainEnd::stopped_early ? "stopped early"
+                                           : "interrupted",
+         !end.ok()                         ? std::string(end.status().message())
+         : *end == TrainEnd::stopped_early ? stopping_.Reason()
+                                           : "");
   return end.ok() && !recorded.ok() ? recorded : end;
 }
 
@@ -81,6 +91,7 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
   InterruptGuard interrupt;
   if (recipe_.run.save_initial && start_ == 0)
     if (absl::Status status = SaveLast(0); !status.ok()) return status;
+  SpikeState made = spikes_.state(); // after the last step that was made
   for (int64_t step = start_ + 1; step <= steps; ++step) {
     Clock::time_point begin = Clock::now();
     StepMetrics m;
@@ -106,22 +117,27 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
       if (!after.ok()) return after.status();
       if (!warns) {
         step = *after;
-        continue;
+        if (!interrupt.requested()) continue;
+        return LeaveAfterSpike(step, made);
       }
     }
     if (!warns) recorder_->Add(m);
     spikes_.Accept(m.loss, m.grad_norm);
+    made = spikes_.state();
     progress_->Step(m);
+    done_ = step;
 
     const bool evaluates = eval_ && (step == steps || step % recipe_.train.eval_every == 0);
     if (evaluates)
       if (absl::Status status = Evaluation(step); !status.ok()) return status;
+    if (sample_ && (evaluates || (!eval_ && (step == steps || IsScheduled(step))))) Samples(step);
     const bool exhausted = evaluates && stopping_.Exhausted(), last = step == steps || exhausted;
     if (exhausted) recorder_->AddEvent({step, "stopped", stopping_.Reason()});
     if (!last && !interrupt.requested() && IsScheduled(step))
       Save(step);
     else
       Settle(/*wait=*/false);
+    if (!last && (evaluates || IsScheduled(step))) Report("running");
     const bool leave = !last && interrupt.requested(); // asked for during the evaluation or the copy, too
     if (last || leave)
       if (absl::Status status = SaveLast(step); !status.ok()) return status;
@@ -134,6 +150,16 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     return TrainEnd::interrupted;
   }
   return TrainEnd::finished;
+}
+
+// The run that goes on makes the decision again, so that its files tell of it.
+absl::StatusOr<TrainEnd> Run::LeaveAfterSpike(int64_t step, const SpikeState &made) {
+  if (spikes_.options().action == SpikeAction::skip && step > 0) {
+    spikes_.set_state(made);
+    if (absl::Status status = SaveLast(step); !status.ok()) return status;
+  }
+  Say(absl::StrCat("interrupted after step ", step, "; weft train ", recipe_.run.dir, " --resume goes on"));
+  return TrainEnd::interrupted;
 }
 
 absl::StatusOr<TrainEnd> Train(Recipe recipe, const TrainOptions &options) {

@@ -1,5 +1,6 @@
 #include "runtime/train/metrics.h"
 #include "runtime/data/file_io.h"
+#include "runtime/data/json_depth.h"
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -25,6 +26,7 @@ size_t KeptBytes(const std::string &text, int64_t last_step) {
   while (at < text.size()) {
     size_t end = text.find('\n', at);
     if (end == std::string::npos) break;
+    if (JsonNestsDeeper({text.data() + at, end - at})) break;
     nlohmann::json line = nlohmann::json::parse(text.data() + at, text.data() + end, nullptr, false);
     if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer()) break;
     if (line["step"].get<int64_t>() > last_step) break;
@@ -50,7 +52,7 @@ absl::StatusOr<std::vector<std::string>> EventLines(const std::string &path, abs
   if (!text.ok()) return text.status();
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-    if (!absl::StrContains(line, "\"event\"")) continue;
+    if (!absl::StrContains(line, "\"event\"") || JsonNestsDeeper({line.data(), line.size()})) continue;
     nlohmann::json object = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
     if (object.is_object() && object.value("event", nlohmann::json()) == std::string(name) &&
         object.value("step", nlohmann::json()) == step)

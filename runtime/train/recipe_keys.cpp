@@ -45,7 +45,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"train.spike", "text", "", "at a spike of loss or grad_norm: warn; skip the batch, so that no step is made of it; or rollback to the last checkpoint and go on behind the batch", {"off", "warn", "skip", "rollback"}, 0, 0, FIELD(train.spike)},
       {"train.spike_deviations", "number", "deviations", "a spike is so many robust standard deviations above the median of the last steps", {}, 0, 1e9, FIELD(train.spike_deviations)},
       {"train.spike_window", "integer", "steps", "steps that the median is of; spikes are looked for after half of them", {}, 2, 65536, FIELD(train.spike_window)},
-      {"train.spike_most", "integer", "spikes", "more skips or rollbacks within spike_within batches end the run", {}, 0, 65000, FIELD(train.spike_most)},
+      {"train.spike_most", "integer", "spikes", "more skips or rollbacks within spike_within batches, of which there must be more, end the run", {}, 0, 65000, FIELD(train.spike_most)},
       {"train.spike_within", "integer", "batches", "see spike_most", {}, 1, kMany, FIELD(train.spike_within)},
 
       {"optimizer.name", "text", "", "the optimiser", {"adamw", "sgd"}, 0, 0, FIELD(optimizer.name)},

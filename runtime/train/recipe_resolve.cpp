@@ -59,6 +59,16 @@ absl::Status ParseBudget(Recipe &recipe) {
   return absl::OkStatus();
 }
 
+// As many spikes as there are batches would never be too many.
+absl::Status CheckSpikes(const Recipe &recipe) {
+  const auto &t = recipe.train;
+  if ((t.spike != "skip" && t.spike != "rollback") || t.spike_most < t.spike_within) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "train.spike_most is ", t.spike_most, " when it should be below train.spike_within, ", t.spike_within,
+      "\nhint: a run whose every batch is a spike would go on for ever; for example train.spike_within=",
+      10 * std::max<int64_t>(1, t.spike_most)));
+}
+
 absl::Status CheckBatch(Recipe &recipe) {
   int64_t batch = recipe.train.batch, micro = recipe.train.micro_batch, dp = recipe.data_parallel;
   auto wrong = [](const std::string &message, const std::string &hint) {
@@ -119,6 +129,7 @@ absl::Status ResolveRecipe(Recipe &recipe) {
   if (absl::Status status = ParsePlan(recipe); !status.ok()) return status;
   if (absl::Status status = ParseBudget(recipe); !status.ok()) return status;
   if (absl::Status status = CheckBatch(recipe); !status.ok()) return status;
+  if (absl::Status status = CheckSpikes(recipe); !status.ok()) return status;
   if (recipe.run.dir.empty())
     return absl::InvalidArgumentError("run.dir is empty\nhint: name the folder for the run");
   recipe.run.dir = std::filesystem::absolute(recipe.run.dir).lexically_normal().string();

@@ -1,8 +1,10 @@
 // One run, shared by the files that it goes through: run_start.cpp until the first step, loop.cpp over the
-// steps, run_monitor.cpp at evaluations and spikes, run_save.cpp at checkpoints.
+// steps, run_monitor.cpp at evaluations and spikes, run_save.cpp at checkpoints, run_report.cpp
+// for what a person reads.
 #pragma once
 
 #include "runtime/data/prepare.h"
+#include "runtime/report/page.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/checkpoint_saver.h"
 #include "runtime/train/compile.h"
@@ -62,10 +64,15 @@ private:
   absl::Status Evaluation(int64_t step);
   absl::StatusOr<int64_t> Spike(int64_t step, const StepResult &result, const StepLimits &limits);
   absl::Status RollBack();
+  // run_report.cpp
+  absl::Status PrepareSamples();
+  void Samples(int64_t step);
+  void Report(const std::string &state, const std::string &message = "");
   // loop.cpp
   absl::StatusOr<TrainEnd> Steps(const Schedule &schedule);
   absl::Status CheckFinite(int64_t step, const StepResult &result);
   void SayStopped(int64_t step);
+  absl::StatusOr<TrainEnd> LeaveAfterSpike(int64_t step, const SpikeState &made);
 
   std::string Path(absl::string_view name) const { return absl::StrCat(recipe_.run.dir, "/", name); }
   void Say(const std::string &text) {
@@ -91,7 +98,11 @@ private:
   std::unique_ptr<Recorder> recorder_;
   std::map<std::string, std::string> checkpoint_files_;
   std::optional<Progress> progress_;
+  SampleTexts sample_; // none where there are no prompts
+  std::optional<Page> page_;
+  bool page_failing_ = false;
   std::optional<CheckpointSaver> saver_;   // destroyed before the recorder, which its thread syncs
+  int64_t done_ = 0;                       // steps
   int64_t start_ = 0, saved_ = -1;         // steps done at the start, and in the newest checkpoint
   int64_t last_ = -1;                      // the step that the run ends with, once it is known
   int64_t anchor_ = 0, saving_anchor_ = 0; // see MonitorState: of what is saved, and of what is being saved

@@ -48,8 +48,8 @@ absl::StatusOr<int64_t> Run::Spike(int64_t step, const StepResult &result, const
   const double value = loss ? result.loss : result.grad_norm, limit = loss ? limits.loss : limits.grad_norm;
   event.why = absl::StrFormat("the %s is %.4g", loss ? "loss" : "gradient's norm", value);
   if (std::isfinite(value))
-    absl::StrAppendFormat(&event.why, " when the %d steps before have it below %.4g",
-                          spikes_.state().losses.size(), limit);
+    absl::StrAppendFormat(&event.why, " when the %d steps before allow %.4g", spikes_.state().losses.size(),
+                          limit);
   if (action == SpikeAction::warn) {
     event.name = "warn";
     recorder_->AddEvent(event);
@@ -97,6 +97,8 @@ absl::Status Run::RollBack() {
       Recorder::GoBack(std::move(recorder_), anchor_, "rollback");
   if (!recorder.ok()) return recorder.status();
   recorder_ = *std::move(recorder);
+  page_->Restart();
+  done_ = anchor_;
   if (anchor_ == 0) {
     stopping_.set_state({});
     spikes_.set_state({});

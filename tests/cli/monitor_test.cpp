@@ -24,10 +24,10 @@ protected:
     return keys;
   }
   static std::vector<std::string> Spiky(const std::string &action, std::vector<std::string> more = {}) {
-    std::vector<std::string> keys = {"train.steps=60",          "train.spike=" + action,
-                                     "train.spike_window=6",    "train.spike_most=60000",
-                                     "run.checkpoint_every=10", "optimizer.lr=0.5",
-                                     "train.eval_every=15",     "train.spike_deviations=1.5"};
+    std::vector<std::string> keys = {
+        "train.steps=60",         "train.spike=" + action,     "train.spike_window=6",
+        "train.spike_most=60000", "train.spike_within=100000", "run.checkpoint_every=10",
+        "optimizer.lr=0.5",       "train.eval_every=15",       "train.spike_deviations=1.5"};
     keys.insert(keys.end(), more.begin(), more.end());
     return keys;
   }
@@ -167,6 +167,31 @@ TEST_F(Monitor, TooManySpikesEndTheRun) {
         << result.error;
     EXPECT_NE(result.error.find("\nhint: "), std::string::npos) << result.error;
   }
+}
+
+TEST_F(Monitor, ARunOfNothingButSpikesCanBeInterruptedAndEnds) {
+  std::string run = MakeRun("a"), refused = MakeRun("b");
+  std::vector<std::string> keys = Spiky("skip", {"train.spike_deviations=0", "train.steps=100000"});
+  std::vector<std::string> arguments = {"train", recipe_, "run.dir=" + run};
+  arguments.insert(arguments.end(), keys.begin(), keys.end());
+  Child child(folder_, arguments);
+  ASSERT_TRUE(child.Says(" is skipped"));
+  child.Signal(SIGINT);
+  ChildResult result = child.Wait();
+  EXPECT_EQ(result.status, 130) << result.error;
+  ASSERT_FALSE(ListCheckpoints(run + "/checkpoints").empty());
+  result = Train(run, Spiky("skip", {"train.spike_deviations=0", "train.steps=100000", "train.spike_most=20",
+                                     "--resume"}));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.error.find("error: there were 21 spikes in "), std::string::npos)
+      << result.error.substr(0, 2000);
+
+  result = Train(refused, {"train.spike=skip", "train.spike_most=1000"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(
+      result.error.find("train.spike_most is 1000 when it should be below train.spike_within, 1000\nhint: "),
+      std::string::npos)
+      << result.error;
 }
 
 TEST_F(Monitor, AnInfiniteLossIsSkippedFromTheFirstStepOnUntilThereAreTooMany) {

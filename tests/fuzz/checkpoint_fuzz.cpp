@@ -84,6 +84,7 @@ std::vector<std::string> Seeds() {
   contents.state = {
       .step = 7, .epoch = 1, .row = 3, .seed = ~uint64_t{0}, .data_hash = "0123", .cpu_level = "avx2"};
   contents.state.options = {{"dot_unit", "f32"}};
+  contents.state.monitor = {{5, 2.5, 1}, {3, {1, 2}, {0.5, 0.25}, {4, 6}}, 5};
   contents.variables = model.views;
   auto path = WriteCheckpoint(folder.path(), contents, 0);
   Require(path.ok(), "the seed is written");
@@ -102,6 +103,8 @@ std::vector<std::string> Words() {
           "\"xxh3\": \"",
           "\"step\": ",
           "\"options\": {",
+          "\"monitor\": {",
+          "\"losses\": [",
           "\"..\"",
           "\"\"",
           "{",

@@ -194,10 +194,10 @@ TEST(CompileKeyTest, SettingsThatAreArgumentsDoNotChangeIt) {
     return *CompileKey(*ParseRecipe("", "/r/recipe.toml", overrides));
   };
   EXPECT_EQ(key({}), key({"optimizer.lr=1", "train.seed=9", "run.dir=/x", "run.threads=3", "train.steps=500",
-                          "run.keep=9", "train.patience=3", "train.min_improvement=0.1", "train.spike=skip",
-                          "train.spike_deviations=3", "train.spike_window=9", "train.spike_most=9",
-                          "train.spike_within=9", "run.keep_best=false", "run.sample_prompts=a",
-                          "run.sample_tokens=9", "run.sample_temperature=1"}));
+                          "run.keep=9", "train.patience=3", "train.min_improvement=0.1",
+                          "train.spike=rollback", "train.spike_deviations=3", "train.spike_window=9",
+                          "train.spike_most=9", "train.spike_within=99", "run.keep_best=false",
+                          "run.sample_prompts=a", "run.sample_tokens=9", "run.sample_temperature=1"}));
   EXPECT_NE(key({}), key({"model.layers=3"}));
   EXPECT_NE(key({}), key({"model.lr=3"}));
   EXPECT_NE(key({}), key({"optimizer.beta2=0.9"}));
