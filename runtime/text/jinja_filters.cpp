@@ -106,10 +106,9 @@ Value ToJsonFilter(Evaluator &evaluator, const Value &input, const Bound &given)
   }
   if (given.Has(2) && !given[2].Is(Kind::none)) {
     const auto separators = Iterate(given[2], evaluator.budget);
-    if (separators->items.size() != 2 || !separators->items[0].Is(Kind::string) ||
-        !separators->items[1].Is(Kind::string))
+    if (separators.size() != 2 || !separators[0].Is(Kind::string) || !separators[1].Is(Kind::string))
       Fail("tojson takes two texts as separators");
-    style.item_separator = separators->items[0].text(), style.key_separator = separators->items[1].text();
+    style.item_separator = separators[0].text(), style.key_separator = separators[1].text();
   }
   style.sort_keys = given.Flag(3);
   return Value::Text(ToJson(input, style, evaluator.budget), evaluator.budget);

@@ -68,18 +68,19 @@ Value Length(Evaluator &evaluator, const Value &input, const Bound &) {
 
 Value First(Evaluator &evaluator, const Value &input, const Bound &) {
   const auto items = Iterate(input, evaluator.budget);
-  return items->items.empty() ? Value::Undefined("there is no first element") : items->items.front();
+  return items.size() == 0 ? Value::Undefined("there is no first element") : items[0];
 }
 
 Value Last(Evaluator &evaluator, const Value &input, const Bound &) {
   if (input.Is(Kind::generator))
     Fail("last does not take what another filter gives\nhint: | list makes a list of it");
   const auto items = Iterate(input, evaluator.budget);
-  return items->items.empty() ? Value::Undefined("there is no last element") : items->items.back();
+  return items.size() == 0 ? Value::Undefined("there is no last element") : items[items.size() - 1];
 }
 
 Value ListFilter(Evaluator &evaluator, const Value &input, const Bound &) {
-  return MakeSequence(Kind::list, Iterate(input, evaluator.budget)->items, evaluator.budget);
+  const Elements items = Iterate(input, evaluator.budget);
+  return MakeSequence(Kind::list, List(items.begin(), items.end()), evaluator.budget);
 }
 
 Value Join(Evaluator &evaluator, const Value &input, const Bound &given) {
@@ -88,7 +89,7 @@ Value Join(Evaluator &evaluator, const Value &input, const Bound &given) {
   const AttributePath path(given.Or(1, Value::None()));
   std::string out;
   bool first = true;
-  for (const Value &item : Iterate(input, budget)->items) {
+  for (const Value &item : Iterate(input, budget)) {
     if (!std::exchange(first, false)) out += between;
     out += ToText(path.Of(evaluator, item), budget);
     budget.Charge(static_cast<int64_t>(between.size() / 32) + 1);
@@ -110,8 +111,8 @@ Value Items(Evaluator &evaluator, const Value &input, const Bound &) {
 Value Reverse(Evaluator &evaluator, const Value &input, const Bound &) {
   if (input.Is(Kind::string))
     return Slice(evaluator, input, Value::None(), Value::None(), Value::Integer(-1));
-  List items = Iterate(input, evaluator.budget)->items;
-  std::reverse(items.begin(), items.end());
+  const Elements given = Iterate(input, evaluator.budget);
+  List items(std::make_reverse_iterator(given.end()), std::make_reverse_iterator(given.begin()));
   return input.Is(Kind::generator) ? MakeSequence(Kind::list, std::move(items), evaluator.budget)
                                    : Generator(evaluator, std::move(items));
 }
@@ -123,7 +124,7 @@ Value Map(Evaluator &evaluator, const Value &input, const Arguments &arguments) 
     const Bound given("map", "attribute,default", arguments);
     const AttributePath path(given[0]);
     const Value fallback = given.Or(1, Value::None());
-    for (const Value &item : Iterate(input, evaluator.budget)->items)
+    for (const Value &item : Iterate(input, evaluator.budget))
       out.push_back(path.Of(evaluator, item, &fallback));
     return Generator(evaluator, std::move(out));
   }
@@ -135,7 +136,7 @@ Value Map(Evaluator &evaluator, const Value &input, const Arguments &arguments) 
   const Arguments rest{List(arguments.positional.begin() + 1, arguments.positional.end()),
                        arguments.keywords};
   Deeper deeper(evaluator.budget);
-  for (const Value &item : Iterate(input, evaluator.budget)->items)
+  for (const Value &item : Iterate(input, evaluator.budget))
     out.push_back(ApplyFilter(evaluator, *filter, item, rest));
   return Generator(evaluator, std::move(out));
 }
@@ -160,7 +161,7 @@ Value Select(Evaluator &evaluator, const Value &input, const Arguments &argument
       Fail(StrCat("the test ", test->name, " takes ", test->arguments, " arguments, got ", rest.size()));
   }
   List out;
-  for (const Value &item : Iterate(input, evaluator.budget)->items) {
+  for (const Value &item : Iterate(input, evaluator.budget)) {
     const Value value = path.Of(evaluator, item);
     if ((test ? ApplyTest(evaluator, *test, value, rest) : IsTrue(value)) == wanted) out.push_back(item);
   }
@@ -168,7 +169,7 @@ Value Select(Evaluator &evaluator, const Value &input, const Arguments &argument
 }
 
 // By the values of `key`, which may be several.
-template <typename Key> List Sorted(Evaluator &evaluator, const List &items, bool reverse, Key key) {
+template <typename Key> List Sorted(Evaluator &evaluator, const Elements &items, bool reverse, Key key) {
   std::vector<std::pair<Value, size_t>> keyed;
   for (size_t i = 0; i < items.size(); ++i) keyed.emplace_back(key(items[i]), i);
   std::stable_sort(keyed.begin(), keyed.end(), [&](const auto &a, const auto &b) {
@@ -193,8 +194,7 @@ Value Sort(Evaluator &evaluator, const Value &input, const Bound &given) {
       keys.push_back(KeyFor(evaluator, path.Of(evaluator, item), case_sensitive));
     return MakeSequence(Kind::list, std::move(keys), evaluator.budget);
   };
-  return MakeSequence(Kind::list,
-                      Sorted(evaluator, Iterate(input, evaluator.budget)->items, given.Flag(0), key),
+  return MakeSequence(Kind::list, Sorted(evaluator, Iterate(input, evaluator.budget), given.Flag(0), key),
                       evaluator.budget);
 }
 
@@ -208,14 +208,16 @@ Value DictSort(Evaluator &evaluator, const Value &input, const Bound &given) {
   auto key = [&](const Value &item) {
     return KeyFor(evaluator, item.sequence().items[by == "value"], given.Flag(0));
   };
-  return MakeSequence(Kind::list, Sorted(evaluator, items, given.Flag(2), key), evaluator.budget);
+  const Elements pairs =
+      Iterate(MakeSequence(Kind::list, std::move(items), evaluator.budget), evaluator.budget);
+  return MakeSequence(Kind::list, Sorted(evaluator, pairs, given.Flag(2), key), evaluator.budget);
 }
 
 Value Unique(Evaluator &evaluator, const Value &input, const Bound &given) {
   const AttributePath path(given.Or(1, Value::None()));
   std::unordered_set<std::string> seen;
   List out;
-  for (const Value &item : Iterate(input, evaluator.budget)->items) {
+  for (const Value &item : Iterate(input, evaluator.budget)) {
     evaluator.budget.Charge(4);
     if (seen.insert(KeyOf(KeyFor(evaluator, path.Of(evaluator, item), given.Flag(0)))).second)
       out.push_back(item);
@@ -226,14 +228,14 @@ Value Unique(Evaluator &evaluator, const Value &input, const Bound &given) {
 template <bool most> Value Extreme(Evaluator &evaluator, const Value &input, const Bound &given) {
   const AttributePath path(given.Or(1, Value::None()));
   const auto items = Iterate(input, evaluator.budget);
-  if (items->items.empty()) return Value::Undefined("there is no element to choose from");
+  if (items.size() == 0) return Value::Undefined("there is no element to choose from");
   auto key = [&](const Value &item) { return KeyFor(evaluator, path.Of(evaluator, item), given.Flag(0)); };
-  const Value *best = &items->items[0];
+  const Value *best = &items[0];
   Value best_key = key(*best);
-  for (size_t i = 1; i < items->items.size(); ++i) {
-    Value next = key(items->items[i]);
+  for (size_t i = 1; i < items.size(); ++i) {
+    Value next = key(items[i]);
     if (most ? !Less(best_key, next, evaluator.budget) : !Less(next, best_key, evaluator.budget)) continue;
-    best = &items->items[i], best_key = std::move(next);
+    best = &items[i], best_key = std::move(next);
   }
   return *best;
 }
@@ -242,7 +244,7 @@ Value Sum(Evaluator &evaluator, const Value &input, const Bound &given) {
   const AttributePath path(given.Or(0, Value::None()));
   Value sum = given.Or(1, Value::Integer(0));
   if (sum.Is(Kind::string)) Fail("sum does not join texts\nhint: join does");
-  for (const Value &item : Iterate(input, evaluator.budget)->items)
+  for (const Value &item : Iterate(input, evaluator.budget))
     sum = Binary(evaluator, "+", sum, path.Of(evaluator, item));
   return sum;
 }

@@ -27,8 +27,8 @@ bool Evaluator::Passes(LoopState &loop, const Value &item) {
 
 std::optional<Value> Evaluator::Advance(LoopState &loop) {
   if (std::exchange(loop.peeked, false)) return std::exchange(loop.after, std::nullopt);
-  while (loop.next < loop.items->items.size()) {
-    const Value &item = loop.items->items[loop.next++];
+  while (loop.next < loop.items.size()) {
+    const Value &item = loop.items[loop.next++];
     if (!loop.filtered || Passes(loop, item)) return item;
   }
   return std::nullopt;
@@ -48,11 +48,11 @@ int64_t Evaluator::Length(LoopState &loop) {
     if (loop.peeked && loop.after) rest.push_back(*loop.after);
     loop.peeked = false, loop.after.reset();
     while (std::optional<Value> item = Advance(loop)) rest.push_back(*std::move(item));
-    loop.items = MakeSequence(Kind::list, std::move(rest), budget).object<const Sequence>();
+    loop.items = Iterate(MakeSequence(Kind::list, std::move(rest), budget), budget);
     loop.next = 0, loop.filtered = false;
   }
   const int64_t looked_at = static_cast<int64_t>(loop.next) - (loop.peeked && loop.after ? 1 : 0);
-  return loop.index0 + 1 + static_cast<int64_t>(loop.items->items.size()) - looked_at;
+  return loop.index0 + 1 + static_cast<int64_t>(loop.items.size()) - looked_at;
 }
 
 std::optional<Value> Evaluator::LoopAttribute(const Value &value, std::string_view name) {

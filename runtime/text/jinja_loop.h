@@ -14,7 +14,8 @@ struct MacroObject : Object {
 // Elements are looked at one ahead and only when asked for, since a loop's condition may depend on what its
 // body has set in a namespace.
 struct LoopState : Object {
-  std::shared_ptr<const Sequence> items;
+  explicit LoopState(Elements items) : items(std::move(items)) {}
+  Elements items;
   size_t next = 0; // of items: the first that was not looked at
   const Statement *statement = nullptr;
   bool filtered = false, ended = false;

@@ -72,7 +72,7 @@ Value ReplaceMethod(Evaluator &evaluator, Text self, const Bound &given) {
 Value JoinMethod(Evaluator &evaluator, Text self, const Bound &given) {
   std::string out;
   bool first = true;
-  for (const Value &item : Iterate(given[0], evaluator.budget)->items) {
+  for (const Value &item : Iterate(given[0], evaluator.budget)) {
     if (!item.Is(Kind::string)) Fail(StrCat("join takes texts, got '", KindName(item), "'"));
     if (!std::exchange(first, false)) out += self;
     out += item.text();

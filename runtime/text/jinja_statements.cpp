@@ -125,14 +125,13 @@ void Evaluator::Assign(const Expression &target, Value value) {
     return object.object<Namespace>()->Set(target.text, std::move(value), budget);
   }
   const auto items = Iterate(value, budget);
-  if (items->items.size() != target.children.size())
-    Fail(StrCat(items->items.size(), " values are given to ", target.children.size(), " names"));
-  for (size_t i = 0; i < items->items.size(); ++i) Assign(*target.children[i], items->items[i]);
+  if (items.size() != target.children.size())
+    Fail(StrCat(items.size(), " values are given to ", target.children.size(), " names"));
+  for (size_t i = 0; i < items.size(); ++i) Assign(*target.children[i], items[i]);
 }
 
 Evaluator::Flow Evaluator::ExecuteLoop(const Statement &s) {
-  auto loop = std::make_shared<LoopState>();
-  loop->items = Iterate(Evaluate(*s.expressions[0]), budget);
+  auto loop = std::make_shared<LoopState>(Iterate(Evaluate(*s.expressions[0]), budget));
   loop->statement = &s;
   loop->filtered = s.expressions[1] != nullptr;
   struct Ends {

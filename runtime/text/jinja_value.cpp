@@ -296,12 +296,12 @@ bool Less(const Value &a, const Value &b, Budget &budget) {
   Fail(StrCat("values of type '", KindName(a), "' and '", KindName(b), "' have no order"));
 }
 
-std::shared_ptr<const Sequence> Iterate(const Value &value, Budget &budget) {
+Elements Iterate(const Value &value, Budget &budget) {
   if (value.IsSequence()) {
     if (value.Is(Kind::generator) && std::exchange(value.sequence().used, true))
       Fail(
           "what a filter such as map or select gives is gone through twice\nhint: | list makes a list of it");
-    return value.object<const Sequence>();
+    return Elements(value.object<const Sequence>());
   }
   List items;
   if (value.Is(Kind::string)) {
@@ -313,7 +313,7 @@ std::shared_ptr<const Sequence> Iterate(const Value &value, Budget &budget) {
   } else if (!value.Is(Kind::undefined)) {
     Fail(StrCat("a value of type '", KindName(value), "' has no elements to go through"));
   }
-  return MakeSequence(Kind::list, std::move(items), budget).object<const Sequence>();
+  return Elements(MakeSequence(Kind::list, std::move(items), budget).object<const Sequence>());
 }
 
 bool Contains(const Value &container, const Value &item, Budget &budget) {
@@ -324,7 +324,7 @@ bool Contains(const Value &container, const Value &item, Budget &budget) {
     return container.text().find(item.text()) != std::string::npos;
   }
   if (container.Is(Kind::dict)) return container.dict().Find(item) != nullptr;
-  for (const Value &element : Iterate(container, budget)->items)
+  for (const Value &element : Iterate(container, budget))
     if (Equal(element, item, budget)) return true;
   return false;
 }

@@ -159,8 +159,20 @@ std::string ToText(const Value &value, Budget &budget); // Python's str()
 std::string ToRepr(const Value &value, Budget &budget); // Python's repr()
 bool Equal(const Value &a, const Value &b, Budget &budget);
 bool Less(const Value &a, const Value &b, Budget &budget); // fails for values without an order
+// What a value gives when it is gone through; it keeps the elements alive, so that a loop may be over a call.
+class Elements {
+public:
+  explicit Elements(std::shared_ptr<const Sequence> sequence) : sequence_(std::move(sequence)) {}
+  List::const_iterator begin() const { return sequence_->items.begin(); }
+  List::const_iterator end() const { return sequence_->items.end(); }
+  size_t size() const { return sequence_->items.size(); }
+  const Value &operator[](size_t i) const { return sequence_->items[i]; }
+
+private:
+  std::shared_ptr<const Sequence> sequence_;
+};
 // The elements: of a string its characters, of a dict its keys.
-std::shared_ptr<const Sequence> Iterate(const Value &value, Budget &budget);
+Elements Iterate(const Value &value, Budget &budget);
 bool Contains(const Value &container, const Value &item, Budget &budget);
 
 Value FromJson(const nlohmann::ordered_json &json, Budget &budget);

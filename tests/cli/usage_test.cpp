@@ -15,7 +15,8 @@ protected:
 };
 
 TEST_F(Usage, EveryCommandHasHelp) {
-  for (const char *command : {"train", "generate", "eval", "inspect", "tokenizer", "new", "version"}) {
+  for (const char *command :
+       {"train", "generate", "chat", "eval", "inspect", "tokenizer", "new", "version"}) {
     ChildResult result = Weft({command, "--help"});
     EXPECT_EQ(result.status, 0) << command;
     EXPECT_TRUE(result.out.starts_with(std::string("usage: weft ") + command)) << result.out;
