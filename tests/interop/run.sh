@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares Weft with PyTorch and transformers, live: 50 steps of training from the same weights on the same batches,
-# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, and the metrics of a
-# resumed run in TensorBoard.
+# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, chat templates, and the
+# metrics of a resumed run in TensorBoard.
 #
 # usage: tests/interop/run.sh            (./run interop builds first)
 #   PYTHON=…  an interpreter that has requirements.txt's packages; otherwise a venv is made in build/interop-venv
@@ -54,6 +54,9 @@ for name in llama llama_odd demo qwen2 qwen3; do
   echo "== $name: its last checkpoint in transformers"
   "$PYTHON" tests/interop/transformers_agrees.py "$work/$name/checkpoints/step-000050" tests/goldens/text/*.txt --weft "$weft"
 done
+
+echo "== chat templates"
+"$PYTHON" tests/interop/chat_templates_agree.py --renderer "${RENDERER:-build/tests/render_chat_templates}"
 
 # A run that lost its last checkpoint: the steps after the one before it are done again, and count once.
 echo "== tensorboard: a resumed run"
