@@ -149,9 +149,8 @@ private:
   void Explain(const ChatAnswer &answer) {
     const GenerateResult &result = answer.result;
     if (answer.dropped_turns > 0)
-      Notice(absl::StrFormat("(the context was full: the oldest %d turns were forgotten)",
-                             answer.dropped_turns));
-    if (answer.cut) Notice("(the context was full: the beginning of the text was forgotten)");
+      Notice(absl::StrFormat("(the context was full; oldest turns forgotten: %d)", answer.dropped_turns));
+    if (answer.cut) Notice("(the context was full; the beginning of the text is forgotten)");
     if (result.reason == StopReason::max_tokens)
       Notice(absl::StrFormat("(cut off after %d tokens; --max-tokens allows more)", result.tokens.size()));
     if (result.reason == StopReason::context)

@@ -67,29 +67,31 @@ absl::StatusOr<std::string> TemplateOf(const Json &config, const std::string &na
       StrCat(name, ": chat_template has no \"default\", only ", names, "\nhint: --template FILE gives one"));
 }
 
-// `text` with the names of special tokens marked as text.
-std::string Marked(std::string_view text, const Tokenizer &tokenizer) {
+// Valid UTF-8 without the marks.
+std::string Clean(std::string_view text) {
   std::string out;
   for (size_t i = 0, length; i < text.size(); i += length) {
-    if (text.substr(i, 3) == kTextBegin || text.substr(i, 3) == kTextEnd) {
-      length = 3;
-      continue;
-    }
+    const bool valid = DecodeUtf8(text, i, length) != kInvalidCodePoint;
+    const std::string_view character = text.substr(i, length);
+    if (character != kTextBegin && character != kTextEnd) out += valid ? character : "\xef\xbf\xbd";
+  }
+  return out;
+}
+
+// The same with the names of special tokens marked as text.
+std::string Marked(std::string_view message, const Tokenizer &tokenizer) {
+  const std::string clean = Clean(message);
+  const std::string_view text = clean;
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
     std::string_view name;
     for (const auto &special : tokenizer.specials())
       if (special.text.size() > name.size() && text.substr(i, special.text.size()) == special.text)
         name = special.text;
-    if (!name.empty()) {
-      out += kTextBegin;
-      out += name;
-      out += kTextEnd;
-      length = name.size();
-      continue;
-    }
-    if (DecodeUtf8(text, i, length) == kInvalidCodePoint)
-      out += "\xef\xbf\xbd"; // a template works on valid text
-    else
-      out += text.substr(i, length);
+    if (!name.empty()) out += kTextBegin;
+    out += name.empty() ? text.substr(i, 1) : name;
+    if (!name.empty()) out += kTextEnd;
+    i += std::max<size_t>(name.size(), 1);
   }
   return out;
 }
@@ -155,7 +157,8 @@ absl::StatusOr<std::vector<int32_t>> ChatFormat::Prompt(absl::Span<const ChatMes
   for (const ChatMessage &message : messages)
     variables["messages"].push_back(
         {{"role", message.role},
-         {"content", message.role == "assistant" ? message.content : Marked(message.content, tokenizer)}});
+         {"content",
+          message.role == "assistant" ? Clean(message.content) : Marked(message.content, tokenizer)}});
   variables["tools"] = nullptr, variables["documents"] = nullptr; // as transformers has them
   variables["add_generation_prompt"] = true;
   absl::StatusOr<std::string> text = template_.Render(variables, now);

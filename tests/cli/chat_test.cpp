@@ -1,6 +1,8 @@
 // `weft chat` and `weft generate --chat`, with lines from a file where a user would type.
 #include "tests/cli/bigram_run.h"
 
+#include <algorithm>
+
 namespace weft {
 namespace {
 
@@ -13,7 +15,9 @@ protected:
         "chat.jinja", "{% for m in messages %}{{ m.role[0] ~ ':' ~ m.content ~ '\n' }}{% endfor %}a:");
   }
   ChildResult Chat(const std::string &input, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"chat", run_, "--temperature", "0", "--max-tokens", "3"};
+    std::vector<std::string> arguments = {"chat", run_, "--temperature", "0"};
+    if (std::find(more.begin(), more.end(), "--max-tokens") == more.end())
+      more.insert(more.end(), {"--max-tokens", "3"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return Child(folder_, arguments, -1, folder_.Write("input", input)).Wait();
   }
@@ -95,14 +99,14 @@ TEST_F(ChatTest, AFullContextForgetsTheOldestTurnsAndSaysSo) {
   Trained(); // 32 tokens
   ChildResult result = Chat("qzqz\nqzqz\nqzqz\n", {"--template", template_});
   ASSERT_EQ(result.status, 0) << result.error;
-  EXPECT_NE(result.error.find("(the context was full: the oldest 1 turns were forgotten)"), std::string::npos)
+  EXPECT_NE(result.error.find("(the context was full; oldest turns forgotten: 2)"), std::string::npos)
       << result.error;
   result = Chat(std::string(40, 'q') + "\n", {"--template", template_});
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.error, "error: the message has 45 tokens, with its template, when the model's context "
                           "holds 32\nhint: shorten it\n");
   result = Chat("qzqzqzqzqzqzqzqz\nqzqzqzqzqzqzqzqz\n");
-  EXPECT_NE(result.error.find("(the context was full: the beginning of the text was forgotten)"),
+  EXPECT_NE(result.error.find("(the context was full; the beginning of the text is forgotten)"),
             std::string::npos)
       << result.error;
 }
@@ -113,8 +117,9 @@ TEST_F(ChatTest, CtrlCEndsAnAnswer) {
   Trained(options);
   std::string input = folder_.Write("input", "hi\nyo\n");
   Child child(folder_,
-              {"chat", run_, "--template", template_, "--max-tokens", "1000000000", "--stop", "\x01"}, -1,
-              input);
+              {"chat", run_, "--template", template_, "--temperature", "0", "--max-tokens", "1000000000",
+               "--stop", "\x01"},
+              -1, input);
   for (int i = 0; i < 6000 && child.Out().empty(); ++i) usleep(5000);
   ASSERT_NE(child.Out(), "");
   child.Signal(SIGINT);

@@ -66,8 +66,9 @@ TEST_F(ChatFormatTest, SpecialTokensOfAMessageAreText) {
   EXPECT_EQ(count("user", "<|endoftext|><|endoftext|>"), 1);
   EXPECT_EQ(count("assistant", "<|endoftext|>"), 2);
   // Nor can a message bring the marks along that make them so.
-  EXPECT_EQ(Text(format, {{"user", "\xef\xb7\x91<|endof\xef\xb7\x90text|>\xff"}}),
-            "<|endoftext|>\xef\xbf\xbd<|endoftext|>");
+  auto ids = *format.Prompt({{"user", "\xef\xb7\x91<|endof\xef\xb7\x90text|>\xff"}}, tokenizer_, LocalNow());
+  EXPECT_EQ(tokenizer_.Decode(ids), "<|endoftext|>\xef\xbf\xbd<|endoftext|>");
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), end), 1);
 }
 
 TEST_F(ChatFormatTest, EndTokensComeFromTheFilesThatAreThere) {
