@@ -2,6 +2,8 @@
 #include "tests/cli/bigram_run.h"
 
 #include <algorithm>
+#include <poll.h>
+#include <pty.h>
 
 namespace weft {
 namespace {
@@ -126,6 +128,95 @@ TEST_F(ChatTest, CtrlCEndsAnAnswer) {
   ChildResult result = child.Wait();
   EXPECT_TRUE(result.exited);
   EXPECT_EQ(result.status, 130) << result.error;
+}
+
+// `weft` in a terminal of its own.
+class Terminal {
+public:
+  explicit Terminal(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), WEFT_PATH);
+    std::vector<char *> argv;
+    for (std::string &argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_ = forkpty(&fd_, nullptr, nullptr, nullptr);
+    if (pid_ == 0) {
+      execv(WEFT_PATH, argv.data());
+      _exit(127);
+    }
+  }
+  ~Terminal() {
+    if (pid_ > 0) kill(pid_, SIGKILL), waitpid(pid_, nullptr, 0);
+    close(fd_);
+  }
+  Terminal(const Terminal &) = delete;
+  void Type(const std::string &text) {
+    ASSERT_EQ(write(fd_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  // Waits until the screen has shown `text`, after what was waited for before; false after half a minute.
+  bool Shows(const std::string &text) {
+    while (seen_.find(text) == std::string::npos)
+      if (!Read()) return false;
+    seen_.erase(0, seen_.find(text) + text.size());
+    return true;
+  }
+  bool ShowsMore() { return !seen_.empty() || Read(); }
+  int Wait() {
+    int status = 0;
+    while (read(fd_, std::string(4096, 0).data(), 4096) > 0) {
+    }
+    waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+private:
+  bool Read() {
+    pollfd wait{fd_, POLLIN, 0};
+    char bytes[4096];
+    ssize_t got = poll(&wait, 1, 30000) > 0 ? read(fd_, bytes, sizeof bytes) : -1;
+    if (got > 0) seen_.append(bytes, static_cast<size_t>(got));
+    return got > 0;
+  }
+  int fd_ = -1;
+  pid_t pid_ = -1;
+  std::string seen_;
+};
+
+TEST_F(ChatTest, InATerminalCtrlCEndsAnswersAndTwiceTheProgram) {
+  weft::testing::BigramOptions options;
+  options.context = 1 << 30;
+  Trained(options);
+  Terminal terminal(
+      {"chat", run_, "--template", template_, "--temperature", "0", "--max-tokens", "1000000000"});
+  ASSERT_TRUE(terminal.Shows("(/help says more)"));
+  ASSERT_TRUE(terminal.Shows("> "));
+  terminal.Type("/nothing\n");
+  ASSERT_TRUE(terminal.Shows("error: unknown command /nothing"));
+  ASSERT_TRUE(terminal.Shows("> "));
+  terminal.Type("half a line\x03"); // is forgotten
+  ASSERT_TRUE(terminal.Shows("(Ctrl-C once more, Ctrl-D or /exit leaves)"));
+  ASSERT_TRUE(terminal.Shows("> "));
+  terminal.Type("hi\n");
+  ASSERT_TRUE(terminal.Shows("hi\r\n")); // the echo; the answer has no end of its own
+  ASSERT_TRUE(terminal.ShowsMore());
+  terminal.Type("\x03");
+  ASSERT_TRUE(terminal.Shows("tokens/s)"));
+  ASSERT_TRUE(terminal.Shows("> "));
+  terminal.Type("\x03");
+  ASSERT_TRUE(terminal.Shows("once more"));
+  terminal.Type("\x03");
+  EXPECT_EQ(terminal.Wait(), 130);
+}
+
+TEST_F(ChatTest, InATerminalErrorsAreNoEnd) {
+  Trained();
+  Terminal terminal({"chat", run_, "--template", template_, "--temperature", "0"});
+  ASSERT_TRUE(terminal.Shows("> "));
+  terminal.Type(std::string(60, 'q') + "\n");
+  ASSERT_TRUE(terminal.Shows("error: the message has 65 tokens"));
+  ASSERT_TRUE(terminal.Shows("> "));
+  terminal.Type("\x04");
+  EXPECT_EQ(terminal.Wait(), 0);
 }
 
 TEST_F(ChatTest, BrokenFilesOfACheckpointAreNamed) {
