@@ -13,6 +13,7 @@ using Arguments = std::vector<std::string>;
 
 int TrainCommand(const Arguments &arguments);
 int GenerateCommand(const Arguments &arguments);
+int ChatCommand(const Arguments &arguments);
 int EvalCommand(const Arguments &arguments);
 int InspectCommand(const Arguments &arguments);
 int TokenizerCommand(const Arguments &arguments);

@@ -1,9 +1,11 @@
+#include "frontends/cli/ask_options.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/report.h"
 #include "runtime/data/file_io.h"
 #include "runtime/generate/generator.h"
 #include "runtime/generate/open_model.h"
 #include "runtime/generate/session_model.h"
+#include "runtime/text/chat_format.h"
 #include "runtime/train/metrics.h"
 
 #include "absl/strings/str_cat.h"
@@ -37,6 +39,22 @@ std::string JsonText(const std::string &prompt, const GenerateResult &result) {
   return root.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+// The ids of a user's message in the checkpoint's chat template; an answer ends where the checkpoint says.
+absl::StatusOr<std::vector<int32_t>> EncodeMessage(const OpenedModel &opened, const Args &args,
+                                                   const std::string &message, GenerateOptions &options) {
+  absl::StatusOr<ChatFormat> format = ChatFormat::Load(opened.checkpoint, args.Text("--template"));
+  if (absl::IsNotFound(format.status()) && !args.Has("--template"))
+    return absl::NotFoundError(
+        absl::StrCat(opened.checkpoint, " has no chat template\nhint: --template FILE gives one"));
+  if (!format.ok()) return format.status();
+  absl::StatusOr<std::vector<int32_t>> ends = LoadEndTokens(opened.checkpoint, opened.tokenizer);
+  if (!ends.ok()) return ends.status();
+  options.end_tokens = *std::move(ends);
+  std::vector<ChatMessage> messages = {{"user", message}};
+  if (args.Has("--system")) messages.insert(messages.begin(), {"system", args.Text("--system")});
+  return format->Prompt(messages, opened.tokenizer, LocalNow());
+}
+
 } // namespace
 
 int GenerateCommand(const Arguments &arguments) {
@@ -44,43 +62,37 @@ int GenerateCommand(const Arguments &arguments) {
       "generate",
       "RUN|CHECKPOINT",
       "Continues a text with a trained model: the newest good checkpoint of a run, or one that is named.",
-      {{"--prompt", "TEXT", "the text to continue; tokens such as <|endoftext|> count as tokens"},
-       {"--prompt-file", "FILE", "the same from a file"},
-       {"--max-tokens", "N", "most tokens to add", "256"},
-       {"--temperature", "T", "of sampling; 0 = always the likeliest token", "0.8"},
-       {"--top-k", "K", "draw from the K likeliest tokens only; 0 = all", "0"},
-       {"--top-p", "P", "draw from the likeliest tokens that have the probability P together; 1 = all", "1"},
-       {"--seed", "S", "of sampling: the same seed gives the same text", "1"},
-       {"--stop", "TEXT", "end before this text; may be given several times", "", true},
-       {"--ignore-end", "", "go on after the end-of-text token"},
-       {"--json", "", "one JSON object instead of the text as it comes"},
-       {"--logprobs", "FILE",
-        "writes a line a token: position, id, log-probability in hexadecimal, bit for bit"},
-       {"--no-echo", "", "leave the prompt out of the output"},
-       {"--threads", "N", "threads; 0 = all processors", "0"},
-       {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
-       {"--artifact", "F.weft", "the compiled model", "that of the run, compiled if need be"}},
+      WithAskOptions(
+          {{"--prompt", "TEXT", "the text to continue; tokens such as <|endoftext|> count as tokens"},
+           {"--prompt-file", "FILE", "the same from a file"},
+           {"--chat", "",
+            "the prompt is a user's message, written as the checkpoint's chat template says; shows the "
+            "answer alone"},
+           {"--system", "TEXT", "system prompt, with --chat"},
+           {"--template", "FILE", "chat template, with --chat", "the checkpoint's"},
+           {"--ignore-end", "", "go on after the end-of-text token"},
+           {"--json", "", "one JSON object instead of the text as it comes"},
+           {"--logprobs", "FILE",
+            "writes a line a token: position, id, log-probability in hexadecimal, bit for bit"},
+           {"--no-echo", "", "leave the prompt out of the output"}}),
       "",
       1,
       1};
   Args args(spec, arguments);
   GenerateOptions options;
-  options.max_tokens = args.Integer("--max-tokens", 256, 0);
-  options.sampling.temperature = args.Number("--temperature", 0.8, 0, 1e6);
-  options.sampling.top_k = args.Integer("--top-k", 0, 0);
-  options.sampling.top_p = args.Number("--top-p", 1, 0, 1);
-  options.sampling.seed = args.Integer("--seed", 1, 0);
-  options.stop = args.All("--stop");
-  options.ignore_end = args.Has("--ignore-end");
   OpenModelOptions open_options;
-  open_options.artifact = args.Text("--artifact");
-  open_options.threads = static_cast<int>(args.Integer("--threads", 0, 0, 4096));
-  open_options.cpu_level = args.Text("--cpu-level");
+  ReadAskOptions(args, options, open_options);
+  options.ignore_end = args.Has("--ignore-end");
   if (args.exit >= 0) return args.exit;
   if (args.Has("--prompt") == args.Has("--prompt-file")) {
     PrintError("weft generate needs either --prompt TEXT or --prompt-file FILE\nhint: weft generate --help");
     return 2;
   }
+  for (const char *option : {"--system", "--template"})
+    if (args.Has(option) && !args.Has("--chat")) {
+      PrintError(absl::StrCat(option, " needs --chat\nhint: weft generate --help"));
+      return 2;
+    }
   std::string prompt = args.Text("--prompt");
   if (args.Has("--prompt-file")) {
     absl::StatusOr<std::string> text = ReadFile(args.Text("--prompt-file"), 64 << 20);
@@ -92,8 +104,12 @@ int GenerateCommand(const Arguments &arguments) {
   if (!opened.ok()) return Fail(opened.status());
   absl::StatusOr<std::unique_ptr<SessionModel>> model = SessionModel::Create(opened->ranks->session(0));
   if (!model.ok()) return Fail(model.status());
-  std::vector<int32_t> ids = EncodePrompt(opened->tokenizer, prompt);
-  bool json = args.Has("--json"), echoed = json || args.Has("--no-echo");
+  absl::StatusOr<std::vector<int32_t>> encoded = args.Has("--chat")
+                                                     ? EncodeMessage(*opened, args, prompt, options)
+                                                     : EncodePrompt(opened->tokenizer, prompt);
+  if (!encoded.ok()) return Fail(encoded.status());
+  const std::vector<int32_t> &ids = *encoded;
+  bool json = args.Has("--json"), echoed = json || args.Has("--no-echo") || args.Has("--chat");
   auto on_text = [&](const std::string &text) {
     if (!echoed) std::fwrite(prompt.data(), 1, prompt.size(), stdout), echoed = true;
     if (!json) std::fwrite(text.data(), 1, text.size(), stdout), std::fflush(stdout);

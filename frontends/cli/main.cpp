@@ -25,6 +25,7 @@ const Command commands[] = {
     {"new", "a folder with a model, a recipe and a README that work at once", NewCommand},
     {"train", "train a model as a recipe says, or go on with a run", TrainCommand},
     {"generate", "continue a text with a trained model", GenerateCommand},
+    {"chat", "talk with a trained model", ChatCommand},
     {"eval", "loss and perplexity of a trained model on a text", EvalCommand},
     {"tokenizer", "train a tokenizer, encode, decode", TokenizerCommand},
     {"import", "make a checkpoint of a Hugging Face folder", ImportCommand},

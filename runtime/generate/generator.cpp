@@ -22,6 +22,10 @@ absl::Status CheckPrompt(const NextTokenModel &model, absl::Span<const int32_t> 
         absl::StrCat("max tokens is ", options.max_tokens, " when it should be at least 0"));
   for (const std::string &stop : options.stop)
     if (stop.empty()) return absl::InvalidArgumentError("a stop string is empty");
+  for (int32_t token : options.end_tokens)
+    if (token < 0 || token >= model.vocab())
+      return absl::InvalidArgumentError(
+          absl::StrCat("the end token ", token, " is not in the model's vocabulary of ", model.vocab()));
   if (prompt.empty())
     return absl::InvalidArgumentError(
         "the prompt is empty\nhint: give at least a word, such as --prompt \"The\"");
@@ -30,11 +34,29 @@ absl::Status CheckPrompt(const NextTokenModel &model, absl::Span<const int32_t> 
     return absl::InvalidArgumentError(
         absl::StrCat("the prompt has ", length, " tokens when the model's context holds ", model.context(),
                      "\nhint: shorten it by ", length - model.context(), " tokens or more"));
+  if (options.fed < 0 || options.fed > length)
+    return absl::InvalidArgumentError(absl::StrCat(options.fed, " tokens were fed of a prompt of ", length));
   for (int32_t token : prompt)
     if (token < 0 || token >= model.vocab())
       return absl::InvalidArgumentError(absl::StrCat("the prompt has the token ", token,
                                                      " when the model's vocabulary has ", model.vocab(),
                                                      "; the tokenizer is not the model's"));
+  return absl::OkStatus();
+}
+
+constexpr int64_t kPromptPart =
+    1024; // tokens after which a prompt can be cancelled; a multiple of every bucket
+
+// What is left of the prompt, of which at least the last token is fed: its successor is asked for.
+absl::Status FeedPrompt(NextTokenModel &model, absl::Span<const int32_t> prompt,
+                        const GenerateOptions &options, int64_t &held) {
+  const int64_t length = static_cast<int64_t>(prompt.size());
+  held = std::min(options.fed, length - 1);
+  while (held < length && !(options.cancelled && options.cancelled())) {
+    int64_t count = std::min(kPromptPart, length - held);
+    if (absl::Status status = model.Feed(prompt.subspan(held, count), held); !status.ok()) return status;
+    held += count;
+  }
   return absl::OkStatus();
 }
 
@@ -50,6 +72,8 @@ const char *StopReasonName(StopReason reason) {
     return "max tokens";
   case StopReason::context:
     return "context";
+  case StopReason::cancelled:
+    return "cancelled";
   }
   return "";
 }
@@ -98,11 +122,23 @@ absl::StatusOr<GenerateResult> Generate(NextTokenModel &model, const Tokenizer &
   };
 
   auto begin = std::chrono::steady_clock::now();
-  if (absl::Status status = model.Feed(prompt, 0); !status.ok()) return status;
+  if (absl::Status status = FeedPrompt(model, prompt, options, result.held); !status.ok()) return status;
+  if (result.held < static_cast<int64_t>(prompt.size())) {
+    result.reason = StopReason::cancelled;
+    return result;
+  }
   result.prompt_s = SecondsSince(begin);
   begin = std::chrono::steady_clock::now();
   int64_t position = static_cast<int64_t>(prompt.size()); // of the token chosen next
+  auto ends = [&](int32_t token) {
+    return token == tokenizer.end_of_text() ||
+           std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end();
+  };
   while (wanted) {
+    if (options.cancelled && options.cancelled()) {
+      result.reason = StopReason::cancelled;
+      break;
+    }
     if (static_cast<int64_t>(result.tokens.size()) >= options.max_tokens) {
       result.reason = StopReason::max_tokens;
       break;
@@ -113,7 +149,7 @@ absl::StatusOr<GenerateResult> Generate(NextTokenModel &model, const Tokenizer &
     Sample sample = sampler.Choose(model.logits(), model.lse(), position);
     result.tokens.push_back(sample.token);
     result.logprobs.push_back(sample.logprob);
-    if (sample.token == tokenizer.end_of_text() && !options.ignore_end) {
+    if (ends(sample.token) && !options.ignore_end) {
       result.reason = StopReason::end_of_text;
       break;
     }
@@ -129,7 +165,7 @@ absl::StatusOr<GenerateResult> Generate(NextTokenModel &model, const Tokenizer &
       break;
     }
     if (absl::Status status = model.Feed({&sample.token, 1}, position); !status.ok()) return status;
-    ++position;
+    result.held = ++position;
   }
   result.tokens_s = SecondsSince(begin);
   give(filter.Push(decoder.Flush()));

@@ -31,18 +31,23 @@ public:
 struct GenerateOptions {
   int64_t max_tokens = 256;
   SamplingOptions sampling;
-  std::vector<std::string> stop; // the text ends before the first of these
-  bool ignore_end = false;       // go on after the end-of-text token
+  std::vector<std::string> stop;   // the text ends before the first of these
+  bool ignore_end = false;         // go on after the end-of-text token
+  std::vector<int32_t> end_tokens; // that end it as well, such as the end of a turn
+  // How many tokens of the prompt, from its first, the model has been fed already.
+  int64_t fed = 0;
+  std::function<bool()> cancelled; // asked before each token and between parts of the prompt; true ends it
 };
 
-enum class StopReason { end_of_text, stop_string, max_tokens, context };
-const char *StopReasonName(StopReason reason); // "end of text", "stop string", "max tokens", "context"
+enum class StopReason { end_of_text, stop_string, max_tokens, context, cancelled };
+const char *StopReasonName(StopReason reason); // "end of text", "stop string", "max tokens", "context", …
 
 struct GenerateResult {
   std::vector<int32_t> tokens; // without the prompt, with an end-of-text token
   std::vector<float> logprobs; // of each
   std::string text;            // as streamed
   StopReason reason = StopReason::max_tokens;
+  int64_t held = 0; // how many of the prompt's tokens and these, from the first, the model has been fed
   double prompt_s = 0, tokens_s = 0; // seconds for the prompt, and for the tokens after the first
 };
 

@@ -26,8 +26,9 @@ struct ChildResult {
 // it.
 class Child {
 public:
-  // `error_fd`, where given, is stderr instead.
-  Child(const TempFolder &folder, std::vector<std::string> arguments, int error_fd = -1)
+  // `error_fd`, where given, is stderr instead; `input` is read as stdin.
+  Child(const TempFolder &folder, std::vector<std::string> arguments, int error_fd = -1,
+        const std::string &input = "/dev/null")
       : out_(folder / "stdout"), error_(folder / "stderr") {
     arguments.insert(arguments.begin(), WEFT_PATH);
     std::vector<char *> argv;
@@ -35,7 +36,7 @@ public:
     argv.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 0, input.c_str(), O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (error_fd < 0)
       posix_spawn_file_actions_addopen(&actions, 2, error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -60,6 +61,7 @@ public:
         if (std::stoull(status.substr(at + 8, 16), nullptr, 16) >> (signal - 1) & 1) return true;
     return false;
   }
+  std::string Out() const { return Slurp(out_); }
   std::string Error() const { return Slurp(error_); }
   // Waits until stderr has `text`; false when that takes half a minute.
   bool Says(const std::string &text) const {

@@ -16,7 +16,7 @@ protected:
 
 TEST_F(Usage, EveryCommandHasHelp) {
   for (const char *command :
-       {"train", "generate", "eval", "import", "export", "inspect", "tokenizer", "new", "version"}) {
+       {"train", "generate", "chat", "eval", "import", "export", "inspect", "tokenizer", "new", "version"}) {
     ChildResult result = Weft({command, "--help"});
     EXPECT_EQ(result.status, 0) << command;
     EXPECT_TRUE(result.out.starts_with(std::string("usage: weft ") + command)) << result.out;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares Weft with PyTorch and transformers, live: 50 steps of training from the same weights on the same batches,
-# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, models of
+# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, chat templates, models of
 # transformers that are imported and exported, and the metrics of a resumed run in TensorBoard.
 #
 # usage: tests/interop/run.sh            (./run interop builds first)
@@ -62,6 +62,8 @@ done
 
 echo "== random models of transformers, imported and exported"
 "$PYTHON" tests/interop/hugging_face_agrees.py --weft "$weft" --seed $RANDOM
+echo "== chat templates"
+"$PYTHON" tests/interop/chat_templates_agree.py --renderer "${RENDERER:-build/tests/render_chat_templates}"
 
 # A run that lost its last checkpoint: the steps after the one before it are done again, and count once.
 echo "== tensorboard: a resumed run"
