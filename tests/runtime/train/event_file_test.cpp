@@ -35,7 +35,8 @@ TEST(EventFile, WhatTheModelAddsHasATagOfItsOwn) {
   TempFolder folder;
   auto file = EventFile::Create(folder / "tensorboard", 1);
   ASSERT_TRUE(file.ok()) << file.status();
-  StepMetrics step{7, 2.5, 1e-3, 0.25, 1000, 12.5, {{"mtp_loss", 3.5}}};
+  StepMetrics step{7, 2.5, 1e-3, 0.25, 1000, 12.5};
+  step.more = {{"mtp_loss", 3.5}};
   ASSERT_TRUE(file->Add(step).ok());
   std::vector<tensorboard::Event> events = ReadEvents(file->path());
   ASSERT_EQ(events.size(), 3u);
