@@ -18,9 +18,10 @@
 namespace weft {
 
 struct StepResult {
-  double loss = 0;                                  // nats a valid target of the global batch
-  double grad_norm = 0;                             // before clipping
-  std::vector<std::pair<std::string, double>> more = {}; // losses that the model has added, without their weights
+  double loss = 0;      // nats a valid target of the global batch
+  double grad_norm = 0; // before clipping
+  std::vector<std::pair<std::string, double>> more =
+      {}; // losses that the model has added, without their weights
 };
 
 class Trainer {
