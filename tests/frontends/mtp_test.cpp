@@ -38,7 +38,7 @@ protected:
 TEST_F(MtpTest, TheNextElementOfASequenceAndNothingBehindItsEnd) {
   Tensor x = make({2, 5}, DType::i32);
   EXPECT_EQ(next_in_sequence(x, -1).shape(), (Shape{2, 5}));
-  EXPECT_THAT(recording.text(), HasSubstr("shape=[2, 4]"));
+  EXPECT_THAT(recording.text(), HasSubstr("sizes=[2, 4]"));
   EXPECT_EQ(next_in_sequence(make({3, 1}, DType::i32), 7).shape(), (Shape{3, 1}));
   EXPECT_EQ(error([&] {
               next_in_sequence(make({2, 3, 4}), 0);

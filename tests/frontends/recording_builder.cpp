@@ -218,7 +218,9 @@ RecordingBuilder::accumulate_gradients(int function, const std::vector<Value> &m
     if (v.kind == VariableKind::parameter)
       gradients.emplace_back(v, add("gradient " + path, v.dtype, v.shape));
   std::reverse(gradients.begin(), gradients.end()); // any order will do
-  return {add("loss", DType::f32, {})};
+  std::vector<Value> sums;
+  for (const Value &result : results_.at(function)) sums.push_back(add("loss", result.dtype, result.shape));
+  return sums;
 }
 
 Value RecordingBuilder::sum_over_parameters(const std::vector<std::pair<Variable, Value>> &partial) {
