@@ -78,9 +78,10 @@ absl::StatusOr<int64_t> Run::Spike(int64_t step, const StepResult &result, const
   event.name = "rollback";
   event.step = anchor_ + 1;
   const int64_t left_out = step - anchor_;
-  absl::StrAppend(&event.why, " at step ", step);
-  Say(absl::StrCat("a spike: ", event.why, "; back to step ", anchor_, ", and on after batch ", event.batch,
-                   " (", left_out, left_out == 1 ? " batch is" : " batches are", " left out)"));
+  Say(absl::StrCat("a spike at step ", step, ": ", event.why, "; back to step ", anchor_,
+                   ", and on after batch ", event.batch, " (", left_out,
+                   left_out == 1 ? " batch is" : " batches are", " left out)"));
+  absl::StrAppend(&event.why, " (at step ", step, ")");
   if (absl::Status status = RollBack(); !status.ok()) return status;
   // The statistics are those of the step gone back to; what was left out is not forgotten.
   SpikeState back = spikes_.state();
