@@ -53,6 +53,11 @@ TEST(ChatTemplate, WhatIsNotReadIsRefusedByNameAndLine) {
   EXPECT_EQ(Error("{{ (1] }}"), "chat_template:1: unexpected ], expected )");
   EXPECT_EQ(Error("{{ a $ b }}"), "chat_template:1: unexpected character '$'");
   EXPECT_EQ(Error("{# a"), "chat_template:1: a comment {# has no end #}");
+  // Cut off anywhere, a template is an error and nothing worse.
+  const std::string whole = "{{- 0x1F_0 + 1.5e-3 ~ 'a\\x41' }}{#- c -#}{% raw -%} r {%- endraw %}{% if "
+                            "a[1:2] is in [1] %}b{% endif %}";
+  for (size_t n = 0; n < whole.size(); ++n) Error(whole.substr(0, n));
+  EXPECT_EQ(Error("{{ 0"), "chat_template:1: a tag has no end }}");
   EXPECT_EQ(Error("\xff"), "chat_template is not valid UTF-8");
 }
 
