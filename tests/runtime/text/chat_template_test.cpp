@@ -57,6 +57,8 @@ TEST(ChatTemplate, WhatIsNotReadIsRefusedByNameAndLine) {
   const std::string whole = "{{- 0x1F_0 + 1.5e-3 ~ 'a\\x41' }}{#- c -#}{% raw -%} r {%- endraw %}{% if "
                             "a[1:2] is in [1] %}b{% endif %}";
   for (size_t n = 0; n < whole.size(); ++n) Error(whole.substr(0, n));
+  for (const char *target : {"(a.b.c)", "('x'.y)", "f(x).y", "(a(b).c)", "a.b.c", "[a]", "none"})
+    EXPECT_NE(Error(std::string("{% set ") + target + " = 1 %}"), "") << target;
   EXPECT_EQ(Error("{{ 0"), "chat_template:1: a tag has no end }}");
   EXPECT_EQ(Error("\xff"), "chat_template is not valid UTF-8");
 }
@@ -70,6 +72,9 @@ TEST(ChatTemplate, ErrorsOfARenderNameTheLine) {
   EXPECT_EQ(Error("{{ 'a' + 1 }}"), "chat_template:1: + does not take values of type 'str' and 'int'");
   EXPECT_EQ(Error("{{ m.update({}) }}", {{"m", Json::object()}}),
             "chat_template:1: a template may not use update of a value of type 'dict'");
+  EXPECT_EQ(Error("{{ 'abc'[::9223372036854775807] ~ 'abc'[1::9223372036854775807] ~ [1, "
+                  "2][1::9223372036854775807] }}"),
+            "");
   EXPECT_EQ(Error("{{ 1 // 0 }}"), "chat_template:1: division by zero");
 }
 
