@@ -75,9 +75,9 @@ private:
   bool Leaves() {
     std::fputs("\n", stdout);
     ctrl_c_.Take();
-    if (std::exchange(asked_to_leave_, true)) return true;
+    if (!terminal_ || std::exchange(asked_to_leave_, true)) return true;
     Notice("(Ctrl-C once more, Ctrl-D or /exit leaves)");
-    return !terminal_;
+    return false;
   }
 
   LineReader::Got ReadLine(const char *prompt, std::string &line) {

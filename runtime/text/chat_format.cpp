@@ -184,7 +184,9 @@ absl::StatusOr<std::vector<int32_t>> LoadEndTokens(const std::string &folder, co
     const Json id = json->value("eos_token_id", Json());
     if (id.is_array() && id.size() > 64)
       return absl::InvalidArgumentError(StrCat(folder, file, ": eos_token_id lists more than 64 ids"));
-    for (const Json &each : id.is_array() ? id : id.is_null() || id == -1 ? Json::array() : Json::array({id}))
+    const bool none =
+        id.is_null() || (id.is_number_integer() && !id.is_number_unsigned() && id.get<int64_t>() == -1);
+    for (const Json &each : id.is_array() ? id : none ? Json::array() : Json::array({id}))
       if (absl::Status status = add(each, folder + file); !status.ok()) return status;
   }
   absl::StatusOr<Json> config = ReadObject(folder + "/tokenizer_config.json");

@@ -49,7 +49,9 @@ private:
     line_ += static_cast<int>(std::count(source_.begin() + at_, source_.begin() + to, '\n'));
     at_ = to;
   }
-  bool Starts(std::string_view what, size_t at) const { return source_.substr(at, what.size()) == what; }
+  bool Starts(std::string_view what, size_t at) const {
+    return at < source_.size() && source_.substr(at, what.size()) == what;
+  }
   size_t SkipSpace(size_t at) const {
     size_t length;
     while (at < source_.size() && python::IsSpace(DecodeUtf8(source_, at, length))) at += length;

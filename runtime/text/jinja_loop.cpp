@@ -10,7 +10,6 @@ namespace weft::jinja {
 
 // Sees the names around the loop, and the element.
 bool Evaluator::Passes(LoopState &loop, const Value &item) {
-  if (loop.ended) Fail("a loop is asked for its elements after its end");
   const Frame frame = frame_;
   const std::vector<std::pair<int, Value>> inner(locals_.begin() + static_cast<int64_t>(loop.mark),
                                                  locals_.end());
@@ -57,6 +56,7 @@ int64_t Evaluator::Length(LoopState &loop) {
 
 std::optional<Value> Evaluator::LoopAttribute(const Value &value, std::string_view name) {
   LoopState &loop = *value.object<LoopState>();
+  if (loop.ended) Fail("a loop is asked after its end");
   if (name == "index") return Value::Integer(loop.index0 + 1);
   if (name == "index0") return Value::Integer(loop.index0);
   if (name == "first") return Value::Bool(loop.index0 == 0);
@@ -78,6 +78,7 @@ std::optional<Value> Evaluator::LoopAttribute(const Value &value, std::string_vi
 
 Value Evaluator::CallLoopMethod(const Method &method, const Arguments &arguments) {
   LoopState &loop = *method.self.object<LoopState>();
+  if (loop.ended) Fail("a loop is asked after its end");
   if (!arguments.keywords.empty()) Fail(StrCat("loop.", method.name, " takes no named arguments"));
   const List &given = arguments.positional;
   if (method.name == "cycle") {

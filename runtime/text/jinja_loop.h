@@ -24,6 +24,14 @@ struct LoopState : Object {
   std::optional<Value> before, current, after; // `after` is set once it was looked for
   bool peeked = false;
   std::optional<Value> changed; // the arguments of the last loop.changed()
+
+  // Lets go of all values: one may hold this loop, or a chain of earlier ones that is too long to be
+  // destroyed at once.
+  void End() {
+    ended = true;
+    items = Elements(std::make_shared<Sequence>());
+    before.reset(), current.reset(), after.reset(), changed.reset();
+  }
 };
 
 } // namespace weft::jinja

@@ -227,14 +227,14 @@ Value Slice(Evaluator &evaluator, const Value &object, const Value &begin, const
     const auto range =
         python::ResolveSlice(static_cast<int64_t>(characters.size()), from, to, by.value_or(1));
     std::string out;
-    for (int64_t i = 0, at = range.begin; i < range.count; ++i, at += range.step) out += characters[at];
+    for (int64_t i = 0; i < range.count; ++i) out += characters[range.begin + i * range.step];
     return Value::Text(std::move(out), budget);
   }
   const List &items = object.sequence().items;
   const auto range = python::ResolveSlice(static_cast<int64_t>(items.size()), from, to, by.value_or(1));
   budget.Charge(range.count);
   List out;
-  for (int64_t i = 0, at = range.begin; i < range.count; ++i, at += range.step) out.push_back(items[at]);
+  for (int64_t i = 0; i < range.count; ++i) out.push_back(items[range.begin + i * range.step]);
   return MakeSequence(object.kind, std::move(out), budget);
 }
 

@@ -170,7 +170,7 @@ void Parser::CheckTarget(const Expression &target) {
     for (const ExpressionPtr &child : target.children) CheckTarget(*child);
   } else if (target.op == Op::name && target.text == "loop" && loops_ > 0) {
     Refuse("loop cannot be set in a loop", target.line);
-  } else if (target.op != Op::name && target.op != Op::attribute) {
+  } else if (target.op != Op::name && (target.op != Op::attribute || target.children[0]->op != Op::name)) {
     Refuse("only names, and attributes of a namespace, can be set", target.line);
   }
 }

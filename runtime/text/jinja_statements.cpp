@@ -136,7 +136,7 @@ Evaluator::Flow Evaluator::ExecuteLoop(const Statement &s) {
   loop->filtered = s.expressions[1] != nullptr;
   struct Ends {
     LoopState &loop;
-    ~Ends() { loop.ended = true, loop.changed.reset(); } // which may hold the loop itself
+    ~Ends() { loop.End(); }
   } ends{*loop};
   const Frame frame = frame_;
   loop->base = frame_.base, loop->mark = locals_.size();

@@ -76,6 +76,7 @@ const Dict &Value::dict() const { return static_cast<const Dict &>(*object_); }
 namespace {
 
 int DepthOf(const Value &value) {
+  if (value.Is(Kind::method)) return DepthOf(value.object<const Method>()->self);
   return value.IsSequence() ? value.sequence().depth : value.Is(Kind::dict) ? value.dict().depth : 0;
 }
 

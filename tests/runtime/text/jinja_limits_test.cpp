@@ -74,6 +74,16 @@ TEST(JinjaLimits, NamespacesThatHoldEachOtherAreLetGo) { // a leak would be seen
       "True");
 }
 
+// Destroying them recurses, too.
+TEST(JinjaLimits, ChainsThatAreNoListsInListsAreBounded) {
+  const std::string begin = "{% set ns = namespace(x=[]) %}{% for i in range(90000) %}", end = "{% endfor %}";
+  EXPECT_EQ(Error(begin + "{% set ns.x = [ns.x.index] %}" + end), "t:1: lists nest deeper than 100 levels");
+  EXPECT_TRUE(Render(begin + "{% for a in [ns.x] %}{% set ns.x = loop %}{% endfor %}" + end).ok());
+  EXPECT_EQ(
+      Error("{% set ns = namespace() %}{% for a in [1] %}{% set ns.l = loop %}{% endfor %}{{ ns.l.last }}"),
+      "t:1: a loop is asked after its end");
+}
+
 TEST(JinjaLimits, TheSourceIsBounded) {
   EXPECT_EQ(Error(Repeated(" ", (1 << 20) + 1)), "t has 1048577 bytes when 1048576 is the most");
   for (const std::string &source :
