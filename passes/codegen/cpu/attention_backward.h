@@ -35,7 +35,7 @@ private:
   void packLhs(const RowsOf &rows, const Tile &tile, int64_t to);
   LhsAddress lhsOf(int64_t queriesT, int64_t width, mlir::Value element, mlir::Value firstStep);
   void emitBlock(const Chunk &chunk, const Tile &tile, mlir::Value j);
-  void emitStrip(const Tile &tile, mlir::Value key, mlir::Value block, mlir::Value row, bool full);
+  void emitStrip(mlir::Value key, mlir::Value block, mlir::Value row, bool full);
   mlir::Value keysSeen(mlir::Value key, mlir::Value row, int64_t count);
   std::pair<mlir::Value, mlir::Value> rowsThatSee(const Tile &tile, mlir::Value key);
   void emitFactors(mlir::Value key, mlir::Value row, bool masked);

@@ -62,8 +62,8 @@ Value BackwardEmitter::keysSeen(Value key, Value row, int64_t count) {
   return maxI64(b, minI64(b, subI64(b, end, key), constantI64(b, plan.keyBlock)), none);
 }
 
-// A strip of the tile's rows against a block of keys, which all rows of the tile see where `full`.
-void BackwardEmitter::emitStrip(const Tile &tile, Value key, Value block, Value row, bool full) {
+// A strip of the tile's rows against a block of keys, which all rows of the strip see where `full`.
+void BackwardEmitter::emitStrip(Value key, Value block, Value row, bool full) {
   int64_t piece = plan.pieceVectors() * kLanes;
   Value seen = full ? Value() : keysSeen(key, row, plan.strip);
   forLoop(b, 0, constantI64(b, plan.strip), plan.group.rows, [&](Value i) {
@@ -79,17 +79,7 @@ void BackwardEmitter::emitStrip(const Tile &tile, Value key, Value block, Value 
     multiply(s.lhsRows(plan.queries, of, plan.width), plan.keysT, plan.scores);
     multiply(s.lhsRows(plan.douts, of, plan.valueWidth), plan.valuesT, plan.grads);
   });
-  if (!full) return emitFactors(key, row, true);
-  // Rows behind the tile's are computed, and see nothing.
-  auto plain = [&] {
-    emitFactors(key, row, false);
-    return Values();
-  };
-  auto masked = [&] {
-    emitFactors(key, row, true);
-    return Values();
-  };
-  ifElse(b, TypeRange(), atMost(addI64(b, row, plan.strip), tile.rows), plain, masked);
+  emitFactors(key, row, !full);
 }
 
 // dq += ds k.
@@ -152,14 +142,14 @@ std::pair<Value, Value> BackwardEmitter::rowsThatSee(const Tile &tile, Value key
 void BackwardEmitter::emitBlock(const Chunk &chunk, const Tile &tile, Value block) {
   Value key = addI64(b, chunk.key, mulI64(b, block, plan.keyBlock));
   auto full = [&] {
-    forLoop(b, none, tile.rows, plan.strip, [&](Value row) { emitStrip(tile, key, block, row, true); });
+    forLoop(b, none, tile.rows, plan.strip, [&](Value row) { emitStrip(key, block, row, true); });
     if (query) queryProducts(key, block, none, tile.rows, true);
     if (keyValue) keyValueProducts(block, none, tile.rows, {});
     return Values();
   };
   auto partial = [&] {
     auto [low, high] = rowsThatSee(tile, key);
-    forLoop(b, low, high, plan.strip, [&](Value row) { emitStrip(tile, key, block, row, false); });
+    forLoop(b, low, high, plan.strip, [&](Value row) { emitStrip(key, block, row, false); });
     if (query) queryProducts(key, block, low, high, false);
     if (!keyValue) return Values();
     forLoop(b, none, constantI64(b, scoreWidth()), plan.pieceVectors() * kLanes, [&](Value column) {
@@ -169,7 +159,11 @@ void BackwardEmitter::emitBlock(const Chunk &chunk, const Tile &tile, Value bloc
     });
     return Values();
   };
-  ifElse(b, TypeRange(), atLeast(b, tile.leastEnd, addI64(b, key, plan.keyBlock)), full, partial);
+  // Rows behind the tile's are computed with the last strip, and see nothing.
+  Value strips = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, none,
+                                         remI64(b, tile.rows, constantI64(b, plan.strip)));
+  Value seen = atLeast(b, tile.leastEnd, addI64(b, key, plan.keyBlock));
+  ifElse(b, TypeRange(), b.create<arith::AndIOp>(strips, seen), full, partial);
 }
 
 } // namespace weft::cpu

@@ -67,7 +67,7 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   valueWidth = op.getSizes()[6];
   keyBlock = op.getReduction()->getKeyBlock();
   tile = op.getSchedule()->getTileM();
-  chunkBlocks = op.getSchedule()->getTileN() / keyBlock;
+  chunkBlocks = keyBlock > 0 ? op.getSchedule()->getTileN() / keyBlock : 0;
   op.getKind() == kernel::AttentionKind::forward ? placeForward() : placeBackward();
   amxConfig = place(unit.kind == UnitKind::amx ? 64 : 0);
 }
