@@ -107,7 +107,10 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
 
 def ScheduleKernelsPass : WeftPass<"schedule-kernels"> {
   let summary = "gives each kernel its reduction and its schedule, from shape and cache";
-  let description = "Nothing here changes bits but `reduction`, which is the same for every kernel of a type (docs/numerics.md).";
+  let description = [{
+    Nothing here changes bits but `reduction`, which is the same for every kernel of a type (docs/numerics.md). Attention's backward becomes two kernels where
+    one has too few work items for the threads, or where only one of its sides is used.
+  }];
   let options = [Option<"threads", "threads", "int64_t", "2", "threads to find work for; more or fewer may run it">,
                  Option<"bf16Unit", "bf16-unit", "std::string", "\"amx\"", "the dot unit of bf16 products: amx or vdpbf16">];
 }

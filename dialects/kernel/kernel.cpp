@@ -131,7 +131,8 @@ int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
   auto attention = mlir::cast<AttentionOp>(op);
   if (attention.getKind() == AttentionKind::backward) return sizes[0] * sizes[4];
   if (attention.getKind() == AttentionKind::grad_key_value)
-    return sizes[0] * sizes[4] * llvm::divideCeil(sizes[2], attention.getSchedule()->getTileN());
+    return sizes[0] * sizes[4] *
+           llvm::divideCeil(sizes[2], std::max<int64_t>(attention.getSchedule()->getTileN(), 1));
   return sizes[0] * sizes[3] * llvm::divideCeil(sizes[1], attention.getSchedule()->getTileM());
 }
 

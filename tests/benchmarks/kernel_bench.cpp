@@ -153,7 +153,6 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
                           .G = heads,
                           .D = width,
                           .E = width,
-                          .tile = 64,
                           .chunkBlocks = 4,
                           .unit = unit};
   int64_t all = batch * tokens * heads * width, rows = batch * tokens * heads, ranges = batch * tokens;
@@ -165,6 +164,7 @@ void addAttention(KernelSuite &suite, std::vector<Kernel> &kernels, int64_t batc
                  std::vector<int64_t> out) {
     std::string name = (op.bf16() ? "bf16_attention_" : "attention_") + kind + "_" + std::to_string(tokens);
     buffers.insert(buffers.end(), out.begin(), out.end());
+    op.tile = kind == "forward" ? 128 : 64;
     suite.add(name, op.text(kind));
     kernels.push_back({name, products * product, buffers, {3, 4}, tokens, op.bf16()});
   };

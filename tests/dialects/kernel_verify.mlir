@@ -304,6 +304,17 @@ func.func @attention_without_lse(%q: tensor<1x4x2x8xf32>, %i: tensor<1x4xi32>) {
 
 // -----
 
+func.func @attention_backward_of_one_side(%q: tensor<1x4x2x8xf32>, %i: tensor<1x4xi32>, %l: tensor<1x4x2xf32>) {
+  // expected-error @below {{has 2 results when it should have 3}}
+  %r:2 = kernel.attention backward %q, %q, %q, %i, %i, %l, %l, %q sizes [1, 4, 4, 2, 2, 8, 8]
+    {input_access = [], output_access = [], scale = 0.5 : f64}
+    : (tensor<1x4x2x8xf32>, tensor<1x4x2x8xf32>, tensor<1x4x2x8xf32>, tensor<1x4xi32>, tensor<1x4xi32>,
+       tensor<1x4x2xf32>, tensor<1x4x2xf32>, tensor<1x4x2x8xf32>) -> (tensor<1x4x2x8xf32>, tensor<1x4x2x8xf32>)
+  return
+}
+
+// -----
+
 func.func @attention_without_accesses(%q: tensor<1x4x2x8xf32>, %i: tensor<1x4xi32>) {
   // expected-error @below {{needs an access for each input and result}}
   %o, %l = kernel.attention forward %q, %q, %q, %i, %i sizes [1, 4, 4, 2, 2, 8, 8]

@@ -10,216 +10,11 @@
 //           for each block: scores and dp, p and ds; dq += ds k; dkᵀ += qᵀ ds, dvᵀ += doutᵀ p
 // Keys ascend for a query, and heads, then queries, for a key. dq lies in scratch during a chunk, dkᵀ and dvᵀ
 // during all queries of one; between chunks and runs they lie in the results, where sums go on.
-#include "passes/codegen/cpu/attention_blocks.h"
+#include "passes/codegen/cpu/attention_backward.h"
 #include "passes/codegen/cpu/matmul_pack.h"
-#include "passes/codegen/cpu/vector_math.h"
 
 using namespace mlir;
 namespace weft::cpu {
-namespace {
-
-class BackwardEmitter {
-public:
-  explicit BackwardEmitter(AttentionBlocks &s)
-      : s(s), b(s.b), plan(s.plan), f32(s.f32), kind(s.op.getKind()),
-        query(kind != kernel::AttentionKind::grad_key_value),
-        keyValue(kind != kernel::AttentionKind::grad_query), none(constantI64(b, 0)) {}
-
-  void emitItem(Value item);
-
-private:
-  struct Run {
-    Value first, end;  // query rows
-    Value begin, last; // keys: where its rows' ranges begin, the last end
-    Value fresh;       // from this key on no run before it has written to dk and dv
-  };
-  struct Chunk {
-    Value key, count, blocks; // first key, keys, blocks
-  };
-  struct Tile { // of query rows
-    Value head, first, rows;
-    Value leastEnd, lastEnd; // of its rows' ranges
-  };
-
-  void decode(Value item);
-  void emitRun(const Run &run);
-  void emitChunk(const Run &run, Value key);
-  void emitTile(const Run &run, const Chunk &chunk, Value head, Value row);
-  void packTile(const Run &run, const Chunk &chunk, const Tile &tile);
-  void packLhs(const RowsOf &rows, const Tile &tile, int64_t to);
-  LhsAddress lhsOf(int64_t queriesT, int64_t width, Value element, Value firstStep);
-  void emitBlock(const Chunk &chunk, const Tile &tile, Value j);
-  void emitStrip(const Tile &tile, Value key, Value block, Value row, Value full);
-  void emitFactors(Value key, Value row, bool masked);
-  void queryProducts(const Tile &tile, Value key, Value block, Value low, Value high, Value full);
-  void keyValueProducts(Value block, Value firstStep, Value steps);
-  void forSums(const Chunk &chunk, int64_t sums, const RowsOf &rows, bool load);
-  void zeroSums(const Chunk &chunk, int64_t sums, int64_t width);
-  void storeZeros(const RowsOf &rows, Value first, Value end);
-  void finishRows(const RowsOf &rows, Value first, Value end, Value factor);
-
-  RowsOf rows(int64_t access, Value headOf, int64_t width) { return {access, batch, headOf, width}; }
-  RowsOf dqOf(Value head) { return rows(s.op.getInputs().size(), head, plan.width); }
-  RowsOf dkRows() { return rows(s.op.getInputs().size() + query, keyHead, plan.width); }
-  RowsOf dvRows() { return rows(s.op.getInputs().size() + query + 1, keyHead, plan.valueWidth); }
-  Value endOf(Value row) { return s.rangeEnd(row); }
-  Value scale() { return constantFloat(b, f32, s.op.getScale().convertToDouble()); }
-  Value atMost(Value x, Value y) { return atLeast(b, y, x); }
-  int64_t chunkKeys() const { return plan.chunkBlocks * plan.keyBlock; }
-  int64_t scoreWidth() const { return plan.keysT.columns; }
-
-  AttentionBlocks &s;
-  Builder &b;
-  const AttentionPlan &plan;
-  Type f32;
-  kernel::AttentionKind kind;
-  bool query, keyValue;
-  Value none;
-  Value batch, keyHead; // of the item, as are these: query heads, query rows, keys
-  Value firstHead, endHead, firstRow, endRow, firstKey, endKey;
-};
-
-// p and ds of the strip from `row` of the tile on: as steps of rhs, and ds as lhs too.
-void BackwardEmitter::emitFactors(Value key, Value row, bool masked) {
-  int64_t vectors = plan.keyBlock / kLanes, pack = plan.unit.pack;
-  Value factorScale = splat(b, scale()), zero = zeroOf(b, laneType(f32));
-  forLoop(b, 0, constantI64(b, plan.strip), pack, [&](Value i) {
-    struct Row {
-      Value row, scores, lse, delta, left;
-    };
-    SmallVector<Row> now;
-    for (int64_t r = 0; r < pack; ++r) {
-      Value within = addI64(b, i, r), of = addI64(b, row, within);
-      now.push_back({of, mulI64(b, within, scoreWidth()),
-                     splat(b, loadScalar(b, s.scratch(plan.lses, of, f32), f32)),
-                     splat(b, loadScalar(b, s.scratch(plan.deltas, of, f32), f32)),
-                     masked ? subI64(b, endOf(of), key) : Value()});
-    }
-    Value step = divI64(b, now[0].row, pack), to = mulI64(b, step, scoreWidth());
-    for (int64_t v = 0; v < vectors; ++v) {
-      Values p, ds;
-      for (const Row &r : now) {
-        Value place = addI64(b, r.scores, v * kLanes);
-        Value mask = masked ? tailMask(b, lanesLeft(b, r.left, v)) : Value();
-        auto seen = [&](Value x) -> Value { return mask ? b.create<arith::SelectOp>(mask, x, zero) : x; };
-        Value x = b.create<arith::MulFOp>(loadLanes(b, s.scratch(plan.scores, place, f32), f32), factorScale);
-        p.push_back(seen(emitExp(b, b.create<arith::SubFOp>(x, r.lse))));
-        Value dp = b.create<arith::SubFOp>(loadLanes(b, s.scratch(plan.grads, place, f32), f32), r.delta);
-        ds.push_back(seen(b.create<arith::MulFOp>(p.back(), dp)));
-        if (query && pack == 2)
-          s.storeFactors(s.scratch(plan.dsRows,
-                                   addI64(b, mulI64(b, r.row, plan.padded(plan.keyBlock)), v * kLanes),
-                                   s.factor),
-                         ds.back());
-      }
-      Value at = addI64(b, to, v * kLanes);
-      auto store = [&](int64_t panel, const Values &x) {
-        storeLanes(b, s.scratch(panel, at, s.packed), pack == 2 ? s.pairsOf(x[0], x[1]) : x[0]);
-      };
-      if (keyValue) store(plan.p, p);
-      if (keyValue || pack == 1) store(plan.ds, ds);
-    }
-    // Zeros behind the block's keys, where the unit's groups are longer than the block.
-    for (int64_t v = vectors; query && pack == 2 && v * kLanes < plan.padded(plan.keyBlock); ++v)
-      for (const Row &r : now)
-        s.storeFactors(s.scratch(plan.dsRows,
-                                 addI64(b, mulI64(b, r.row, plan.padded(plan.keyBlock)), v * kLanes),
-                                 s.factor),
-                       zero);
-  });
-}
-
-// A strip of the tile's rows against a block of keys, which all rows of the tile see where `full`.
-void BackwardEmitter::emitStrip(const Tile &tile, Value key, Value block, Value row, Value full) {
-  forLoop(b, 0, constantI64(b, plan.strip), plan.group.rows, [&](Value i) {
-    Value of = addI64(b, row, i), to = mulI64(b, i, scoreWidth());
-    s.product(s.lhsRows(plan.queries, of, plan.width), plan.keysT, mulI64(b, block, plan.keysT.size()),
-              constantI64(b, plan.keysT.steps), s.scratch(plan.scores, to, f32), false);
-    s.product(s.lhsRows(plan.douts, of, plan.valueWidth), plan.valuesT, mulI64(b, block, plan.valuesT.size()),
-              constantI64(b, plan.valuesT.steps), s.scratch(plan.grads, to, f32), false);
-  });
-  Value inside = atMost(addI64(b, row, plan.strip), tile.rows);
-  ifElse(
-      b, TypeRange(), b.create<arith::AndIOp>(full, inside),
-      [&] {
-        emitFactors(key, row, false);
-        return Values();
-      },
-      [&] {
-        emitFactors(key, row, true);
-        return Values();
-      });
-}
-
-// dq += ds k.
-void BackwardEmitter::queryProducts(const Tile &tile, Value key, Value block, Value low, Value high,
-                                    Value full) {
-  forLoop(b, low, high, plan.group.rows, [&](Value row) {
-    // The keys that some row of the group sees.
-    auto all = [&]() -> Values { return {constantI64(b, plan.keyBlock)}; };
-    auto some = [&]() -> Values {
-      Value end = forLoop(
-          b, none, constantI64(b, plan.group.rows), 1, ValueRange{none},
-          [&](Value i, ValueRange most) { return Values{maxI64(b, most[0], endOf(addI64(b, row, i)))}; })[0];
-      return {maxI64(b, minI64(b, subI64(b, end, key), constantI64(b, plan.keyBlock)), none)};
-    };
-    Value seen = ifElse(b, {b.getI64Type()}, full, all, some)[0];
-    LhsAddress lhs = plan.unit.pack == 2 ? s.lhsRows(plan.dsRows, row, plan.keyBlock)
-                                         : LhsAddress{s.scratch(plan.ds, mulI64(b, row, scoreWidth()), f32),
-                                                      scoreWidth(), constantI64(b, 1)};
-    s.product(lhs, plan.keys, mulI64(b, block, plan.keys.size()), s.stepsOf(seen),
-              s.scratch(plan.acc, mulI64(b, row, plan.keys.columns), f32), true);
-  });
-}
-
-LhsAddress BackwardEmitter::lhsOf(int64_t queriesT, int64_t width, Value element, Value firstStep) {
-  if (plan.unit.kind == UnitKind::amx) {
-    LhsAddress lhs = s.lhsRows(queriesT, element, plan.tile);
-    lhs.pointer = elementAddress(b, lhs.pointer, firstStep, s.packed);
-    return lhs;
-  }
-  int64_t stride = plan.unit.pack == 2 ? plan.pairsOf(width).columns : plan.padded(width);
-  return {s.scratch(queriesT, addI64(b, mulI64(b, firstStep, stride), element), s.packed), 1,
-          constantI64(b, stride)};
-}
-
-// dkᵀ += qᵀ ds and dvᵀ += doutᵀ p, over the queries of `steps`.
-void BackwardEmitter::keyValueProducts(Value block, Value firstStep, Value steps) {
-  auto add = [&](int64_t queriesT, int64_t width, int64_t factors, int64_t sums) {
-    Panel panel = plan.factorPanel;
-    panel.offset = factors;
-    Value at = mulI64(b, firstStep, panel.stepStride());
-    Value to = mulI64(b, block, plan.sumRows(width) * scoreWidth());
-    forLoop(b, 0, constantI64(b, width), plan.group.rows, [&](Value element) {
-      s.product(lhsOf(queriesT, width, element, firstStep), panel, at, steps,
-                s.scratch(sums, addI64(b, to, mulI64(b, element, scoreWidth())), f32), true);
-    });
-  };
-  add(plan.queriesT, plan.width, plan.ds, plan.keySums);
-  add(plan.doutsT, plan.valueWidth, plan.p, plan.valueSums);
-}
-
-void BackwardEmitter::emitBlock(const Chunk &chunk, const Tile &tile, Value block) {
-  Value key = addI64(b, chunk.key, mulI64(b, block, plan.keyBlock));
-  Value full = atLeast(b, tile.leastEnd, addI64(b, key, plan.keyBlock));
-  // Rows [low, high) hold all that see a key of the block.
-  auto whole = [&]() -> Values { return {none, tile.rows}; };
-  auto search = [&]() -> Values {
-    return forLoop(b, none, tile.rows, 1, ValueRange{tile.rows, none}, [&](Value row, ValueRange range) {
-      Value sees = lessThan(b, key, endOf(row));
-      return Values{b.create<arith::SelectOp>(sees, minI64(b, range[0], row), range[0]),
-                    b.create<arith::SelectOp>(sees, addI64(b, row, 1), range[1])};
-    });
-  };
-  Type i64 = b.getI64Type();
-  Values range = ifElse(b, {i64, i64}, full, whole, search);
-  int64_t multiple = plan.unit.kMultiple;
-  Value low = mulI64(b, divI64(b, range[0], multiple), multiple), high = range[1];
-  forLoop(b, low, high, plan.strip, [&](Value row) { emitStrip(tile, key, block, row, full); });
-  if (query) queryProducts(tile, key, block, low, high, full);
-  Value firstStep = divI64(b, low, plan.unit.pack);
-  if (keyValue) keyValueProducts(block, firstStep, subI64(b, s.stepsOf(high), firstStep));
-}
 
 // A tile's rows as lhs of dkᵀ or dvᵀ: in f32 those that are there already, a row's element after the other.
 void BackwardEmitter::packLhs(const RowsOf &rows, const Tile &tile, int64_t to) {
@@ -317,36 +112,38 @@ void BackwardEmitter::zeroSums(const Chunk &chunk, int64_t sums, int64_t width) 
           [&](Value i) { storeLanes(b, s.scratch(sums, i, f32), zero); });
 }
 
-// A chunk's dkᵀ or dvᵀ from rows of the result, or to them.
+// A chunk's dkᵀ or dvᵀ from rows of the result, or to them, 16 x 16 elements at a time.
 void BackwardEmitter::forSums(const Chunk &chunk, int64_t sums, const RowsOf &rows, bool load) {
   Value end = addI64(b, chunk.key, chunk.count), last = subI64(b, end, constantI64(b, 1));
   Value stride = s.columnStride(rows), zero = zeroOf(b, laneType(f32));
-  forLoop(b, none, chunk.count, kLanes, [&](Value j) {
+  auto square = [&](Value j, Value element, Value columns) { // keys from j on, elements from `element` on
     Value block = divI64(b, j, plan.keyBlock), column = remI64(b, j, constantI64(b, plan.keyBlock));
     Value base = addI64(b, mulI64(b, block, plan.sumRows(rows.width) * scoreWidth()), column);
-    for (int64_t v = 0; v * kLanes < rows.width; ++v) {
-      Value columns = s.columnsMask(rows.width, v);
-      auto sumsAt = [&](int64_t i) {
-        return s.scratch(sums, addI64(b, base, (v * kLanes + i) * scoreWidth()), f32);
-      };
-      auto result = [&](int64_t i) {
-        Value row = minI64(b, addI64(b, addI64(b, chunk.key, j), i), last);
-        return elementAddress(b, s.address(rows, row, {}),
-                              stride ? mulI64(b, stride, v * kLanes) : constantI64(b, v * kLanes), f32);
-      };
-      Values now;
-      for (int64_t i = 0; i < kLanes; ++i)
-        now.push_back(load ? loadLanes(b, result(i), f32, columns, stride) : loadLanes(b, sumsAt(i), f32));
-      for (auto [i, vector] : llvm::enumerate(interleave(b, now))) {
-        if (load) {
-          storeLanes(b, sumsAt(i), vector);
-          continue;
-        }
-        Value inside = splat(b, lessThan(b, addI64(b, j, int64_t(i)), chunk.count));
-        if (columns) inside = b.create<arith::AndIOp>(inside, columns);
-        storeLanes(b, result(i), b.create<arith::AddFOp>(vector, zero), inside, stride);
+    base = s.scratch(sums, addI64(b, base, mulI64(b, element, scoreWidth())), f32);
+    Value within = stride ? mulI64(b, stride, element) : element;
+    auto sumsAt = [&](int64_t i) { return elementAddress(b, base, constantI64(b, i * scoreWidth()), f32); };
+    auto result = [&](int64_t i) {
+      Value row = minI64(b, addI64(b, addI64(b, chunk.key, j), i), last);
+      return elementAddress(b, s.address(rows, row, {}), within, f32);
+    };
+    Values now;
+    for (int64_t i = 0; i < kLanes; ++i)
+      now.push_back(load ? loadLanes(b, result(i), f32, columns, stride) : loadLanes(b, sumsAt(i), f32));
+    now = interleave(b, now);
+    for (int64_t i = 0; i < kLanes; ++i) {
+      if (load) {
+        storeLanes(b, sumsAt(i), now[i]);
+        continue;
       }
+      Value inside = splat(b, lessThan(b, addI64(b, j, i), chunk.count));
+      if (columns) inside = b.create<arith::AndIOp>(inside, columns);
+      storeLanes(b, result(i), b.create<arith::AddFOp>(now[i], zero), inside, stride);
     }
+  };
+  int64_t whole = rows.width / kLanes * kLanes;
+  forLoop(b, none, chunk.count, kLanes, [&](Value j) {
+    if (whole) forLoop(b, none, constantI64(b, whole), kLanes, [&](Value e) { square(j, e, {}); });
+    if (whole < rows.width) square(j, constantI64(b, whole), s.columnsMask(rows.width, whole / kLanes));
   });
 }
 
@@ -459,8 +256,6 @@ void BackwardEmitter::emitItem(Value item) {
   });
   if (keyValue) finishRows(dkRows(), firstKey, endKey, splat(b, scale()));
 }
-
-} // namespace
 
 void emitAttentionBackward(AttentionBlocks &blocks) {
   forLoop(blocks.b, blocks.frame.begin, blocks.frame.end, 1,

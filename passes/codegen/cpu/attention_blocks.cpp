@@ -1,5 +1,6 @@
 #include "passes/codegen/cpu/attention_blocks.h"
 #include "passes/codegen/cpu/matmul_pack.h"
+#include "passes/codegen/cpu/vector_math.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -8,13 +9,14 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// The rows and vectors of a group that ask for the fewest loads a product.
+// The rows and vectors of a group that ask for the fewest loads a product; powers of two, so that tiles and
+// blocks are whole groups.
 static MatmulTile groupFor(UnitFacts unit, const CpuLevel &level) {
   if (unit.kind == UnitKind::amx) return {2 * kAmxRows, 2};
   MatmulTile best{1, 1};
   auto loads = [](MatmulTile t) { return double(t.rows + t.vectors) / double(t.rows * t.vectors); };
   for (int64_t vectors : {4, 2, 1})
-    for (int64_t rows = 8; rows >= 1; --rows) {
+    for (int64_t rows : {8, 4, 2, 1}) {
       MatmulTile t{rows, vectors};
       if (level.registersPerLanes() * unit.vectorsFor(t) + 2 <= level.vectorRegisters &&
           loads(t) < loads(best))
@@ -65,7 +67,7 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   valueWidth = op.getSizes()[6];
   keyBlock = op.getReduction()->getKeyBlock();
   tile = op.getSchedule()->getTileM();
-  chunkBlocks = op.getSchedule()->getTileN() / keyBlock;
+  chunkBlocks = keyBlock > 0 ? op.getSchedule()->getTileN() / keyBlock : 0;
   op.getKind() == kernel::AttentionKind::forward ? placeForward() : placeBackward();
   amxConfig = place(unit.kind == UnitKind::amx ? 64 : 0);
 }
@@ -243,16 +245,20 @@ LhsAddress AttentionBlocks::lhsRows(int64_t offset, Value row, int64_t elements)
 
 void AttentionBlocks::product(const LhsAddress &lhs, const Panel &panel, Value at, Value steps, Value out,
                               bool accumulate) {
+  forLoop(b, 0, constantI64(b, panel.columns), panel.tileColumns(),
+          [&](Value column) { productTile(lhs, panel, at, column, panel.vectors, steps, out, accumulate); });
+}
+
+void AttentionBlocks::productTile(const LhsAddress &lhs, const Panel &panel, Value at, Value column,
+                                  int64_t vectors, Value steps, Value out, bool accumulate) {
+  auto unit = makeUnit(b, plan.unit.kind, f32, {plan.group.rows, vectors});
   int64_t tileColumns = panel.tileColumns();
-  forLoop(b, 0, constantI64(b, panel.columns / tileColumns), 1, [&](Value t) {
-    auto unit = makeUnit(b, plan.unit.kind, f32, {plan.group.rows, panel.vectors});
-    Value first = addI64(b, at, mulI64(b, t, panel.tileStride()));
-    TileAddress place{
-        elementAddress(b, out, mulI64(b, t, tileColumns), f32), constantI64(b, panel.columns), {}};
-    Values acc = accumulate ? unit->loadAcc(place) : unit->zero();
-    acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), panel.stepStride()}, steps);
-    unit->storeAcc(place, acc);
-  });
+  Value tile = divI64(b, column, tileColumns), within = remI64(b, column, constantI64(b, tileColumns));
+  Value first = addI64(b, addI64(b, at, mulI64(b, tile, panel.tileStride())), within);
+  TileAddress place{elementAddress(b, out, column, f32), constantI64(b, panel.columns), {}};
+  Values acc = accumulate ? unit->loadAcc(place) : unit->zero();
+  acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), panel.stepStride()}, steps);
+  unit->storeAcc(place, acc);
 }
 
 void AttentionBlocks::loadRow(Value acc, const RowsOf &rows, Value row) {
@@ -285,6 +291,8 @@ void AttentionBlocks::zeroRows(int64_t scratchOffset, Value first, Value count, 
   Value from = mulI64(b, first, row), to = addI64(b, from, mulI64(b, count, row));
   forLoop(b, from, to, kLanes, [&](Value i) { storeLanes(b, scratch(scratchOffset, i, f32), zero); });
 }
+
+Value AttentionBlocks::exp(Value x) { return emitExp(b, x, frame.level.vectorBytes == 64); }
 
 void AttentionBlocks::storeFactors(Value pointer, Value x) {
   if (factor != f32) x = b.create<arith::TruncFOp>(laneType(factor), x);

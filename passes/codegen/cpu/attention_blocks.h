@@ -76,7 +76,11 @@ struct AttentionPlan {
   int64_t padded(int64_t elements) const; // of k: filled up to the unit's groups
   int64_t rowBytes(int64_t elements) const { return padded(elements) * (unit.pack == 2 ? 2 : 4); }
   int64_t accWidth(int64_t columns) const { return panelOf(columns, 0).columns; }
-  int64_t sumRows(int64_t width) const;            // rows of dkᵀ or dvᵀ that are written
+  int64_t sumRows(int64_t width) const; // rows of dkᵀ or dvᵀ that are written
+  // Vectors of a piece of keysT's tiles: what a block that is seen in part is computed in.
+  int64_t pieceVectors() const {
+    return unit.kind == UnitKind::amx || keysT.vectors % 2 ? keysT.vectors : keysT.vectors / 2;
+  }
   Panel panelOf(int64_t columns, int64_t k) const; // not placed yet
   Panel pairsOf(int64_t columns) const;            // likewise: a tile's rows in pairs, a column an element
 
@@ -140,6 +144,9 @@ public:
   // over `steps` of the panel, from `at` packed elements behind its offset on.
   void product(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value steps, mlir::Value out,
                bool accumulate);
+  // The same for `vectors` vectors of columns from `column` on, which lie in one of the panel's tiles.
+  void productTile(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value column,
+                   int64_t vectors, mlir::Value steps, mlir::Value out, bool accumulate);
   // Row by row from scratch: `row` of an array of rows of `elements`.
   LhsAddress lhsRows(int64_t offset, mlir::Value row, int64_t elements);
 
@@ -152,6 +159,7 @@ public:
   // The mask of vector `v` of `width` columns; null for a whole vector.
   mlir::Value columnsMask(int64_t width, int64_t v);
   mlir::Value columnStride(const RowsOf &rows); // null where contiguous
+  mlir::Value exp(mlir::Value x);               // of 16 f32
   // A vector of 16 f32 as factors; pairs of two rows' where the unit takes pairs.
   void storeFactors(mlir::Value pointer, mlir::Value x);
   mlir::Value pairsOf(mlir::Value low, mlir::Value high);

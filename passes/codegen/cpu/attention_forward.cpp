@@ -124,7 +124,7 @@ void ForwardEmitter::softmaxRows(const Block &block, Value first, Value count) {
     Value before = loadLanes(b, maximumOf(row), f32, mask), now = loadLanes(b, nextOf(i), f32, mask);
     Value same = b.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, before, now);
     Value factor = b.create<arith::SelectOp>(same, constantFloat(b, laneType(f32), 1),
-                                             emitExp(b, b.create<arith::SubFOp>(before, now)));
+                                             s.exp(b.create<arith::SubFOp>(before, now)));
     Value sums = s.scratch(plan.sums, row, f32);
     storeLanes(b, factorOf(i), factor, mask);
     storeLanes(b, maximumOf(row), now, mask);
@@ -135,7 +135,7 @@ void ForwardEmitter::softmaxRows(const Block &block, Value first, Value count) {
     auto seen = [&](const Values &masks) {
       Value spread = splat(b, loadScalar(b, nextOf(i), f32)), sum = s.scratch(plan.sums, row, f32), lanes;
       for (int64_t v = 0; v < vectors(); ++v) {
-        Value p = emitExp(b, b.create<arith::SubFOp>(loadLanes(b, scoreAt(plan.scores, i, v), f32), spread));
+        Value p = s.exp(b.create<arith::SubFOp>(loadLanes(b, scoreAt(plan.scores, i, v), f32), spread));
         if (masks[v]) p = b.create<arith::SelectOp>(masks[v], p, zero);
         s.storeFactors(factorAt(i, v), p);
         lanes = v ? combine(b, RowReduceKind::sum, lanes, p) : p;

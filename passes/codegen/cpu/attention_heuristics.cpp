@@ -5,20 +5,35 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// Keys whose packed form and sums a thread keeps in its second-level cache: queries are packed, and dq read
-// and written, once for each such chunk.
-constexpr int64_t kChunkKeys = 256;
+// A chunk of keys, whose packed form and sums a thread keeps in its second-level cache: queries are packed,
+// and dq read and written, once for each. More keys than this were no faster.
+constexpr int64_t kChunkKeys = 256, kChunkBytes = 512 << 10;
+
+// Positive, also where the op's is not and compiling it will say so.
+static int64_t keyBlock(kernel::AttentionOp op) {
+  return std::max<int64_t>(op.getReduction()->getKeyBlock(), 1);
+}
+
+static int64_t chunkKeys(kernel::AttentionOp op) {
+  int64_t width = op.getSizes()[5], valueWidth = op.getSizes()[6], block = keyBlock(op);
+  Type factor = cast<RankedTensorType>(op.getInputs()[0].getType()).getElementType();
+  // Of a key: kᵀ, k and vᵀ, and the sums dkᵀ and dvᵀ.
+  int64_t bytes = (2 * width + valueWidth) * (factor.getIntOrFloatBitWidth() / 8) + (width + valueWidth) * 4;
+  return std::max(std::min(kChunkKeys, kChunkBytes / bytes) / block, int64_t(1)) * block;
+}
 
 kernel::ScheduleAttr scheduleAttention(kernel::AttentionOp op, int64_t threads) {
   using kernel::AttentionKind;
   auto sizes = op.getSizes(); // B, T, S, H, G, D, E
-  int64_t rows = std::max<int64_t>(sizes[1], 1), block = op.getReduction()->getKeyBlock();
-  int64_t tile = std::min<int64_t>(64, rows < 4 ? rows : llvm::alignTo(rows, 4)), chunk = 0;
+  int64_t rows = std::max<int64_t>(sizes[1], 1), block = keyBlock(op);
+  // Forward packs keys for each tile anew, backward a tile for each chunk.
+  int64_t tall = op.getKind() == AttentionKind::forward ? 128 : 64;
+  int64_t tile = std::min<int64_t>(tall, rows < 4 ? rows : llvm::alignTo(rows, 4)), chunk = 0;
   bool ownsRows = op.getKind() == AttentionKind::forward || op.getKind() == AttentionKind::grad_query;
   auto items = [&] { return sizes[0] * sizes[3] * int64_t(llvm::divideCeil(rows, tile)); };
   while (ownsRows && tile > 16 && items() < 4 * threads) tile /= 2;
   if (op.getKind() != AttentionKind::forward) {
-    chunk = std::max(kChunkKeys / block, int64_t(1)) * block;
+    chunk = chunkKeys(op);
     auto chunks = [&] { return sizes[0] * sizes[4] * int64_t(llvm::divideCeil(sizes[2], chunk)); };
     while (op.getKind() == AttentionKind::grad_key_value && chunk > block && chunks() < 4 * threads)
       chunk = std::max(chunk / block / 2, int64_t(1)) * block;

@@ -12,7 +12,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity(),
                  kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2.
-Value emitExp(Builder &b, Value x) {
+Value emitExp(Builder &b, Value x, bool scalef) {
   MathOps m{b};
   x = m.clamp(x, -105, 90); // beyond these the result is 0 or inf anyway, and n would not fit
   auto [n, exponent] = m.nearest(x, m.num(x, kLog2E));
@@ -21,7 +21,7 @@ Value emitExp(Builder &b, Value x) {
   // (e^r - 1 - r) / r²
   Value q = m.polynomial(r, {0.5, 0.166665763, 0.0416665524, 0.00836323295, 0.00139262504});
   Value p = m.add(m.fma(q, m.mul(r, r), r), m.num(r, 1));
-  return m.scale(p, exponent);
+  return scalef ? m.scalef(p, n) : m.scale(p, exponent);
 }
 
 // log x = e ln 2 + log(1 + f), 1 + f = m in [sqrt(1/2), sqrt(2)).

@@ -65,6 +65,16 @@ struct MathOps {
     Value half = sar(n, 1);
     return mul(mul(p, powerOfTwo(half)), powerOfTwo(subI(n, half)));
   }
+  // The same by AVX-512's instruction; p is vector<16xf32>, n f32 and a whole number.
+  Value scalef(Value p, Value n) {
+    Value all = b.create<mlir::arith::ConstantIntOp>(-1, 16),
+          current = b.create<mlir::arith::ConstantIntOp>(4, 32);
+    return b
+        .create<mlir::LLVM::CallIntrinsicOp>(p.getType(),
+                                             llvm::StringRef("llvm.x86.avx512.mask.scalef.ps.512"),
+                                             mlir::ValueRange{p, n, p, all, current})
+        .getResult(0);
+  }
   // The nearest integer of x f32, |x| < 2^22, ties to even, without a conversion that NaN would make
   // undefined: as f32 and as i32. (NaN: f32 NaN, any integer.)
   std::pair<Value, Value> nearest(Value x, Value factor) {
