@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "runtime/data/added_tokens.h"
 #include "runtime/data/pretokenize.h"
 
 namespace weft {
@@ -26,14 +27,11 @@ struct TokenizerParts {
   struct Merge {
     int32_t left, right, result;
   };
-  struct Special {
-    std::string text;
-    int32_t id;
-  };
-  Split split = Split::kLlama3;
-  std::vector<std::string> tokens; // bytes by id; a special token's are its text
+  bool nfc = false; // the text is put into Unicode's normal form C first (Qwen)
+  PreTokenizer pre_tokenizer;
+  std::vector<std::string> tokens; // bytes by id; an added token's are its text
   std::vector<Merge> merges;       // by rank, the first merged first
-  std::vector<Special> specials;
+  std::vector<AddedToken> added;
   bool ignore_merges = false; // a word that is a token as a whole is taken as it is (Llama 3)
   // Ids that the file's template puts before and after a text, such as a <bos>; ours has none.
   std::vector<int32_t> prefix, suffix;
@@ -43,14 +41,14 @@ struct TokenizerParts {
 class Tokenizer {
 public:
   static constexpr int64_t kMaxVocab = 1 << 24;
-  static constexpr size_t kShortWord = 64; // bytes up to which a word is merged without a heap
+  static constexpr size_t kMaxAddedToken = 1024; // bytes
 
   // InvalidArgument names what is wrong: a byte without a token, a merge of unknown tokens, a pair listed
   // twice, …
   static absl::StatusOr<Tokenizer> Make(TokenizerParts parts);
 
   // Reads a tokenizer.json. Errors name the file and what it holds against what is read here: NotFound,
-  // ResourceExhausted (over 256 MiB) or InvalidArgument. See bpe_json.cpp for what is accepted.
+  // ResourceExhausted (over 256 MiB) or InvalidArgument. See bpe_json_reader.cpp for what is accepted.
   static absl::StatusOr<Tokenizer> Load(const std::string &path);
   static absl::StatusOr<Tokenizer> FromJson(std::string_view json);
   std::string ToJson() const;
@@ -59,13 +57,13 @@ public:
   std::string ToConfigJson() const;
 
   // The ids of `text`, in which the name of a special token is text like any other: what a document needs,
-  // for it must not be able to end itself.
+  // for it must not be able to end itself. Added tokens that are not special (<think>) become their ids.
   std::vector<int32_t> Encode(std::string_view text) const;
   // Likewise, but the names of special tokens become their ids: what a prompt needs. No prefix or suffix is
   // added.
   std::vector<int32_t> EncodeWithSpecials(std::string_view text) const;
-  // Encode of every document, on up to `threads` threads (0 = one for each processor); the result is the same
-  // for any number.
+  // Encode of every document, on up to `threads` threads (0 = one for each processor), which share long
+  // documents too; the result is the same for any number.
   std::vector<std::vector<int32_t>> EncodeAll(absl::Span<const std::string_view> documents,
                                               int threads = 0) const;
 
@@ -79,10 +77,11 @@ public:
   // The token that ends a document: <|endoftext|>, or what other tokenizers call it; -1 if the file has none.
   int end_of_text() const;
   bool IsSpecial(int32_t id) const;
-  int32_t SpecialId(std::string_view text) const; // -1 if there is none
-  Split split() const;
+  int32_t AddedId(std::string_view text) const; // -1 if no added token has this text
+  const PreTokenizer &pre_tokenizer() const;
+  bool nfc() const;
   bool ignore_merges() const;
-  absl::Span<const TokenizerParts::Special> specials() const;
+  absl::Span<const AddedToken> added_tokens() const;
   absl::Span<const TokenizerParts::Merge> merges() const;
   absl::Span<const int32_t> prefix() const; // ids the file puts before a text (<bos>); empty for ours
   absl::Span<const int32_t> suffix() const;
@@ -92,9 +91,10 @@ public:
 
 private:
   struct State;
-  class WordCache;
+  struct Scratch;
+  class Borrowed;
   explicit Tokenizer(std::shared_ptr<const State> state) : state_(std::move(state)) {}
-  void EncodeText(std::string_view text, WordCache &cache, std::vector<int32_t> &out) const;
+  std::vector<int32_t> EncodeAs(std::string_view text, bool with_specials) const;
 
   std::shared_ptr<const State> state_;
 };

@@ -1,10 +1,9 @@
 // Reads tokenizer.json, strictly; bpe_json_writer.cpp writes it.
 //
-// Read: model BPE without dropout, unknown token, affixes or byte fallback; no normalizer; pre-tokenizer
-// either ByteLevel with its own regex (GPT-2), or a Split on one of SplitRegex's followed by ByteLevel;
-// decoder ByteLevel; post-processor none, ByteLevel, or a template that puts special tokens around the text;
-// added tokens that match exactly. Anything else would give other ids than `tokenizers` does, so it is an
-// error that names the field.
+// Read: model BPE without dropout, unknown token, affixes or byte fallback; normalizer none or NFC;
+// pre-tokenizer of Splits on a regex (isolated), Digits and a ByteLevel at the end; decoder ByteLevel;
+// post-processor none, ByteLevel, or a template that puts special tokens around the text; added tokens of all
+// kinds. Anything else would give other ids than `tokenizers` does, so it is an error that names the field.
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -52,46 +51,69 @@ absl::StatusOr<int32_t> ReadId(const json &value, std::string_view what) {
   return static_cast<int32_t>(value.get<int64_t>());
 }
 
-absl::Status CheckByteLevel(const json &step, bool use_regex) {
-  if (Member(step, "type") != "ByteLevel")
-    return Bad("pre_tokenizer ends in ", Show(Member(step, "type")), " when it should end in \"ByteLevel\"");
-  if (Member(step, "add_prefix_space") != json(false))
-    return Bad("pre_tokenizer ByteLevel has add_prefix_space ", Show(Member(step, "add_prefix_space")),
-               " when only false is read");
-  const json &regex = Member(step, "use_regex"); // absent means true
-  if ((regex.is_null() || regex == json(true)) != use_regex)
-    return Bad("pre_tokenizer ByteLevel has use_regex ", Show(regex), " when it should be ",
-               use_regex ? "true" : "false");
+// A member that is true or false; absent means `otherwise`.
+absl::StatusOr<bool> ReadFlag(const json &object, const char *name, bool otherwise, std::string_view what) {
+  const json &value = Member(object, name);
+  if (value.is_null()) return otherwise;
+  if (!value.is_boolean())
+    return Bad(what, " has ", name, " ", Show(value), " when it should be true or false");
+  return value.get<bool>();
+}
+
+absl::Status ReadNormalizer(const json &normalizer, TokenizerParts &parts) {
+  if (normalizer.is_null()) return absl::OkStatus();
+  if (!normalizer.is_object()) return Bad("normalizer is ", Show(normalizer), " when it should be an object");
+  const json &type = Member(normalizer, "type");
+  if (type == "Sequence" && Member(normalizer, "normalizers").is_array()) {
+    for (const json &step : Member(normalizer, "normalizers"))
+      if (absl::Status s = ReadNormalizer(step, parts); !s.ok()) return s;
+    return absl::OkStatus();
+  }
+  if (type != "NFC") return Bad("normalizer has type ", Show(type), " when only NFC is read");
+  parts.nfc = true;
   return absl::OkStatus();
 }
 
-absl::StatusOr<Split> ReadSplit(const json &pre) {
-  if (!pre.is_object()) return Bad("pre_tokenizer is ", Show(pre), " when it should be an object");
-  if (Member(pre, "type") == "ByteLevel") {
-    if (absl::Status s = CheckByteLevel(pre, true); !s.ok()) return s;
-    return Split::kGpt2;
-  }
-  if (Member(pre, "type") != "Sequence")
-    return Bad("pre_tokenizer has type ", Show(Member(pre, "type")),
-               " when it should be \"Sequence\" or \"ByteLevel\"");
-  const json &steps = Member(pre, "pretokenizers");
-  if (!steps.is_array() || steps.size() != 2 || !steps[0].is_object() || !steps[1].is_object())
-    return Bad("pre_tokenizer is a sequence ", Show(steps), " when it should be a Split and a ByteLevel");
-  const json &split = steps[0];
-  if (Member(split, "type") != "Split" || Member(split, "behavior") != "Isolated" ||
-      !IsOff(Member(split, "invert")))
-    return Bad("pre_tokenizer starts with ", Show(split),
-               " when it should be a Split, isolated, not inverted");
-  const json &pattern = Member(split, "pattern");
+absl::Status ReadSplit(const json &step, std::vector<SplitStep> &steps) {
+  if (Member(step, "behavior") != "Isolated" || !IsOff(Member(step, "invert")))
+    return Bad("pre_tokenizer has ", Show(step),
+               " when only a Split that is isolated and not inverted is read");
+  const json &pattern = Member(step, "pattern");
   const json &regex = pattern.is_object() ? Member(pattern, "Regex") : Member(json::object(), "Regex");
   if (!regex.is_string())
     return Bad("pre_tokenizer's Split has pattern ", Show(pattern), " when it should be a Regex");
-  const std::optional<Split> known = SplitFromRegex(regex.get_ref<const std::string &>());
-  if (!known)
-    return Bad("pre_tokenizer splits by ", Show(regex),
-               ", a regex without a scanner; those of Llama 3, Qwen 2 and GPT-2 are read");
-  if (absl::Status s = CheckByteLevel(steps[1], false); !s.ok()) return s;
-  return *known;
+  steps.push_back({SplitStep::Kind::kSplit, regex.get<std::string>()});
+  return absl::OkStatus();
+}
+
+// Adds the steps that `step` is to `steps`; `has_bytes` says whether a ByteLevel was among them, which ends
+// them.
+absl::Status ReadPreTokenizer(const json &step, std::vector<SplitStep> &steps, bool &has_bytes) {
+  if (!step.is_object()) return Bad("pre_tokenizer is ", Show(step), " when it should be an object");
+  if (has_bytes) return Bad("pre_tokenizer goes on with ", Show(step), " after its ByteLevel");
+  const json &type = Member(step, "type");
+  if (type == "Sequence" && Member(step, "pretokenizers").is_array()) {
+    for (const json &s : Member(step, "pretokenizers"))
+      if (absl::Status status = ReadPreTokenizer(s, steps, has_bytes); !status.ok()) return status;
+    return absl::OkStatus();
+  }
+  if (type == "Split") return ReadSplit(step, steps);
+  if (type == "Digits") {
+    absl::StatusOr<bool> each = ReadFlag(step, "individual_digits", false, "pre_tokenizer Digits");
+    if (!each.ok()) return each.status();
+    steps.push_back({SplitStep::Kind::kDigits, *each ? R"(\p{N})" : R"(\p{N}+)"});
+    return absl::OkStatus();
+  }
+  if (type != "ByteLevel")
+    return Bad("pre_tokenizer has type ", Show(type), " when Sequence, Split, Digits and ByteLevel are read");
+  absl::StatusOr<bool> space = ReadFlag(step, "add_prefix_space", true, "pre_tokenizer ByteLevel");
+  absl::StatusOr<bool> regex = ReadFlag(step, "use_regex", true, "pre_tokenizer ByteLevel");
+  for (const absl::Status &s : {space.status(), regex.status()})
+    if (!s.ok()) return s;
+  if (*space) return Bad("pre_tokenizer ByteLevel has add_prefix_space true when only false is read");
+  if (*regex) steps.push_back(PreTokenizer(Split::kGpt2).steps()[0]);
+  has_bytes = true;
+  return absl::OkStatus();
 }
 
 absl::Status CheckModelOptions(const json &model) {
@@ -119,23 +141,31 @@ absl::Status ReadTokens(const json &root, const json &vocab, TokenizerParts &par
   if (!added.is_null() && !added.is_array())
     return Bad("added_tokens is ", Show(added), " when it should be a list");
 
-  absl::flat_hash_map<std::string_view, int32_t> special_ids;
+  absl::flat_hash_map<std::string_view, int32_t> added_ids;
   for (const json &token : added) {
     if (!token.is_object() || !Member(token, "content").is_string())
       return Bad("an added token is ", Show(token), " when it should be an object with an id and a content");
     const std::string &text = Member(token, "content").get_ref<const std::string &>();
     absl::StatusOr<int32_t> id = ReadId(Member(token, "id"), StrCat("added token \"", text, "\""));
     if (!id.ok()) return id.status();
-    for (const char *name : {"single_word", "lstrip", "rstrip"})
-      if (!IsOff(Member(token, name)))
-        return Bad("added token \"", text, "\" has ", name, " ", Show(Member(token, name)),
-                   " when only an exact match is read");
-    if (!special_ids.emplace(text, *id).second) return Bad("added token \"", text, "\" is listed twice");
-    parts.specials.push_back({text, *id});
+    AddedToken read{text, *id};
+    const std::pair<const char *, bool *> flags[] = {{"special", &read.special},
+                                                     {"normalized", &read.normalized},
+                                                     {"single_word", &read.single_word},
+                                                     {"lstrip", &read.lstrip},
+                                                     {"rstrip", &read.rstrip}};
+    for (const auto &[name, flag] : flags) {
+      absl::StatusOr<bool> value = ReadFlag(token, name, false, StrCat("added token \"", text, "\""));
+      if (!value.ok()) return value.status();
+      *flag = *value;
+    }
+    if (!added_ids.emplace(text, *id).second) return Bad("added token \"", text, "\" is listed twice");
+    read.in_vocab = vocab.contains(text);
+    parts.added.push_back(std::move(read));
   }
 
   // The ids have to be 0 … n-1, so the largest allowed is known before anything is sized by an id.
-  const size_t most = vocab.size() + special_ids.size();
+  const size_t most = vocab.size() + added_ids.size();
   std::string bytes;
   for (const auto &[text, value] : vocab.items()) {
     absl::StatusOr<int32_t> id = ReadId(value, StrCat("token ", Show(text)));
@@ -143,7 +173,7 @@ absl::Status ReadTokens(const json &root, const json &vocab, TokenizerParts &par
     if (static_cast<size_t>(*id) >= most)
       return Bad("token ", Show(text), " has id ", *id, " when there are only ", most,
                  " tokens: ids may leave no hole");
-    if (const auto it = special_ids.find(text); it != special_ids.end()) {
+    if (const auto it = added_ids.find(text); it != added_ids.end()) {
       if (it->second != *id)
         return Bad("added token ", Show(text), " has id ", it->second, " but id ", *id, " in model.vocab");
       continue; // placed below
@@ -153,7 +183,7 @@ absl::Status ReadTokens(const json &root, const json &vocab, TokenizerParts &par
     if (bytes.empty()) return Bad("token ", *id, " is empty");
     if (absl::Status s = Place(*id, bytes, Show(text), parts.tokens); !s.ok()) return s;
   }
-  for (const TokenizerParts::Special &s : parts.specials) {
+  for (const AddedToken &s : parts.added) {
     if (static_cast<size_t>(s.id) >= most)
       return Bad("added token \"", s.text, "\" has id ", s.id, " when there are only ", most,
                  " tokens: ids may leave no hole");
@@ -168,13 +198,13 @@ absl::Status ReadTokens(const json &root, const json &vocab, TokenizerParts &par
   return absl::OkStatus();
 }
 
-absl::Status ReadMerges(const json &merges, TokenizerParts &parts) {
+absl::Status ReadMerges(const json &merges, const json &vocab, TokenizerParts &parts) {
   if (!merges.is_array()) return Bad("model.merges is ", Show(merges), " when it should be a list");
-  absl::flat_hash_map<std::string_view, int32_t> ids;
   std::vector<bool> special(parts.tokens.size(), false);
-  for (const auto &s : parts.specials) special[s.id] = true;
-  for (size_t id = 0; id < parts.tokens.size(); ++id)
-    if (!special[id]) ids.emplace(parts.tokens[id], static_cast<int32_t>(id));
+  for (const AddedToken &a : parts.added) special[a.id] = a.special;
+  absl::flat_hash_map<std::string_view, int32_t> ids; // by the spelling of model.vocab
+  for (const auto &[text, value] : vocab.items())
+    if (const int32_t id = value.get<int32_t>(); !special[id]) ids.emplace(text, id);
 
   parts.merges.reserve(merges.size());
   for (size_t rank = 0; rank < merges.size(); ++rank) {
@@ -191,17 +221,13 @@ absl::Status ReadMerges(const json &merges, TokenizerParts &parts) {
     } else {
       return Bad("merge ", rank, " is ", Show(merge), " when it should be two tokens");
     }
-    std::string bytes[3];
+    const std::string result = StrCat(names[0], names[1]);
     int32_t found[3];
     for (int i = 0; i < 3; ++i) {
-      if (i < 2 && !FromByteAlphabet(names[i], bytes[i]))
-        return Bad("merge ", rank, " names ", Show(std::string(names[i])),
-                   ", which is not written in the byte-level alphabet");
-      if (i == 2) bytes[2] = bytes[0] + bytes[1];
-      const auto it = ids.find(bytes[i]);
+      const auto it = ids.find(i < 2 ? names[i] : std::string_view(result));
       if (it == ids.end())
-        return Bad("merge ", rank, i < 2 ? " names " : " gives ", Show(ToByteAlphabet(bytes[i])),
-                   ", which is not in model.vocab");
+        return Bad("merge ", rank, i < 2 ? " names " : " gives ",
+                   Show(std::string(i < 2 ? names[i] : result)), ", which is not in model.vocab, or special");
       found[i] = it->second;
     }
     parts.merges.push_back({found[0], found[1], found[2]});
@@ -214,7 +240,7 @@ absl::Status ReadTemplate(const json &post, TokenizerParts &parts) {
   const json &single = Member(post, "single");
   if (!single.is_array()) return Bad("post_processor has single ", Show(single), " when it should be a list");
   absl::flat_hash_map<std::string_view, int32_t> ids;
-  for (const auto &s : parts.specials) ids.emplace(s.text, s.id);
+  for (const AddedToken &a : parts.added) ids.emplace(a.text, a.id);
   bool seen = false;
   for (const json &piece : single) {
     if (piece.is_object() && piece.contains("Sequence")) {
@@ -248,7 +274,7 @@ absl::StatusOr<Tokenizer> FromTree(const json &root) {
   if (!root.is_object()) return Bad("it is ", Show(root), " when it should be an object");
   if (Member(root, "version") != "1.0")
     return Bad("version is ", Show(Member(root, "version")), " when it should be \"1.0\"");
-  for (const char *name : {"normalizer", "truncation", "padding"})
+  for (const char *name : {"truncation", "padding"})
     if (!Member(root, name).is_null())
       return Bad(name, " is ", Show(Member(root, name)), " when only null is read");
   const json &model = Member(root, "model");
@@ -260,11 +286,18 @@ absl::StatusOr<Tokenizer> FromTree(const json &root) {
 
   TokenizerParts parts;
   parts.ignore_merges = Member(model, "ignore_merges") == json(true);
-  absl::StatusOr<Split> split = ReadSplit(Member(root, "pre_tokenizer"));
-  if (!split.ok()) return split.status();
-  parts.split = *split;
+  if (absl::Status s = ReadNormalizer(Member(root, "normalizer"), parts); !s.ok()) return s;
+  std::vector<SplitStep> steps;
+  bool has_bytes = false;
+  if (absl::Status s = ReadPreTokenizer(Member(root, "pre_tokenizer"), steps, has_bytes); !s.ok()) return s;
+  if (!has_bytes)
+    return Bad("pre_tokenizer ", Show(Member(root, "pre_tokenizer")),
+               " has no ByteLevel, and only models of bytes are read");
+  absl::StatusOr<PreTokenizer> pre_tokenizer = PreTokenizer::Make(std::move(steps));
+  if (!pre_tokenizer.ok()) return Bad("pre_tokenizer: ", std::string(pre_tokenizer.status().message()));
+  parts.pre_tokenizer = std::move(*pre_tokenizer);
   if (absl::Status s = ReadTokens(root, Member(model, "vocab"), parts); !s.ok()) return s;
-  if (absl::Status s = ReadMerges(Member(model, "merges"), parts); !s.ok()) return s;
+  if (absl::Status s = ReadMerges(Member(model, "merges"), Member(model, "vocab"), parts); !s.ok()) return s;
   if (absl::Status s = ReadPostProcessor(Member(root, "post_processor"), parts); !s.ok()) return s;
   return Tokenizer::Make(std::move(parts));
 }

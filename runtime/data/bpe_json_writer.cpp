@@ -50,12 +50,22 @@ std::string ByteLevel(bool add_prefix_space, bool use_regex) {
                 R"(, "trim_offsets": true, "use_regex": )", use_regex ? "true" : "false", "}");
 }
 
-std::string PreTokenizer(Split split) {
-  if (split == Split::kGpt2) return ByteLevel(false, true);
-  return StrCat(
-      "{\"type\": \"Sequence\", \"pretokenizers\": [\n   {\"type\": \"Split\", \"pattern\": {\"Regex\": ",
-      Quoted(SplitRegex(split)), "}, \"behavior\": \"Isolated\", \"invert\": false},\n   ",
-      ByteLevel(false, false), "\n  ]}");
+std::string Json(const SplitStep &step) {
+  if (step.kind == SplitStep::Kind::kDigits)
+    return StrCat(R"({"type": "Digits", "individual_digits": )", step.regex.ends_with('+') ? "false" : "true",
+                  "}");
+  return StrCat(R"({"type": "Split", "pattern": {"Regex": )", Quoted(step.regex),
+                R"(}, "behavior": "Isolated", "invert": false})");
+}
+
+std::string Json(const PreTokenizer &pre_tokenizer) {
+  absl::Span<const SplitStep> steps = pre_tokenizer.steps();
+  const bool use_regex = !steps.empty() && steps.back().kind == SplitStep::Kind::kByteLevel;
+  if (use_regex) steps.remove_suffix(1);
+  if (steps.empty()) return ByteLevel(false, use_regex);
+  std::string text = "{\"type\": \"Sequence\", \"pretokenizers\": [\n   ";
+  for (const SplitStep &step : steps) text += Json(step) + ",\n   ";
+  return text + ByteLevel(false, use_regex) + "\n  ]}";
 }
 
 // The template that puts the prefix and suffix around a text, or null where there are none.
@@ -81,20 +91,25 @@ std::string PostProcessor(const Tokenizer &t) {
 
 std::string Tokenizer::ToJson() const {
   Lines added(2), vocab(3), merges(3);
-  for (const TokenizerParts::Special &s : specials())
-    added.Add(StrCat("{\"id\": ", s.id, ", \"content\": ", Quoted(s.text),
-                     ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, "
-                     "\"special\": true}"));
+  const auto flag = [](bool value) { return value ? "true" : "false"; };
+  std::vector<const AddedToken *> added_at(vocab_size(), nullptr);
+  for (const AddedToken &a : added_tokens()) {
+    added_at[a.id] = &a;
+    added.Add(StrCat("{\"id\": ", a.id, ", \"content\": ", Quoted(a.text), ", \"single_word\": ",
+                     flag(a.single_word), ", \"lstrip\": ", flag(a.lstrip), ", \"rstrip\": ", flag(a.rstrip),
+                     ", \"normalized\": ", flag(a.normalized), ", \"special\": ", flag(a.special), "}"));
+  }
   for (int32_t id = 0; id < vocab_size(); ++id)
-    vocab.Add(
-        StrCat(IsSpecial(id) ? Quoted(TokenBytes(id)) : Quoted(ToByteAlphabet(TokenBytes(id))), ": ", id));
+    if (!added_at[id] || added_at[id]->in_vocab)
+      vocab.Add(StrCat(Quoted(added_at[id] ? added_at[id]->text : ToByteAlphabet(TokenBytes(id))), ": ", id));
   for (const TokenizerParts::Merge &m : this->merges())
     merges.Add(Quoted(ToByteAlphabet(TokenBytes(m.left)) + " " + ToByteAlphabet(TokenBytes(m.right))));
 
   return StrCat(
       "{\n \"version\": \"1.0\",\n \"truncation\": null,\n \"padding\": null,\n \"added_tokens\": [",
-      added.Close(']'), ",\n \"normalizer\": null,\n \"pre_tokenizer\": ", PreTokenizer(split()),
-      ",\n \"post_processor\": ", PostProcessor(*this), ",\n \"decoder\": ", ByteLevel(true, true),
+      added.Close(']'), ",\n \"normalizer\": ", nfc() ? "{\"type\": \"NFC\"}" : "null",
+      ",\n \"pre_tokenizer\": ", Json(pre_tokenizer()), ",\n \"post_processor\": ", PostProcessor(*this),
+      ",\n \"decoder\": ", ByteLevel(true, true),
       ",\n \"model\": {\n  \"type\": \"BPE\",\n  \"dropout\": null,\n  \"unk_token\": null,\n"
       "  \"continuing_subword_prefix\": null,\n  \"end_of_word_suffix\": null,\n  \"fuse_unk\": false,\n"
       "  \"byte_fallback\": false,\n  \"ignore_merges\": ",

@@ -59,7 +59,10 @@ absl::StatusOr<std::vector<std::string>> ExpandPatterns(absl::Span<const std::st
   return files;
 }
 
-absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> files) {
+namespace {
+
+// The documents of `files` that have text, in their order.
+absl::StatusOr<std::vector<Document>> Load(absl::Span<const std::string> files) {
   std::vector<Document> documents;
   std::map<std::string, std::vector<size_t>> pages_of; // folder -> its pages among the documents
   for (const std::string &path : files) {
@@ -77,11 +80,51 @@ absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> fi
   documents.erase(
       std::remove_if(documents.begin(), documents.end(), [](const Document &d) { return d.text.empty(); }),
       documents.end());
-  if (documents.empty())
-    return absl::InvalidArgumentError(
-        StrCat("the corpus is empty: ", files.size(), files.size() == 1 ? " file was" : " files were",
-               " read", files.empty() ? "" : StrCat(", from ", files[0], " on"), ", and none has text"));
   return documents;
+}
+
+absl::Status NoText(absl::Span<const std::string> files) {
+  return absl::InvalidArgumentError(
+      StrCat("the corpus is empty: ", files.size(), files.size() == 1 ? " file was" : " files were", " read",
+             files.empty() ? "" : StrCat(", from ", files[0], " on"), ", and none has text"));
+}
+
+} // namespace
+
+absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> files) {
+  absl::StatusOr<std::vector<Document>> documents = Load(files);
+  if (documents.ok() && documents->empty()) return NoText(files);
+  return documents;
+}
+
+absl::Status LoadInBatches(absl::Span<const std::string> files,
+                           const std::function<void(absl::Span<const Document>)> &use) {
+  constexpr uint64_t kBatch = uint64_t{256} << 20;
+  std::map<std::string, std::vector<std::string>> pages_of; // of one folder together, as Load takes them
+  std::vector<std::vector<std::string>> batches;
+  uint64_t bytes = kBatch; // of the last batch
+  for (const std::string &path : files) {
+    if (IsHtml(path)) {
+      pages_of[fs::path(path).parent_path().string()].push_back(path);
+      continue;
+    }
+    std::error_code error;
+    const uint64_t size = fs::file_size(path, error);
+    if (const uint64_t known = error ? 0 : size; bytes >= kBatch || known > kBatch - bytes)
+      batches.push_back({path}), bytes = known;
+    else
+      batches.back().push_back(path), bytes += known;
+  }
+  for (auto &[folder, pages] : pages_of) batches.push_back(std::move(pages));
+  bool any = false;
+  for (const std::vector<std::string> &batch : batches) {
+    absl::StatusOr<std::vector<Document>> documents = Load(batch);
+    if (!documents.ok()) return documents.status();
+    if (documents->empty()) continue;
+    any = true;
+    use(*documents);
+  }
+  return any ? absl::OkStatus() : NoText(files);
 }
 
 absl::StatusOr<std::vector<Document>> LoadCorpus(absl::Span<const std::string> patterns) {
@@ -106,10 +149,6 @@ absl::Status ExtractText(absl::Span<const std::string> files, const std::string 
   return absl::OkStatus();
 }
 
-namespace {
-
-// Where to cut a part of about `size` bytes off the front of `text`: after an empty line, a line or a blank
-// if there is one in its second half, else before a byte that continues no UTF-8 sequence.
 size_t CutAt(std::string_view text, size_t size) {
   if (text.size() <= size + size / 2) return text.size(); // no short rest
   for (std::string_view mark : {"\n\n", "\n", " "}) {
@@ -120,8 +159,6 @@ size_t CutAt(std::string_view text, size_t size) {
   while (at > size - 3 && (text[at] & 0xc0) == 0x80) --at;
   return at;
 }
-
-} // namespace
 
 absl::StatusOr<CorpusSplit> SplitCorpus(absl::Span<const Document> documents, double fraction) {
   if (!(fraction >= 0 && fraction < 1))

@@ -1,6 +1,7 @@
 // The text a model learns from: files found by patterns, and the part of it that is held out.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,11 @@ absl::StatusOr<std::vector<std::string>> ExpandPatterns(absl::Span<const std::st
 absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> files);
 absl::StatusOr<std::vector<Document>> LoadCorpus(absl::Span<const std::string> patterns);
 
+// The same, some files at a time (about 256 MiB, or one file, or the pages of one folder), so that a corpus
+// need not fit memory. `use` is given documents that have text; they are gone after.
+absl::Status LoadInBatches(absl::Span<const std::string> files,
+                           const std::function<void(absl::Span<const Document>)> &use);
+
 // Writes each document of `files` to `folder` (made if need be) as NAME.txt, as LoadFiles gives it.
 absl::Status ExtractText(absl::Span<const std::string> files, const std::string &folder);
 
@@ -32,6 +38,10 @@ absl::Status ExtractText(absl::Span<const std::string> files, const std::string 
 struct CorpusSplit {
   std::vector<std::string_view> train, validation;
 };
+
+// Where to cut a part of about `size` bytes off the front of `text`: after an empty line, a line or a blank
+// if there is one in its second half, else where a character starts. Never leaves a short rest. 4 <= size.
+size_t CutAt(std::string_view text, size_t size);
 
 // Holds out about `fraction` of the text's bytes (0 <= fraction < 1; 0 holds out none). Documents are cut at
 // paragraphs into parts of about 1/16 of what is held out (256 bytes to 16 KiB), so that even one document is

@@ -35,6 +35,14 @@ void PackedRows::Fill(int64_t row, int32_t *tokens, int32_t *positions, int32_t 
   const int64_t count = end - begin;
   file_.Read(begin, {tokens, static_cast<size_t>(count)});
 
+  if (cross_document_) {
+    for (int64_t i = 0; i < count; ++i) {
+      positions[i] = static_cast<int32_t>(i);
+      documents[i] = 0;
+      targets[i] = i + 1 < count ? tokens[i + 1] : end < file_.num_tokens() ? file_.token(end) : -1;
+    }
+    return Pad(count, 1, tokens, positions, documents, targets);
+  }
   // The row's documents, or what of them lies in it, one after another.
   int32_t ordinal = 0;
   int64_t at = begin;
@@ -47,31 +55,33 @@ void PackedRows::Fill(int64_t row, int32_t *tokens, int32_t *positions, int32_t 
       targets[i] = at + 1 == document_end ? -1 : at + 1 < end ? tokens[i + 1] : file_.token(at + 1);
     }
   }
-  for (int64_t i = count; i < seq_; ++i) {
+  Pad(count, ordinal, tokens, positions, documents, targets);
+}
+
+void PackedRows::Pad(int64_t begin, int32_t document, int32_t *tokens, int32_t *positions, int32_t *documents,
+                     int32_t *targets) const {
+  for (int64_t i = begin; i < seq_; ++i) {
     tokens[i] = 0;
-    positions[i] = static_cast<int32_t>(i - count);
-    documents[i] = ordinal;
+    positions[i] = static_cast<int32_t>(i - begin);
+    documents[i] = document;
     targets[i] = -1;
   }
 }
 
 void PackedRows::FillPadding(int32_t *tokens, int32_t *positions, int32_t *documents,
                              int32_t *targets) const {
-  for (int64_t i = 0; i < seq_; ++i) {
-    tokens[i] = documents[i] = 0;
-    positions[i] = static_cast<int32_t>(i);
-    targets[i] = -1;
-  }
+  Pad(0, 0, tokens, positions, documents, targets);
 }
 
 int64_t PackedRows::NumTargets(int64_t row) const {
   const int64_t begin = row * seq_, end = std::min(begin + seq_, file_.num_tokens());
+  if (cross_document_) return end - begin - (end == file_.num_tokens() ? 1 : 0);
   return end - begin - (file_.DocumentsEndingBy(end) - file_.DocumentsEndingBy(begin));
 }
 
 absl::StatusOr<TrainLoader> TrainLoader::Make(TokenFile file, const TrainLoaderOptions &options) {
   if (absl::Status s = CheckShape(options.batch, options.seq); !s.ok()) return s;
-  return TrainLoader(PackedRows(std::move(file), options.seq), options);
+  return TrainLoader(PackedRows(std::move(file), options.seq, options.cross_document), options);
 }
 
 // Small enough for every row's number to fit 64 bits.

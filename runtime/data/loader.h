@@ -10,6 +10,13 @@
 //   each other targets    b c . - e f   g  h  .  -  -  -      '-' is -1: no target, at a document's end and
 //   in the padding
 //
+// With `cross_document` a row is one document instead: positions count from its start, every token may attend
+// to all before it in the row, and at a document's end the target is the next one's first token:
+//
+//   positions  0 1 2 3 4 5   0  1  2  3  4  5
+//   documents  0 0 0 0 0 0   0  0  0  0  1  1
+//   targets    b c . d e f   g  h  .  -  -  -
+//
 // Only the last row of the file is padded. Training takes the rows of each epoch in the order of a keyed
 // permutation, so what step s holds is a pure function of (seed, s): any step, and any rows of it, can be had
 // at once, by any rank, and a run resumed at step s goes on as one that never stopped.
@@ -40,7 +47,8 @@ struct BatchSpans {
 // A token file cut into rows.
 class PackedRows {
 public:
-  PackedRows(TokenFile file, int64_t seq) : file_(std::move(file)), seq_(seq) {}
+  PackedRows(TokenFile file, int64_t seq, bool cross_document = false)
+      : file_(std::move(file)), seq_(seq), cross_document_(cross_document) {}
   int64_t seq() const { return seq_; }
   int64_t num_rows() const { return (file_.num_tokens() + seq_ - 1) / seq_; }
   const TokenFile &file() const { return file_; }
@@ -52,8 +60,11 @@ public:
   int64_t NumTargets(int64_t row) const;
 
 private:
+  void Pad(int64_t begin, int32_t document, int32_t *tokens, int32_t *positions, int32_t *documents,
+           int32_t *targets) const;
   TokenFile file_;
   int64_t seq_;
+  bool cross_document_;
 };
 
 struct TrainLoaderOptions {
@@ -61,6 +72,7 @@ struct TrainLoaderOptions {
   int64_t seq = 256;  // tokens a row
   uint64_t seed = 1;
   bool shuffle = true;
+  bool cross_document = false; // tokens attend to the documents before theirs in the row
 };
 
 // Where step s stands in the data: for progress, and to be kept in a checkpoint beside the step itself.

@@ -78,20 +78,23 @@ double MegaBytes(absl::Span<const std::string_view> documents) {
 } // namespace
 
 absl::Status WriteTokenFile(const std::string &path, const Tokenizer &tokenizer,
-                            absl::Span<const std::string_view> documents, int threads) {
+                            absl::Span<const std::string_view> documents, int threads,
+                            const AugmentOptions &augment) {
   if (tokenizer.end_of_text() < 0)
     return absl::FailedPreconditionError(StrCat("the tokenizer has no token that ends a document; one named ",
                                                 kEndOfText, ", </s> or the like is needed"));
   absl::StatusOr<TokenFileWriter> writer =
       TokenFileWriter::Create(path, tokenizer.vocab_size(), tokenizer.hash());
   if (!writer.ok()) return writer.status();
+  absl::StatusOr<Augmenter> augmenter = Augmenter::Make(tokenizer, augment);
+  if (!augmenter.ok()) return augmenter.status();
   std::vector<int32_t> tokens;
   // Some documents at a time, so that the ids in memory stay a fraction of a large corpus.
   for (size_t first = 0, next = 0; first < documents.size(); first = next) {
     for (size_t bytes = 0; next < documents.size() && (next == first || bytes < (64 << 20)); ++next)
       bytes += documents[next].size();
     for (const std::vector<int32_t> &ids :
-         tokenizer.EncodeAll(documents.subspan(first, next - first), threads)) {
+         augmenter->Encode(documents.subspan(first, next - first), static_cast<int64_t>(first), threads)) {
       tokens.assign(tokenizer.prefix().begin(), tokenizer.prefix().end());
       tokens.insert(tokens.end(), ids.begin(), ids.end());
       tokens.push_back(tokenizer.end_of_text());
@@ -117,6 +120,9 @@ absl::StatusOr<PreparedData> PrepareData(const DataOptions &options) {
   }
 
   std::string all = StrCat(kRecipeVersion, " ", options.validation_fraction, " ", options.tokenizer, "\n");
+  if (options.augment.Any())
+    all += StrCat("fim ", options.augment.fim, " split ", options.augment.split_tokens, " seed ",
+                  options.augment.seed, "\n");
   if (!*trained_size) all += Fingerprint(options.tokenizer);
   for (const std::string &f : *files) all += Fingerprint(f);
   for (const std::string &f : held_out_files) all += "held out " + Fingerprint(f);
@@ -149,24 +155,31 @@ absl::StatusOr<PreparedData> PrepareData(const DataOptions &options) {
   if (error) return FileError("create", options.folder, error.value());
   fs::remove(InFolder(options, "data.key"), error); // until all is made anew, nothing counts as made
 
+  BpeTrainOptions training;
+  training.vocab_size = trained_size->value_or(0);
+  training.threads = options.threads;
+  if (options.augment.fim > 0)
+    training.special_tokens.insert(training.special_tokens.end(), std::begin(kFimTokens),
+                                   std::end(kFimTokens));
   absl::StatusOr<Tokenizer> tokenizer =
-      *trained_size ? TrainBpe(split.train, **trained_size) : Tokenizer::Load(options.tokenizer);
+      *trained_size ? TrainBpe(split.train, training) : Tokenizer::Load(options.tokenizer);
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = tokenizer->Save(InFolder(options, "tokenizer.json")); !s.ok()) return s;
   say(StrCat("tokenizer: ", tokenizer->vocab_size(), " tokens, ",
              *trained_size ? "learnt from the training text" : "from " + options.tokenizer));
 
-  const auto write = [&](const char *name,
-                         absl::Span<const std::string_view> texts) -> absl::StatusOr<TokenFile> {
-    if (absl::Status s = WriteTokenFile(InFolder(options, name), *tokenizer, texts, options.threads); !s.ok())
+  const auto write = [&](const char *name, absl::Span<const std::string_view> texts,
+                         const AugmentOptions &augment) -> absl::StatusOr<TokenFile> {
+    if (absl::Status s = WriteTokenFile(InFolder(options, name), *tokenizer, texts, options.threads, augment);
+        !s.ok())
       return s;
     return TokenFile::Open(InFolder(options, name));
   };
-  absl::StatusOr<TokenFile> train = write("train.tokens", split.train);
+  absl::StatusOr<TokenFile> train = write("train.tokens", split.train, options.augment);
   if (!train.ok()) return train.status();
   PreparedData data{*tokenizer, std::move(*train), std::nullopt, false};
   if (!split.validation.empty()) {
-    absl::StatusOr<TokenFile> validation = write("validation.tokens", split.validation);
+    absl::StatusOr<TokenFile> validation = write("validation.tokens", split.validation, {});
     if (!validation.ok()) return validation.status();
     data.validation = std::move(*validation);
   } else {

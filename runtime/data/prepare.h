@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "runtime/data/augment.h"
 #include "runtime/data/bpe.h"
 #include "runtime/data/token_file.h"
 
@@ -21,9 +22,10 @@ struct DataOptions {
   double validation_fraction = 0.02;   // of the text's bytes, held out from `train`; 0 = none
   std::vector<std::string> validation; // patterns; where given, these are held out instead of a fraction
   std::string tokenizer =
-      "train:4096";   // "train:N" learns N tokens from the training text; else a tokenizer.json
-  std::string folder; // gets tokenizer.json, train.tokens, validation.tokens and data.key
-  int threads = 0;    // for encoding; 0 = one for each processor
+      "train:4096";       // "train:N" learns N tokens from the training text; else a tokenizer.json
+  AugmentOptions augment; // of the training text
+  std::string folder;     // gets tokenizer.json, train.tokens, validation.tokens and data.key
+  int threads = 0;        // for encoding; 0 = one for each processor
   std::function<void(std::string_view)> progress; // is given a line for each thing done, where set
 };
 
@@ -45,6 +47,7 @@ absl::StatusOr<PreparedData> PrepareData(const DataOptions &options);
 // prefix, such as a <bos>, where the file has one). FailedPrecondition when the tokenizer has no end-of-text
 // token.
 absl::Status WriteTokenFile(const std::string &path, const Tokenizer &tokenizer,
-                            absl::Span<const std::string_view> documents, int threads = 0);
+                            absl::Span<const std::string_view> documents, int threads = 0,
+                            const AugmentOptions &augment = {});
 
 } // namespace weft

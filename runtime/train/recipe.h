@@ -29,6 +29,8 @@ struct Recipe {
     double validation = 0.02;
     std::vector<std::string> validation_files;
     std::string tokenizer = "train:4096";
+    double fim = 0, split_tokens = 0;
+    bool cross_document = false;
   } data;
   struct {
     std::string stage = "pretrain", init;

@@ -27,6 +27,9 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"data.validation", "number", "", "part of the text held out for evaluation (0 = none)", {}, 0, 0.5, FIELD(data.validation)},
       {"data.validation_files", "list of text", "", "held out instead of a part of the text, where given", {}, 0, 0, FIELD(data.validation_files)},
       {"data.tokenizer", "text", "", "train:N trains one of N tokens on the data; otherwise a tokenizer.json, relative to the recipe", {}, 0, 0, FIELD(data.tokenizer)},
+      {"data.fim", "number", "", "part of the training documents put in the order prefix, suffix, middle, so that the model learns to fill in (0 = none)", {}, 0, 1, FIELD(data.fim)},
+      {"data.split_tokens", "number", "", "part of the training text's tokens of punctuation and line breaks (\".\\n\\n\") that are split into the two (0 = none)", {}, 0, 1, FIELD(data.split_tokens)},
+      {"data.cross_document", "true or false", "", "whether tokens attend to earlier documents of their row; evaluation never does", {}, 0, 0, FIELD(data.cross_document)},
 
       {"train.stage", "text", "", "what the run is for", {"pretrain"}, 0, 0, FIELD(train.stage)},
       {"train.init", "text", "", "a checkpoint or run to take the first weights from, relative to the recipe; model and tokenizer are its own where the recipe names none (\"\" = random weights)", {}, 0, 0, FIELD(train.init)},

@@ -53,6 +53,7 @@ CheckpointState Run::State(int64_t step) const {
   // These are the loader's, whatever the artifact says of itself.
   state.options["batch"] = absl::StrCat(recipe_.train.batch);
   state.options["seq"] = absl::StrCat(recipe_.train.seq);
+  state.options["cross_document"] = recipe_.data.cross_document ? "true" : "false";
   state.options["shards"] = absl::StrCat(recipe_.train.shards);
   state.monitor = {stopping_.state(), spikes_.state(), IsScheduled(step) ? step : anchor_};
   return state;

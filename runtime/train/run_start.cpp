@@ -61,6 +61,7 @@ absl::Status Run::PrepareText() {
   options.validation_fraction = recipe_.data.validation;
   options.validation = recipe_.data.validation_files;
   options.tokenizer = recipe_.data.tokenizer;
+  options.augment = {recipe_.data.fim, recipe_.data.split_tokens, static_cast<uint64_t>(recipe_.train.seed)};
   options.folder = Path("data");
   options.progress = [this](std::string_view text) { Say(std::string(text)); };
   absl::StatusOr<PreparedData> data = PrepareData(options);
@@ -197,7 +198,8 @@ absl::Status Run::Start() {
                      " would"));
 
   TrainLoaderOptions loader_options{recipe_.train.batch, recipe_.train.seq,
-                                    static_cast<uint64_t>(recipe_.train.seed), true};
+                                    static_cast<uint64_t>(recipe_.train.seed), true,
+                                    recipe_.data.cross_document};
   absl::StatusOr<TrainLoader> loader = TrainLoader::Make(data_->train, loader_options);
   if (!loader.ok()) return loader.status();
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(*ranks_, *std::move(loader));

@@ -57,7 +57,8 @@ TEST_F(Usage, BadUsageIsStatusTwoWithAHint) {
          "error: --seed is given twice\nhint: weft generate --help\n");
   expect({"eval", "run"},
          "error: weft eval needs either --data FILE or --ids FILE\nhint: weft eval --help\n");
-  expect({"tokenizer"}, "error: weft tokenizer needs train, encode or decode\nhint: weft tokenizer --help\n");
+  expect({"tokenizer"},
+         "error: weft tokenizer needs train, encode, decode or inspect\nhint: weft tokenizer --help\n");
   expect({"new", "a-b"}, "error: \"a-b\" cannot name a model: letters, digits and _ only, the first no "
                          "digit, and no word of C++\nhint: weft new my_model\n");
 }
@@ -109,6 +110,15 @@ TEST_F(Usage, TokenizerRoundTripsText) {
   result = Weft({"tokenizer", "encode", "so much é", "--tokenizer", file});
   ASSERT_EQ(result.status, 0) << result.error;
   EXPECT_EQ(Weft({"tokenizer", "decode", result.out, "--tokenizer", file}).out, "so much é");
+  EXPECT_EQ(Weft({"tokenizer", "train", text, "--split", "llama4"}).error,
+            "error: --split is \"llama4\" when it should be llama3, qwen2, gpt2 or deepseek3\n");
+  const std::string other = file + ".other", again = file + ".again";
+  result = Weft({"tokenizer", "train", text, "--vocab", "270", "--split", "deepseek3", "--special", "<s>",
+                 "-o", other});
+  ASSERT_EQ(result.status, 0) << result.error;
+  result = Weft({"tokenizer", "inspect", other, "-o", again});
+  EXPECT_NE(result.out.find("added     257  <s>  special\n"), std::string::npos) << result.out;
+  EXPECT_EQ(Weft({"tokenizer", "inspect", again}).out, result.out);
   std::string error = Weft({"tokenizer", "decode", "1", "99999", "--tokenizer", file}).error;
   EXPECT_TRUE(error.starts_with("error: \"99999\" is no id: ids are whole numbers from 0 to 2")) << error;
 }

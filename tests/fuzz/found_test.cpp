@@ -101,11 +101,11 @@ TEST(Tokenizer, ATemplateOfManyNamesIsReadAtOnce) {
   ASSERT_TRUE(trained.ok());
   TokenizerParts parts;
   for (int id = 0; id < trained->vocab_size(); ++id) parts.tokens.emplace_back(trained->TokenBytes(id));
-  parts.specials.assign(trained->specials().begin(), trained->specials().end());
+  parts.added.assign(trained->added_tokens().begin(), trained->added_tokens().end());
   for (int i = 0; i < 20000; ++i) {
     int32_t id = static_cast<int32_t>(parts.tokens.size());
     parts.tokens.push_back("<special " + std::to_string(i) + ">");
-    parts.specials.push_back({parts.tokens.back(), id});
+    parts.added.push_back({parts.tokens.back(), id});
     parts.suffix.push_back(id);
   }
   auto tokenizer = Tokenizer::Make(std::move(parts));

@@ -9,19 +9,39 @@ namespace weft::fuzz {
 std::vector<std::string> Seeds() {
   std::vector<std::string> seeds;
   const std::string_view text = "the cat sat on the mat; the rat \xc3\xa4t 12 345 the hat.\n\nthat\n";
-  for (Split split : {Split::kLlama3, Split::kGpt2}) {
+  for (Split split : {Split::kLlama3, Split::kGpt2, Split::kQwen2, Split::kDeepSeek3}) {
     auto trained = TrainBpe({text}, 268);
     Require(trained.ok(), "a seed is trained");
     TokenizerParts parts;
-    parts.split = split;
+    parts.pre_tokenizer = PreTokenizer(split);
     parts.ignore_merges = split == Split::kGpt2;
+    parts.nfc = split == Split::kQwen2;
     for (int id = 0; id < trained->vocab_size(); ++id) parts.tokens.emplace_back(trained->TokenBytes(id));
     parts.merges.assign(trained->merges().begin(), trained->merges().end());
-    parts.specials.assign(trained->specials().begin(), trained->specials().end());
+    parts.added.assign(trained->added_tokens().begin(), trained->added_tokens().end());
     if (split == Split::kGpt2) parts.prefix = {trained->end_of_text()};
+    if (split == Split::kQwen2 || split == Split::kDeepSeek3) {
+      const auto id = static_cast<int32_t>(parts.tokens.size());
+      parts.added.push_back({.text = "<think>", .id = id, .special = false, .in_vocab = false});
+      parts.added.push_back(
+          {.text = "e\xcc\x81x", .id = id + 1, .special = false, .normalized = true, .single_word = true});
+      parts.added.push_back({.text = "<pad>", .id = id + 2, .lstrip = true, .rstrip = true});
+      for (int i = 0; i < 3; ++i) parts.tokens.push_back(parts.added[parts.added.size() - 3 + i].text);
+    }
     auto tokenizer = Tokenizer::Make(std::move(parts));
     Require(tokenizer.ok(), "a seed is a tokenizer");
     seeds.push_back(tokenizer->ToJson());
+  }
+  // Regexes without a scanner, and a step of digits.
+  for (const char *regex :
+       {R"([^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s+(?!\\S)|\\s)",
+        R"((?i:'re|[a-c]+?)|[\\p{Lu}&&[^A-M]]{2,5}|(?=\\w+$)\\W*x|^(t|th)+.|\\x41)"}) {
+    std::string seed = seeds[0];
+    const size_t begin = seed.find("\"Regex\": \"") + 10, end = seed.find("\"}, \"behavior\"");
+    seed.replace(begin, end - begin, regex);
+    seed.insert(seed.find("{\"type\": \"Split\""), "{\"type\": \"Digits\", \"individual_digits\": true}, ");
+    Require(Tokenizer::FromJson(seed).ok(), "a seed is a tokenizer");
+    seeds.push_back(seed);
   }
   return seeds;
 }
@@ -54,6 +74,20 @@ std::vector<std::string> Words() {
           "\"content\": ",
           "\"added_tokens\": [",
           "\"TemplateProcessing\"",
+          "\"Digits\"",
+          "\"normalizer\": {\"type\": \"NFC\"}",
+          "\"Regex\": ",
+          "\"lstrip\": true",
+          "\"normalized\": true",
+          "\"single_word\": true",
+          "\"special\": false",
+          "\\\\p{L}",
+          "(?=",
+          "(?i:",
+          "++",
+          "{1,3}",
+          "[^",
+          "&&",
           "\xc4\xa0"};
 }
 
@@ -64,11 +98,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   auto read = Tokenizer::FromJson({reinterpret_cast<const char *>(data), size});
   fuzz::Outcome(std::string(read.status().message()));
   if (!read.ok()) return 0;
-  std::string text = "the cat sat <|endoftext|> \xff\xc3\xa4\r\n  12345 " + std::string(100, 't');
-  fuzz::Require(read->Decode(read->Encode(text)) == text, "decoding gives back what was encoded");
-  fuzz::Require(read->Decode(read->EncodeWithSpecials(text)) == text, "and so with special tokens");
+  std::string text =
+      "the cat sat <|endoftext|> e\xcc\x81x<think> <pad>\xff\xc3\xa4\r\n  12345 " + std::string(100, 't');
+  bool exact = !read->nfc();
+  for (const AddedToken &a : read->added_tokens()) exact &= !a.lstrip && !a.rstrip;
+  std::vector<int32_t> ids = read->Encode(text), with_specials = read->EncodeWithSpecials(text);
+  fuzz::Require(!exact || read->Decode(ids) == text, "decoding gives back what was encoded");
+  fuzz::Require(!exact || read->Decode(with_specials) == text, "and so with special tokens");
+  for (int32_t id : ids) fuzz::Require(!read->IsSpecial(id), "a document has no special tokens");
   auto again = Tokenizer::FromJson(read->ToJson());
   fuzz::Require(again.ok(), "what was written is read");
   fuzz::Require(again->hash() == read->hash(), "what was written is the same tokenizer");
+  fuzz::Require(again->Encode(text) == ids && again->EncodeWithSpecials(text) == with_specials,
+                "and gives the same ids");
   return 0;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compares Weft with PyTorch and transformers, live: 50 steps of training from the same weights on the same batches,
-# log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, chat templates, models of
-# transformers that are imported and exported, and the metrics of a resumed run in TensorBoard.
+# Compares Weft with PyTorch, transformers and tokenizers, live: ids of hostile texts, 50 steps of training from the same weights on the
+# same batches, log-probabilities and greedy text of a checkpoint that transformers loads unchanged, the tokenizer's ids, chat templates,
+# models of transformers that are imported and exported, and the metrics of a resumed run in TensorBoard.
 #
 # usage: tests/interop/run.sh            (./run interop builds first)
 #   PYTHON=…  an interpreter that has requirements.txt's packages; otherwise a venv is made in build/interop-venv
@@ -31,6 +31,9 @@ fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/weft-interop-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error
+
+echo "== tokenizers: ids of hostile texts, with the kinds of tokenizer.json that are read"
+"$PYTHON" tests/interop/tokenizers_agree.py --weft "$weft"
 
 follow() { # NAME RECIPE [KEY=VALUE…]: trains with Weft, then with PyTorch
   local name=$1

@@ -38,6 +38,31 @@ TEST(Bpe, GivesTheIdsOfTheTokenizersPackage) {
   }
 }
 
+// goldens/FAMILY.json: tokenizers configured as those of well-known models, made and used by the `tokenizers`
+// package (tokenizer_families.py).
+TEST(Bpe, GivesTheIdsOfTheTokenizersPackageWithTheTokenizersOfOthers) {
+  for (const std::string name :
+       {"llama3", "qwen2", "deepseek3", "gpt2", "starcoder", "cl100k", "o200k", "bytes"}) {
+    const absl::StatusOr<Tokenizer> read = Tokenizer::Load("tests/runtime/data/goldens/" + name + ".json");
+    ASSERT_TRUE(read.ok()) << read.status();
+    const absl::StatusOr<Tokenizer> again = Tokenizer::FromJson(read->ToJson());
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->hash(), read->hash());
+    const auto cases = nlohmann::json::parse(Slurp("tests/runtime/data/goldens/" + name + ".ids.json"));
+    ASSERT_GT(cases.size(), 40u);
+    for (const Tokenizer &t : {*read, *again})
+      for (const auto &c : cases) {
+        const std::string text = c["text"];
+        EXPECT_EQ(t.Encode(text), c["ids"].get<Ids>()) << name << ": " << c["text"];
+        Ids ids = t.EncodeWithSpecials(text);
+        EXPECT_EQ(ids, c["ids_with_specials"].get<Ids>()) << name << ": " << c["text"];
+        ids.insert(ids.begin(), t.prefix().begin(), t.prefix().end());
+        ids.insert(ids.end(), t.suffix().begin(), t.suffix().end());
+        EXPECT_EQ(ids, c["ids_in_template"].get<Ids>()) << name << ": " << c["text"];
+      }
+  }
+}
+
 TEST(Bpe, GivesAnyBytesBackAsTheyWere) {
   std::vector<std::string> hostile = {"",
                                       std::string(1, '\0'),
@@ -65,8 +90,8 @@ TEST(Bpe, GivesAnyBytesBackAsTheyWere) {
 }
 
 TEST(Bpe, MergesLongWordsAsShortOnes) {
-  // One word of more than kShortWord bytes takes the other path; its first bytes are the same word when cut
-  // shorter and nothing merges across: compared token by token with a slow merge by rank.
+  // One word of more than a short word's bytes takes the other path; its first bytes are the same word when
+  // cut shorter and nothing merges across: compared token by token with a slow merge by rank.
   std::mt19937 rng(11);
   for (int round = 0; round < 20; ++round) {
     std::string word;
@@ -110,7 +135,7 @@ TEST(Bpe, PrefersTheLongestSpecialTokenAtAPlace) {
   TokenizerParts parts;
   for (int b = 0; b < 256; ++b) parts.tokens.emplace_back(1, static_cast<char>(b));
   for (const char *text : {"<a>", "<a><b>", "<b>"}) {
-    parts.specials.push_back({text, static_cast<int32_t>(parts.tokens.size())});
+    parts.added.push_back({text, static_cast<int32_t>(parts.tokens.size())});
     parts.tokens.emplace_back(text);
   }
   const Tokenizer t = Tokenizer::Make(parts).value();
@@ -194,13 +219,13 @@ TEST(Bpe, ChecksWhatItIsMadeOf) {
             }),
             "merge 1 of tokens 97 and 98 is listed before");
   EXPECT_EQ(error([](auto &p) {
-              p.specials.push_back({"<s>", 300});
+              p.added.push_back({"<s>", 300});
             }),
-            "special token \"<s>\" has id 300 outside [0, 257)");
+            "added token \"<s>\" has id 300 outside [0, 257)");
   EXPECT_EQ(error([](auto &p) {
-              p.specials.push_back({"<s>", 3});
+              p.added.push_back({"<s>", 3});
             }),
-            "special token \"<s>\" has id 3, which is another token's");
+            "added token \"<s>\" has id 3, which is another token's");
 }
 
 } // namespace

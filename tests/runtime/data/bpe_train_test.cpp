@@ -6,6 +6,7 @@
 #include <random>
 
 #include "runtime/data/file_io.h"
+#include "runtime/data/text_parts.h"
 #include "tests/runtime/data/temp_folder.h"
 
 namespace weft {
@@ -90,6 +91,38 @@ TEST(BpeTrain, GivesTheSameForDocumentsInAnyOrder) {
   EXPECT_EQ(forward->ToJson(), backward->ToJson());
 }
 
+TEST(BpeTrain, GivesTheSameOnAnyNumberOfThreadsAndFromPartsOfTheText) {
+  std::mt19937 rng(8);
+  std::string text; // of more words than a thread takes at a time, in more parts than one
+  while (text.size() < 3'000'000) {
+    for (uint32_t i = 1 + rng() % 7; i > 0; --i) text += "etaoinsrhldcu"[rng() % (5 + rng() % 9)];
+    text += rng() % 10 ? " " : ".\n";
+  }
+  BpeTrainOptions options;
+  options.vocab_size = 600;
+  options.threads = 1;
+  const std::string_view whole = text;
+  const std::string one = TrainBpe({&whole, 1}, options)->ToJson();
+  for (int threads : {2, 5}) {
+    options.threads = threads;
+    EXPECT_EQ(TrainBpe({&whole, 1}, options)->ToJson(), one) << threads;
+  }
+  WordCounts words;
+  const size_t cut = PartEnd(text, text.size() / 3);
+  for (std::string_view part : {whole.substr(cut), whole.substr(0, cut)}) words.Add({&part, 1}, 2);
+  EXPECT_EQ(TrainBpe(words, options)->ToJson(), one);
+}
+
+TEST(BpeTrain, TakesTheRuleItIsTold) {
+  BpeTrainOptions options;
+  options.vocab_size = 300;
+  options.split = Split::kDeepSeek3;
+  const std::string_view text = "a1 a1 a1 12345";
+  const Tokenizer t = TrainBpe({&text, 1}, options).value();
+  EXPECT_EQ(t.pre_tokenizer().steps().size(), 3u);
+  EXPECT_EQ(Tokenizer::FromJson(t.ToJson())->hash(), t.hash());
+}
+
 TEST(BpeTrain, GivesTheVocabularyItGaveBefore) {
   const std::string text = Slurp("tests/runtime/data/goldens/sample.txt");
   ASSERT_FALSE(text.empty());
@@ -135,7 +168,7 @@ TEST(BpeTrain, NeverMakesASpecialTokenOutOfText) {
   const absl::StatusOr<Tokenizer> t = TrainBpe({&text, 1}, options);
   ASSERT_TRUE(t.ok()) << t.status();
   for (int32_t id : t->Encode(text)) EXPECT_FALSE(t->IsSpecial(id));
-  EXPECT_EQ(t->SpecialId("the"), 257);
+  EXPECT_EQ(t->AddedId("the"), 257);
   EXPECT_TRUE(Tokenizer::FromJson(t->ToJson()).ok());
 }
 

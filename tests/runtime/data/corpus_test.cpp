@@ -54,6 +54,31 @@ TEST(Corpus, RefusesFilesWithoutText) {
   EXPECT_EQ(LoadCorpus({f / "*"})->size(), 1u);
 }
 
+TEST(Corpus, ComesInBatchesOfTheSameDocuments) {
+  TempFolder f;
+  f.Write("a.txt", "one");
+  f.Write("b.txt", "");
+  f.Write("c.txt", "three");
+  f.Write("one/d.html", "<p>page");
+  f.Write("two/e.html", "<p>other");
+  const std::vector<std::string> files = ExpandPatterns({f / "*.txt", f / "*/*"}).value();
+  std::vector<std::string> texts;
+  size_t batches = 0;
+  const auto use = [&](absl::Span<const Document> documents) {
+    ++batches;
+    for (const Document &d : documents) texts.push_back(d.name + " " + d.text);
+  };
+  ASSERT_TRUE(LoadInBatches(files, use).ok());
+  EXPECT_EQ(batches, 3u); // the texts, and the pages of each folder
+  std::vector<std::string> expected;
+  const std::vector<Document> documents = LoadFiles(files).value();
+  for (const Document &d : documents) expected.push_back(d.name + " " + d.text);
+  EXPECT_EQ(texts, expected);
+  EXPECT_EQ(LoadInBatches({f / "b.txt"}, use).message(),
+            "the corpus is empty: 1 file was read, from " + (f / "b.txt") + " on, and none has text");
+  EXPECT_EQ(LoadInBatches({f / "none.txt"}, use).code(), absl::StatusCode::kNotFound);
+}
+
 TEST(Corpus, ExtractsTextIntoAFolder) {
   TempFolder f;
   f.Write("in/a.html", "<p>one");

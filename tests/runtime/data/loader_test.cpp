@@ -78,6 +78,28 @@ TEST(Loader, KeepsDocumentsApartWithinARow) {
   EXPECT_EQ(b.num_targets, 8);
 }
 
+TEST(Loader, TakesARowAsOneDocumentWhereItIsTold) {
+  TempFolder folder;
+  const TokenFile file = MakeFile(folder, {{11, 12, 13, 1}, {21, 22, 23, 24, 25, 1}});
+  const TrainLoader loader = Make(file, {.batch = 2, .seq = 6, .shuffle = false, .cross_document = true});
+  const Batch b = loader.GetBatch(0).value();
+  EXPECT_EQ(b.tokens, (Ids{11, 12, 13, 1, 21, 22, 23, 24, 25, 1, 0, 0}));
+  EXPECT_EQ(b.positions, (Ids{0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 0, 1}));
+  EXPECT_EQ(b.documents, (Ids{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1}));
+  EXPECT_EQ(b.targets, (Ids{12, 13, 1, 21, 22, 23, 24, 25, 1, -1, -1, -1}));
+  EXPECT_EQ(b.num_targets, 9);
+  EXPECT_EQ(loader.NumTargets(0), 9);
+  for (int64_t seq : {1, 2, 3, 4, 5, 9, 10, 11}) { // the targets counted are those that are there
+    const TrainLoader other = Make(file, {.batch = 3, .seq = seq, .cross_document = true});
+    for (int64_t step = 0; step < 5; ++step) {
+      const Batch rows = other.GetBatch(step).value();
+      EXPECT_EQ(std::count_if(rows.targets.begin(), rows.targets.end(), [](int32_t t) { return t >= 0; }),
+                rows.num_targets);
+      EXPECT_EQ(other.NumTargets(step), rows.num_targets);
+    }
+  }
+}
+
 TEST(Loader, NeverPredictsAcrossDocumentsAndCountsItsTargets) {
   TempFolder folder;
   const TokenFile file = Staircase(folder, 40); // 820 tokens

@@ -1,37 +1,31 @@
-"""Writes what the `tokenizers` package makes of our files, for the tests beside this script to hold against.
+"""Writes what the `tokenizers` package makes of texts, for the tests beside this script to hold against.
 
     pip install tokenizers && python3 tests/runtime/data/make_goldens.py
 
 goldens/tokenizer.json is Weft's own: the test BpeTrain.GivesTheVocabularyItGaveBefore writes it when WEFT_UPDATE_GOLDENS
-is set. goldens/splits.json and goldens/ids.json are written here.
+is set. goldens/splits.json, goldens/ids.json, and goldens/FAMILY.json and FAMILY.ids.json of tokenizer_families.py are
+written here.
 """
 import json
 import pathlib
 import random
 
-from tokenizers import Regex, Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
+
+import tokenizer_families as families
 
 FOLDER = pathlib.Path(__file__).parent / "goldens"
-
-REGEXES = {
-    "llama3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-}
-# What the rules turn on: breaks and blanks of all kinds, apostrophes, letters, digits, symbols, marks, odd planes.
-PIECES = (
-    list(" \t\n\r\v\f'a1!.") + ["\r\n", "  ", "\n\n", "'s", "'S", "'ll", "'lL", "'re", "'VE", "'\u017f", "'d", "n't"]
-    + ["\u00a0", "\u0085", "\u2003", "\u2028", "\u3000", "\u200b", "\u00ad", "\u0301", "é", "ß", "я", "中", "ｱ", "٣", "²"]
-    + ["½", "Ⅷ", "𝔘", "𝟗", "🙂", "\U0001f468\u200d\U0001f469", "ǅ", "ʰ", "_", "-", "—", "“", "\x00", "\x7f", "\ufffd", "\U0010ffff"]
-)
+REGEXES = {"llama3": [families.LLAMA3], "qwen2": [families.QWEN2], "gpt2": [families.GPT2], "deepseek3": families.DEEPSEEK3}
+PIECES = families.PIECES
 
 
 def split_cases():
     rng = random.Random(20261122)
     texts = ["".join(rng.choice(PIECES) for _ in range(rng.randint(1, 12))) for _ in range(400)]
-    for name, regex in REGEXES.items():
-        split = pre_tokenizers.Split(Regex(regex), behavior="isolated")
-        for text in texts:
+    more = [families.hostile_text(rng, 12) for _ in range(80)]
+    for name, regexes in REGEXES.items():
+        split = pre_tokenizers.Sequence(families.split(*regexes))
+        for text in texts + more:
             yield {"split": name, "text": text, "words": [w for w, _ in split.pre_tokenize_str(text)]}
 
 
@@ -50,6 +44,16 @@ def id_cases():
         yield {"text": text, "ids": plain, "ids_with_specials": tokenizer.encode(text, add_special_tokens=False).ids}
 
 
+def family_cases(name, path):
+    tokenizer = Tokenizer.from_file(str(path))
+    sample = (FOLDER / "sample.txt").read_bytes().decode()
+    rng = random.Random(9)
+    texts = ["", " ", sample[:500], "a" * 100, " " * 70 + "x", "\n" * 70, "\u0301" * 70, "1" * 70]
+    texts += [families.hostile_text(rng) for _ in range(24)] + [families.random_text(rng) for _ in range(12)]
+    for text in texts:
+        yield families.ids(tokenizer, text)
+
+
 def write(name, cases):
     lines = ",\n".join(json.dumps(c, ensure_ascii=True, separators=(",", ":")) for c in cases)
     (FOLDER / name).write_text("[\n" + lines + "\n]\n")
@@ -57,3 +61,10 @@ def write(name, cases):
 
 write("splits.json", split_cases())
 write("ids.json", id_cases())
+corpus = (FOLDER / "sample.txt").read_bytes().decode() + "".join(families.hostile_text(random.Random(i)) for i in range(300))
+for token in families.SPECIAL:  # merges do not make them
+    corpus = corpus.replace(token.content, " ")
+for name in families.FAMILIES:
+    path = FOLDER / f"{name}.json"
+    path.write_text(families.make(name, corpus, 420) + "\n")
+    write(f"{name}.ids.json", family_cases(name, path))

@@ -111,6 +111,26 @@ TEST_F(PrepareTest, SaysWhatIsWrong) {
   EXPECT_NE(error().find("the corpus is empty"), std::string::npos);
 }
 
+TEST_F(PrepareTest, PutsTheTrainingTextAloneInFillInTheMiddleForm) {
+  options_.augment = {.fim = 1, .split_tokens = 0.5, .seed = 2};
+  const absl::StatusOr<PreparedData> data = PrepareData(options_);
+  ASSERT_TRUE(data.ok()) << data.status();
+  const int32_t begin = data->tokenizer.AddedId(kFimTokens[0]);
+  ASSERT_GE(begin, 0);
+  for (int64_t d = 0; d < data->train.num_documents(); ++d)
+    EXPECT_EQ(data->train.token(data->train.document_begin(d)), begin);
+  for (int64_t d = 0; d < data->validation->num_documents(); ++d)
+    EXPECT_NE(data->validation->token(data->validation->document_begin(d)), begin);
+  EXPECT_TRUE(PrepareData(options_)->reused);
+  const uint64_t hash = data->train.content_hash();
+  options_.augment.seed = 3;
+  const absl::StatusOr<PreparedData> other = PrepareData(options_);
+  EXPECT_FALSE(other->reused);
+  EXPECT_NE(other->train.content_hash(), hash);
+  options_.augment.seed = 2;
+  EXPECT_EQ(PrepareData(options_)->train.content_hash(), hash);
+}
+
 TEST(WriteTokenFile, NeedsATokenThatEndsADocument) {
   TokenizerParts parts;
   for (int b = 0; b < 256; ++b) parts.tokens.emplace_back(1, static_cast<char>(b));

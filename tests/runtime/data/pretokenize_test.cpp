@@ -1,24 +1,49 @@
 #include "runtime/data/pretokenize.h"
 
 #include <gtest/gtest.h>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "nlohmann/json.hpp"
+#include "runtime/data/text_parts.h"
 #include "runtime/data/unicode.h"
 #include "tests/runtime/data/temp_folder.h"
 
 namespace weft {
 namespace {
 
-std::vector<std::string> Words(Split split, std::string_view text) {
+std::vector<std::string> Words(const PreTokenizer &pre_tokenizer, std::string_view text) {
   std::vector<std::string> words;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = WordEnd(split, text, at);
-    words.emplace_back(text.substr(at, end - at));
-    at = end;
-  }
+  WordCutter cutter(pre_tokenizer, text);
+  size_t at = 0;
+  for (auto ends = cutter.Next(); !ends.empty(); ends = cutter.Next())
+    for (size_t end : ends) {
+      words.emplace_back(text.substr(at, end - at));
+      at = end;
+    }
   return words;
+}
+
+std::vector<std::string> Words(Split split, std::string_view text) {
+  return Words(PreTokenizer(split), text);
+}
+
+// The same rule by the general engine: an alternative that never matches keeps the scanner from knowing the
+// regex.
+PreTokenizer Searched(Split split) {
+  const PreTokenizer known(split);
+  std::vector<SplitStep> steps(known.steps().begin(), known.steps().end());
+  for (SplitStep &s : steps) s = {SplitStep::Kind::kSplit, s.regex + R"(|\A(?!\A)x)"};
+  return PreTokenizer::Make(steps).value();
+}
+
+constexpr Split kSplits[] = {Split::kLlama3, Split::kQwen2, Split::kGpt2, Split::kDeepSeek3};
+
+const PreTokenizer &SearchedOnce(Split split) {
+  static const PreTokenizer all[] = {Searched(kSplits[0]), Searched(kSplits[1]), Searched(kSplits[2]),
+                                     Searched(kSplits[3])};
+  return all[static_cast<int>(split)];
 }
 
 using List = std::vector<std::string>;
@@ -37,23 +62,63 @@ TEST(Pretokenize, TakesInvalidBytesAsSymbols) {
   EXPECT_EQ(Words(Split::kLlama3, " \xed\xa0\x80\xf5"), (List{" \xed\xa0\x80\xf5"}));
 }
 
-// goldens/splits.json: 400 random texts of awkward pieces as the `tokenizers` package cuts them, for each
+// goldens/splits.json: 480 random texts of awkward pieces as the `tokenizers` package cuts them, for each
 // rule.
 TEST(Pretokenize, CutsAsTheRegexOfTheTokenizersPackageDoes) {
   const auto cases = nlohmann::json::parse(Slurp("tests/runtime/data/goldens/splits.json"));
-  ASSERT_EQ(cases.size(), 1200u);
+  ASSERT_EQ(cases.size(), 1920u);
   for (const auto &c : cases) {
     const std::string name = c["split"];
-    const Split split = name == "llama3" ? Split::kLlama3 : name == "qwen2" ? Split::kQwen2 : Split::kGpt2;
+    const Split split = name == "llama3"  ? Split::kLlama3
+                        : name == "qwen2" ? Split::kQwen2
+                        : name == "gpt2"  ? Split::kGpt2
+                                          : Split::kDeepSeek3;
     EXPECT_EQ(Words(split, c["text"].get<std::string>()), c["words"].get<List>())
         << name << ": " << c["text"];
+    EXPECT_EQ(Words(SearchedOnce(split), c["text"].get<std::string>()), c["words"].get<List>())
+        << name << " by the general engine: " << c["text"];
   }
 }
 
-TEST(Pretokenize, KnowsItsRegexesByTheirText) {
-  for (Split split : {Split::kLlama3, Split::kQwen2, Split::kGpt2})
-    EXPECT_EQ(SplitFromRegex(SplitRegex(split)), split);
-  EXPECT_EQ(SplitFromRegex(R"(\w+)"), std::nullopt);
+TEST(Pretokenize, CutsRandomBytesByScannerAsByTheGeneralEngine) {
+  std::mt19937 rng(5);
+  for (int round = 0; round < 300; ++round) {
+    std::string text;
+    for (int i = 0; i < 60; ++i) {
+      const uint32_t kind = rng() % 5;
+      if (kind == 0)
+        text += static_cast<char>(rng());
+      else if (kind == 1)
+        text += " \n\r'.1a"[rng() % 8];
+      else
+        AppendUtf8(rng() % (kind == 2 ? 0x80 : kind == 3 ? 0x3200 : 0x20000), text);
+    }
+    for (Split split : kSplits) EXPECT_EQ(Words(split, text), Words(SearchedOnce(split), text));
+  }
+}
+
+TEST(Pretokenize, GivesTheSameWordsInPartsCutAtLines) {
+  const std::string text = "It's\n\nA b.\n!c\n \n 1\n2\r\n\xe4\xb8\xad\nx";
+  for (Split split : {Split::kLlama3, Split::kQwen2, Split::kDeepSeek3}) {
+    ASSERT_TRUE(PreTokenizer(split).CutsAtLines());
+    for (size_t size = 1; size < text.size(); ++size) {
+      List words;
+      for (std::string_view rest = text; !rest.empty();) {
+        const size_t end = PartEnd(rest, size);
+        const List part = Words(split, rest.substr(0, end));
+        words.insert(words.end(), part.begin(), part.end());
+        rest.remove_prefix(end);
+      }
+      EXPECT_EQ(words, Words(split, text)) << size;
+    }
+  }
+  EXPECT_FALSE(PreTokenizer(Split::kGpt2).CutsAtLines());
+  EXPECT_FALSE(Searched(Split::kLlama3).CutsAtLines());
+}
+
+TEST(Pretokenize, TakesTextWithoutAStepAsOneWord) {
+  EXPECT_EQ(Words(PreTokenizer::Make({}).value(), "a b 1"), (List{"a b 1"}));
+  EXPECT_EQ(Words(PreTokenizer::Make({}).value(), ""), List{});
 }
 
 TEST(Unicode, DecodesStrictly) {
@@ -70,13 +135,18 @@ TEST(Unicode, DecodesStrictly) {
 }
 
 TEST(Unicode, ClassifiesBeyondAscii) {
-  EXPECT_EQ(ClassOf(0xe9), CharClass::kLetter);
-  EXPECT_EQ(ClassOf(0x663), CharClass::kNumber);
-  EXPECT_EQ(ClassOf(0xbd), CharClass::kNumber);
-  EXPECT_EQ(ClassOf(0x3000), CharClass::kSpace);
-  EXPECT_EQ(ClassOf(0x200b), CharClass::kOther); // a zero-width space is no White_Space
-  EXPECT_EQ(ClassOf(0x301), CharClass::kOther);
-  EXPECT_EQ(ClassOf(kInvalidCodePoint), CharClass::kOther);
+  EXPECT_EQ(CategoryOf(0xe9), kLl);
+  EXPECT_EQ(CategoryOf(0x663), kNd);
+  EXPECT_EQ(CategoryOf(0xbd), kNo);
+  EXPECT_EQ(CategoryOf(0x3000), kZs);
+  EXPECT_EQ(CategoryOf(0x85), kCcSpace);
+  EXPECT_EQ(CategoryOf(0x200b), kCf); // a zero-width space is no White_Space
+  EXPECT_EQ(CategoryOf(0x301), kMn);
+  EXPECT_EQ(CategoryOf(0x378), kCn);
+  EXPECT_EQ(CategoryOf(0x10ffff), kCn);
+  EXPECT_EQ(CategoryOf(kInvalidCodePoint), kSo);
+  EXPECT_TRUE(IsHan(0x4e00) && IsHan(0x3007) && !IsHan(0x3042));
+  EXPECT_TRUE(IsWordCharacter('_') && IsWordCharacter(0x24b6) && !IsWordCharacter('-'));
 }
 
 } // namespace
