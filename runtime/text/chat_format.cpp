@@ -85,8 +85,8 @@ std::string Marked(std::string_view message, const Tokenizer &tokenizer) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
     std::string_view name;
-    for (const auto &special : tokenizer.specials())
-      if (special.text.size() > name.size() && text.substr(i, special.text.size()) == special.text)
+    for (const AddedToken &special : tokenizer.added_tokens())
+      if (special.special && special.text.size() > name.size() && text.substr(i, special.text.size()) == special.text)
         name = special.text;
     if (!name.empty()) out += kTextBegin;
     out += name.empty() ? text.substr(i, 1) : name;
@@ -192,7 +192,7 @@ absl::StatusOr<std::vector<int32_t>> LoadEndTokens(const std::string &folder, co
   absl::StatusOr<Json> config = ReadObject(folder + "/tokenizer_config.json");
   if (!config.ok()) return config.status();
   if (const auto eos = TokenText(config->value("eos_token", Json())))
-    if (const int32_t id = tokenizer.SpecialId(*eos); id >= 0)
+    if (const int32_t id = tokenizer.AddedId(*eos); id >= 0)
       if (absl::Status status = add(id, folder); !status.ok()) return status;
   return ids;
 }

@@ -95,8 +95,8 @@ protected:
     return reinterpret_cast<ModelTableFunction *>(dlsym(library, model_table_symbol))()->first;
   }
   void SetUp() override {
-    options.config = {
-        {"vocab", i64{256}}, {"dim", i64{64}}, {"ffn", i64{96}}, {"layers", i64{2}}, {"mtp_layers", i64{1}}};
+    options.config = {{"vocab", i64{256}}, {"dim", i64{64}},         {"ffn", i64{96}},
+                      {"layers", i64{2}},  {"dense_layers", i64{2}}, {"mtp_layers", i64{1}}};
     options.micro_batch = 2;
     options.seq = 16;
   }
