@@ -5,7 +5,8 @@
 namespace weft {
 namespace {
 
-constexpr i64 kMostLayers = 65536; // sizes of all layers together stay far from overflowing
+constexpr i64 kMostHeadDim = 65536; // a table of frequencies is made of it
+constexpr i64 kMostLayers = 65536;  // sizes of all layers together stay far from overflowing
 
 JsonObject rotary_json(const RotaryOptions &o) {
   JsonObject rope;
@@ -131,6 +132,8 @@ DecoderConfig read_decoder_config(const HuggingFaceConfig &h, const DecoderDefau
     if (h.has("head_dim")) h.refuse("head_dim", "it should be even and 2 or more for rotary positions");
     h.refuse("hidden_size", "a head's share of it should be even for rotary positions");
   }
+  if (d.head_dim > kMostHeadDim)
+    h.refuse("head_dim", "at most " + std::to_string(kMostHeadDim) + " is supported");
   d.context = h.integer("max_position_embeddings", defaults.context);
   if (d.context < 1) h.refuse("max_position_embeddings", "it should be 1 or more");
   d.norm_eps = h.number("rms_norm_eps", 1e-6);

@@ -99,6 +99,7 @@ TEST(DecoderConfig, RefusesByNameWhatTheLayersDoNotHave) {
       {R"("num_key_value_heads":3)", "num_key_value_heads is 3 when num_attention_heads, 4, should be"},
       {R"("num_attention_heads":0)", "num_attention_heads is 0 when it should be 1 or more"},
       {R"("num_hidden_layers":100000)", "num_hidden_layers is 100000 when at most 65536"},
+      {R"("head_dim":1073741824)", "head_dim is 1073741824 when at most 65536 is supported"},
       {R"("head_dim":7)", "head_dim is 7 when it should be even"},
       {R"("hidden_size":36)", "hidden_size is 36 when a head's share of it should be even"},
       {R"("vocab_size":3.5)", "vocab_size is 3.5 when it should be a whole number from 0 to 2147483647"},

@@ -79,7 +79,7 @@ def difference(got, text):
 
 
 def greedy(folder, ids, count):
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager").eval()
     for _ in range(count):
         with torch.no_grad():
             ids = ids + [model(input_ids=torch.tensor([ids])).logits[0, -1].argmax().item()]
