@@ -11,7 +11,7 @@
 namespace weft::cpu {
 
 // -inf → 0, overflow → +inf, gradual underflow. `scalef`, of vector<16xf32> where there is AVX-512: its
-// VSCALEFPS in place of seven instructions, with the same bits.
+// VSCALEFPS in place of nine instructions, with the same bits.
 mlir::Value emitExp(Builder &b, mlir::Value x, bool scalef = false);
 mlir::Value emitLog(Builder &b, mlir::Value x);  // ±0 → -inf, negative → NaN, subnormals as any number
 mlir::Value emitTanh(Builder &b, mlir::Value x); // tanh(-0) = -0
