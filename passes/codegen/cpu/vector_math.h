@@ -10,8 +10,9 @@
 
 namespace weft::cpu {
 
-mlir::Value emitExp(Builder &b, mlir::Value x,
-                    bool scalef = false);        // -inf → 0, overflow → +inf, gradual underflow
+// -inf → 0, overflow → +inf, gradual underflow. `scalef`, of vector<16xf32> where there is AVX-512: its
+// VSCALEFPS in place of nine instructions, with the same bits.
+mlir::Value emitExp(Builder &b, mlir::Value x, bool scalef = false);
 mlir::Value emitLog(Builder &b, mlir::Value x);  // ±0 → -inf, negative → NaN, subnormals as any number
 mlir::Value emitTanh(Builder &b, mlir::Value x); // tanh(-0) = -0
 mlir::Value emitPow(Builder &b, mlir::Value x, mlir::Value y); // special cases as C's pow; in f64 inside
