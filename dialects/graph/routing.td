@@ -6,8 +6,8 @@ include "dialects/graph/graph_base.td"
 def TopKOp : Graph_PureOp<"top_k"> {
   let summary = "the k largest along the last dimension, largest first, and where they are";
   let description = [{
-    x (…, E) gives values (…, k) and indices (…, k) of i32, k <= E. Of equal values the lower index comes first. A row with a NaN gives NaN and indices
-    that are distinct and in range, no more. The gradient of a value goes to the element it came from; indices have none.
+    x (…, E) gives values (…, k) and indices (…, k) of i32, k <= E. Of equal values the lower index comes first. A row with a NaN has a NaN as its
+    first value; its other values are not said, and its indices are distinct and in range, no more. The gradient of a value goes to the element it came from; indices have none.
     Example: `%v, %i = graph.top_k %x k = 2 : (tensor<4x8xf32>) -> (tensor<4x2xf32>, tensor<4x2xi32>)`
   }];
   let arguments = (ins Graph_FloatTensor:$x, I64Attr:$k);

@@ -39,7 +39,8 @@ void build_program(const ModelInfo &model, const ProgramOptions &options);
 //   global batch;
 //                          loss_limit, grad_norm_limit: a step beyond one of them, or with a NaN, leaves
 //                          every variable as it was
-//   outputs, f32 scalars   loss (nats a target of the global batch), grad_norm (before clipping); and a loss each that the
+//   outputs, f32 scalars   loss (nats a target of the global batch), grad_norm (before clipping); and a loss
+//   each that the
 //                          model has added (losses/added_loss.h), without its weight
 //   outputs, f32           expert_load.PATH, expert_bias.PATH (…, experts) of each balance_bias
 void build_train_step(const ModelInfo &model, const ProgramOptions &options);

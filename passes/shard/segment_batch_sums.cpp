@@ -38,13 +38,24 @@ private:
   static bool sortsRows(Operation &op) {
     return isa<graph::DispatchOp, graph::GroupedMatmulOp, graph::GroupedOuterOp>(op);
   }
-  static bool isSorted(Value v) {
+  // Follows views and elementwise ops within a function; a sum over tokens of such rows would be one chain
+  // over all shards.
+  bool isSorted(Value v) {
     Operation *op = v.getDefiningOp();
     if (!op) return false;
-    return sortsRows(*op) ||
-           (op->hasTrait<OpTrait::Elementwise>() && llvm::any_of(op->getOperands(), isSorted));
+    auto [it, added] = sorted.try_emplace(v, false);
+    if (!added) return it->second;
+    bool follows = op->hasTrait<OpTrait::Elementwise>() ||
+                   isa<graph::ReshapeOp, graph::TransposeOp, graph::BroadcastOp, graph::SliceOp>(op);
+    bool is =
+        sortsRows(*op) || (follows && llvm::any_of(op->getOperands(), [&](Value x) { return isSorted(x); }));
+    return sorted[v] = is;
   }
-
+  LogicalResult refuseSorted(Operation &op) {
+    return op.emitOpError(
+        "sums over rows sorted by expert, in which virtual shards are no runs; sum each token's "
+        "rows first (collect)");
+  }
   void mark(Leading &leading, Value v) { grown |= leading.insert(v).second; }
   void mark(func::FuncOp f, ArrayRef<bool> arguments) {
     for (auto [v, on] : llvm::zip(f.getArguments(), arguments))
@@ -112,8 +123,13 @@ private:
       if (is(t.getX()) && t.getPermutation()[0] != 0)
         return op.emitOpError("moves the batch dimension, which virtual shards need first");
     if (auto reduce = dyn_cast<graph::ReduceOp>(op); reduce && sumsBatch(reduce) && isSorted(reduce.getX()))
-      return op.emitOpError("sums over rows sorted by expert, in which virtual shards are no runs; sum each "
-                            "token's rows first (collect)");
+      return refuseSorted(op);
+    if (auto m = dyn_cast<graph::MatmulOp>(op);
+        m && sumsBatch(m) && (isSorted(m.getLhs()) || isSorted(m.getRhs())))
+      return refuseSorted(op);
+    if (auto scatter = dyn_cast<graph::ScatterAddOp>(op);
+        scatter && (isSorted(scatter.getIndices()) || isSorted(scatter.getUpdates())))
+      return refuseSorted(op);
     if (auto reduce = dyn_cast<graph::ReduceOp>(op))
       if (is(reduce.getX()) && sumsBatch(reduce) && reduce.getKind() == graph::ReduceKind::sum)
         return cut(reduce);
@@ -223,6 +239,7 @@ private:
 
   SymbolTable &symbols;
   int64_t shards;
+  llvm::DenseMap<Value, bool> sorted;   // what isSorted has found
   std::map<Operation *, Leading> known; // by function: references stay good while it grows
   llvm::DenseMap<Value, Sums> cuts;     // by what stands for the sum over the shards
   bool grown = false;

@@ -86,7 +86,8 @@ std::string Marked(std::string_view message, const Tokenizer &tokenizer) {
   for (size_t i = 0; i < text.size();) {
     std::string_view name;
     for (const AddedToken &special : tokenizer.added_tokens())
-      if (special.special && special.text.size() > name.size() && text.substr(i, special.text.size()) == special.text)
+      if (special.special && special.text.size() > name.size() &&
+          text.substr(i, special.text.size()) == special.text)
         name = special.text;
     if (!name.empty()) out += kTextBegin;
     out += name.empty() ? text.substr(i, 1) : name;

@@ -47,9 +47,11 @@ std::string ExpertLoadJson(const ExpertLoad &load, int64_t tokens) {
     absl::StrAppend(out, std::isfinite(v) ? absl::StrFormat("%.4g", v) : "null");
   };
   auto table = [&](const std::vector<std::vector<double>> &rows) {
-    return absl::StrCat("[", absl::StrJoin(rows, ",", [&](std::string *out, const std::vector<double> &row) {
-                          absl::StrAppend(out, "[", absl::StrJoin(row, ",", number), "]");
-                        }),
+    return absl::StrCat("[",
+                        absl::StrJoin(rows, ",",
+                                      [&](std::string *out, const std::vector<double> &row) {
+                                        absl::StrAppend(out, "[", absl::StrJoin(row, ",", number), "]");
+                                      }),
                         "]");
   };
   double largest = 0, entropy = 0, dropped = 0;

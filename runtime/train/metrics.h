@@ -22,7 +22,7 @@ struct StepMetrics {
   double loss = 0, lr = 0, grad_norm = 0;
   double tokens_per_second = 0, step_ms = 0;
   ExpertLoad experts;
-  int64_t tokens = 0; // of the batch
+  int64_t tokens = 0;                                    // of the batch
   std::vector<std::pair<std::string, double>> more = {}; // losses that the model has added, by name
 };
 struct EvalMetrics {

@@ -29,10 +29,13 @@ accumulation)
   layout own_whole train.micro_batch=8
   layout own_two train.micro_batch=4
   layout own_four train.micro_batch=2
-  # A shard of several micro-batches goes on where the one before ended.
-  layout one_whole train.micro_batch=8 train.shards=1
-  layout one_two train.micro_batch=4 train.shards=1
-  layout one_eight train.micro_batch=1 train.shards=1
+  # A shard of several micro-batches goes on where the one before ended; but in bf16 an expert's rows in one of them
+  # are no whole number of groups.
+  if [[ $WEFT_PRECISION != bf16 || $WEFT_MODEL != deepseek_v3 ]]; then
+    layout one_whole train.micro_batch=8 train.shards=1
+    layout one_two train.micro_batch=4 train.shards=1
+    layout one_eight train.micro_batch=1 train.shards=1
+  fi
   ;;
 data_parallel) # after accumulation
   layout own_dp2 train.micro_batch=4 run.plan=dp2
@@ -61,7 +64,8 @@ mtp) # a second loss, whose head and embedding are those of the first
     layout mtp${tied}_dp2 train.micro_batch=2 "${keys[@]}" run.plan=dp2
     layout mtp${tied}_pp2 train.micro_batch=4 "${keys[@]}" run.plan=pp2
     layout mtp${tied}_dp2pp2 train.micro_batch=2 "${keys[@]}" run.plan=dp2,pp2
-    # A chain a use: a shard of several micro-batches goes on with each where the one before ended.
+    # A chain a use: a shard of several micro-batches goes on with each where the one before ended (as above).
+    [[ $WEFT_PRECISION != bf16 ]] || continue
     layout mtp1${tied}_whole train.micro_batch=8 train.shards=1 "${keys[@]}"
     layout mtp1${tied}_two train.micro_batch=4 train.shards=1 "${keys[@]}"
     layout mtp1${tied}_pp2 train.micro_batch=2 train.shards=1 "${keys[@]}" run.plan=pp2

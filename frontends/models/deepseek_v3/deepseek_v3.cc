@@ -60,10 +60,8 @@ Tensor dense_block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
                     {.output_init = residual(c)});
 }
 
-// stream: x, and the balance of the experts so far, (batch, 1)
-std::vector<Tensor> expert_block(Scope s, const std::vector<Tensor> &stream, const Sequence &seq,
-                                 const Config &c) {
-  Tensor x = attend(s, stream[0], seq, c);
+MoeResult expert_block(Scope s, Tensor x, const Sequence &seq, const Config &c) {
+  x = attend(s, x, seq, c);
   MoeResult m = moe(s / "mlp", rms_norm(s / "post_attention_layernorm", x, c.norm_eps),
                     {.experts = c.experts,
                      .top_k = c.top_k,
@@ -76,7 +74,7 @@ std::vector<Tensor> expert_block(Scope s, const std::vector<Tensor> &stream, con
                      .scale = c.gate_scale,
                      .bias_rate = c.bias_rate,
                      .output_init = residual(c)});
-  return {x + m.out, stream[1] + m.sequence_balance};
+  return {x + m.out, m.sequence_balance};
 }
 
 // The loss of the token after the next, from what the model makes of each token: h, (batch, seq, dim). Gives
@@ -84,15 +82,28 @@ std::vector<Tensor> expert_block(Scope s, const std::vector<Tensor> &stream, con
 Tensor add_mtp_loss(Scope s, Tensor h, const Sequence &seq, const Config &c) {
   Scope m = s / "layers" / std::to_string(c.layers);
   Tensor next = embedding(s / "embed_tokens", next_in_sequence(seq.tokens, 0), c.vocab, c.dim);
-  std::vector<Tensor> stream = {mtp_input(m, h, next, c.norm_eps), full({h.dim(0), 1}, 0)};
+  MoeResult block{mtp_input(m, h, next, c.norm_eps), full({h.dim(0), 1}, 0)};
   if (c.dense_layers < c.layers)
-    stream = expert_block(m, stream, seq, c);
+    block = expert_block(m, block.out, seq, c);
   else
-    stream[0] = dense_block(m, stream[0], seq, c);
-  Tensor x = rms_norm(m / "shared_head" / "norm", stream[0], c.norm_eps);
+    block.out = dense_block(m, block.out, seq, c);
+  Tensor x = rms_norm(m / "shared_head" / "norm", block.out, c.norm_eps);
   Tensor logits = lm_head(s / (c.tied ? "embed_tokens" : "lm_head"), x, c.vocab);
   add_loss(s, "mtp_loss", -cross_entropy(logits, mtp_targets(seq)).logprobs, c.mtp_weight);
-  return stream[1];
+  return block.sequence_balance;
+}
+
+// The layers with experts; gives the sum of their balances, too, where there is a loss of it. What is carried
+// for that from layer to layer stands in the way of pipeline stages.
+MoeResult expert_layers(Scope s, Range range, Tensor x, const Sequence &seq, const Config &c) {
+  Tensor balance = full({x.dim(0), 1}, 0);
+  if (c.balance_weight == 0)
+    return {repeat(s, range, x, [&](Scope s, Tensor x) { return expert_block(s, x, seq, c).out; }), balance};
+  std::vector<Tensor> both = repeat(s, range, {x, balance}, [&](Scope s, const std::vector<Tensor> &both) {
+    MoeResult layer = expert_block(s, both[0], seq, c);
+    return std::vector<Tensor>{layer.out, both[1] + layer.sequence_balance};
+  });
+  return {both[0], both[1]};
 }
 
 Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
@@ -101,13 +112,8 @@ Tensor deepseek_v3(Scope s, const Sequence &seq, const Config &c) {
   Tensor x = embedding(s / "embed_tokens", seq.tokens, c.vocab, c.dim);
   i64 dense = std::min(c.dense_layers, c.layers);
   x = repeat(s / "layers", {0, dense}, x, [&](Scope s, Tensor x) { return dense_block(s, x, seq, c); });
-  Tensor balance = full({x.dim(0), 1}, 0);
-  std::vector<Tensor> stream =
-      repeat(s / "layers", {dense, c.layers}, {x, balance},
-             [&](Scope s, const std::vector<Tensor> &stream) { return expert_block(s, stream, seq, c); });
-  x = stream[0];
-  Tensor h = rms_norm(s / "norm", x, c.norm_eps);
-  balance = stream[1];
+  auto [out, balance] = expert_layers(s / "layers", {dense, c.layers}, x, seq, c);
+  Tensor h = rms_norm(s / "norm", out, c.norm_eps);
   if (c.mtp_layers && !seq.targets.empty()) balance = balance + add_mtp_loss(s, h, seq, c);
   // A loss of each sequence, once a token.
   if (c.balance_weight > 0 && dense < c.layers)

@@ -94,8 +94,9 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
 kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
   auto sizes = op.getSizes();
   int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
-  MatmulShape shape{sizes[0], sizes[1], sizes[2], sizes[3], bytes,
-                    op.getRhsAccess().getStrides()[2] == 1, op.getPackedRhs()};
+  MatmulShape shape{sizes[0],         sizes[1], sizes[2],
+                    sizes[3],         bytes,    op.getRhsAccess().getStrides()[2] == 1,
+                    op.getPackedRhs()};
   if (op.getGroups()) { // groups are gone through in each item; their sizes are data, so on average
     if (op.getGrouped() == kernel::GroupedBy::k)
       shape.k = llvm::divideCeil(shape.k, std::max<int64_t>(1, shape.batch));
