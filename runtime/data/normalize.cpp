@@ -2,16 +2,26 @@
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 
 #include "runtime/data/unicode.h"
 
 namespace weft {
 namespace {
 
+// Of the characters of Unicode 9.0, as `tokenizers` has it: what came later is a mark of no class there, and
+// its order among others decides ids. Part of the library, without data files; null if it is broken.
 const icu::Normalizer2 *Nfc() {
-  UErrorCode error = U_ZERO_ERROR;
-  return icu::Normalizer2::getNFCInstance(
-      error); // part of the library, without data files; null if it is broken
+  static const icu::Normalizer2 *const normalizer = []() -> const icu::Normalizer2 * {
+    UErrorCode error = U_ZERO_ERROR;
+    const icu::Normalizer2 *nfc = icu::Normalizer2::getNFCInstance(error);
+    auto *known =
+        new icu::UnicodeSet(icu::UnicodeString("[:age=9.0:]"), error); // lives as long as the process
+    if (U_FAILURE(error)) return nullptr;
+    known->freeze();
+    return new icu::FilteredNormalizer2(*nfc, *known);
+  }();
+  return normalizer;
 }
 
 // The bytes up to which no character can be part of a composition: those below U+0300.

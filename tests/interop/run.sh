@@ -56,6 +56,8 @@ follow deepseek_v3 tests/goldens/llama.toml model.name=deepseek_v3
 follow deepseek_v3_odd tests/goldens/deepseek_v3.toml
 follow deepseek_v3_mtp tests/goldens/deepseek_v3_mtp.toml
 follow deepseek_v3_bf16 tests/goldens/llama.toml model.name=deepseek_v3 train.precision=bf16
+follow deepseek_moe tests/goldens/deepseek_moe.toml
+follow deepseek_moe_bf16 tests/goldens/deepseek_moe.toml train.precision=bf16
 follow deepseek_v3_mtp_bf16 tests/goldens/deepseek_v3_mtp.toml train.precision=bf16
 
 for name in llama llama_odd demo qwen2 qwen3 deepseek_v3 deepseek_v3_odd deepseek_v3_mtp; do
