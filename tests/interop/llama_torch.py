@@ -9,6 +9,7 @@ import argparse
 import json
 import pathlib
 import sys
+import tomllib
 
 import torch
 import torch.nn.functional as F
@@ -128,6 +129,9 @@ def train(run, steps, dtype, autocast=False):
     run = pathlib.Path(run)
     recipe, metrics = weft_files.recipe(run), weft_files.metrics(run)
     t, o = recipe["train"], recipe["optimizer"]
+    # A key that the recipe leaves out is the config's.
+    file = pathlib.Path(__file__).parents[2] / "frontends/models" / recipe["model"].get("name", "") / "configs" / (recipe["model"].get("config", "") + ".toml")
+    model = {**(tomllib.loads(file.read_text()) if file.is_file() else {}), **recipe["model"]}
     start = run / "checkpoints/step-000000"
     if not start.exists():
         raise SystemExit(f"error: {run} has no checkpoint of step 0; train it with run.save_initial=true")
@@ -163,9 +167,9 @@ def train(run, steps, dtype, autocast=False):
             if mtp_logits is not None:
                 mtp_nats = sum_of_nats(mtp_logits, after_next[cut], dtype) / valid
                 mtp_loss += mtp_nats.item()
-                nats = nats + recipe["model"].get("mtp_weight", 0.3) * mtp_nats
+                nats = nats + model.get("mtp_weight", 0.3) * mtp_nats
             if experts["balance"]:
-                nats = nats + recipe["model"].get("balance_weight", 1e-4) * sum(experts["balance"]).sum() * t["seq"] / valid
+                nats = nats + model.get("balance_weight", 1e-4) * sum(experts["balance"]).sum() * t["seq"] / valid
             nats.backward()
         norm = torch.linalg.vector_norm(torch.stack([v.grad.double().norm() for v in trained])).item()
         if o["clip"] > 0 and norm > o["clip"]:
@@ -176,7 +180,7 @@ def train(run, steps, dtype, autocast=False):
         adamw.step()
         adamw.zero_grad()
         for at, load in loads.items():
-            biases[at + "gate.e_score_correction_bias"] += recipe["model"].get("bias_rate", 1e-3) * torch.sign(load.double().mean() - load).to(dtype)
+            biases[at + "gate.e_score_correction_bias"] += model.get("bias_rate", 1e-3) * torch.sign(load.double().mean() - load).to(dtype)
         yield loss, norm, p, mtp_loss
 
 
