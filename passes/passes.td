@@ -69,8 +69,8 @@ def SegmentSortsPass : WeftPass<"segment-sorts"> {
   let summary = "sorts of choices by expert say where each virtual shard's begin, too";
   let description = [{
     Before differentiating. Within an expert choices are in the order of tokens, so each virtual shard's are a run of them: `graph.sort_by_expert` gives their
-    beginnings with `segments = shards`, and the gradient of an expert's matrix is one chain a shard, added in a balanced tree (docs/numerics.md, along tokens). Where shards do not
-    divide the tokens (a prefill) a sort stays as it is.
+    beginnings with `segments = shards`, and the gradient of an expert's matrix is one chain a shard, added in a balanced tree (docs/numerics.md, along tokens). Only
+    micro-batch steps change: evaluation and generation have no gradients.
   }];
   let options = [Option<"shards", "shards", "int64_t", "1", "virtual shards in a micro-batch">];
 }

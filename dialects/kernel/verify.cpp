@@ -155,6 +155,19 @@ LogicalResult SortOp::verify() {
   if (getSizes().size() != 4)
     return emitOpError() << "has " << getSizes().size()
                          << " sizes when it should have 4: N, k, experts, segments";
+  ArrayRef<int64_t> s = getSizes();
+  if (!llvm::is_contained(s, kDynamic)) {
+    if (s[0] < 0 || s[1] < 0 || s[2] < 1 || s[3] < 1 || s[0] % s[3])
+      return emitOpError()
+             << "sorts " << s[0] << " tokens of " << s[1] << " choices among " << s[2] << " experts in "
+             << s[3] << " segments when experts and segments should be 1 or more, and segments divide tokens";
+    int64_t choices = s[0] * s[1], bounds = s[2] * s[3] + 1;
+    for (auto [v, want] :
+         llvm::zip(SmallVector<Value>{getKeys(), getOrder(), getToken(), getPlace(), getOffsets()},
+                   SmallVector<int64_t>{choices, choices, choices, choices, bounds}))
+      if (cast<RankedTensorType>(v.getType()).getNumElements() != want)
+        return emitOpError() << "has " << v.getType() << " when it should hold " << want << " elements";
+  }
   if (getInputAccess().size() != 1 || getOutputAccess().size() != 4)
     return emitOpError("needs an access for each input and result");
   for (Type t : getOperation()->getResultTypes())

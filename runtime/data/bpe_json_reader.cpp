@@ -12,6 +12,7 @@
 #include "runtime/data/byte_alphabet.h"
 #include "runtime/data/file_io.h"
 #include "runtime/data/json_depth.h"
+#include "runtime/data/normalize.h"
 #include "runtime/data/str_cat.h"
 
 namespace weft {
@@ -70,6 +71,7 @@ absl::Status ReadNormalizer(const json &normalizer, TokenizerParts &parts) {
     return absl::OkStatus();
   }
   if (type != "NFC") return Bad("normalizer has type ", Show(type), " when only NFC is read");
+  if (!HasNfc()) return Bad("normalizer is NFC, which the ICU library of this machine cannot do");
   parts.nfc = true;
   return absl::OkStatus();
 }

@@ -43,6 +43,8 @@ icu::StringPiece Piece(std::string_view text) {
 
 } // namespace
 
+bool HasNfc() { return Nfc() != nullptr; }
+
 bool NormalizeNfc(std::string_view text, std::string &out) {
   constexpr size_t kMost = 1 << 30; // ICU counts in 32 bits
   const icu::Normalizer2 *nfc = Nfc();

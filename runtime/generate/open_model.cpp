@@ -55,19 +55,6 @@ absl::StatusOr<Artifact> ArtifactFor(const std::string &checkpoint, const OpenMo
 
 } // namespace
 
-absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
-CompileForOneRank(const std::string &recipe_path, const std::string &folder,
-                  const std::function<void(const std::string &)> &say) {
-  absl::StatusOr<Recipe> recipe = LoadRecipe(recipe_path);
-  if (!recipe.ok()) return recipe.status();
-  recipe->run.plan = "";
-  recipe->run.ranks = 1;
-  recipe->data_parallel = recipe->pipeline = 1;
-  std::string single = absl::StrCat(folder, "/single.toml");
-  if (absl::Status status = WriteFileAtomically(single, RecipeText(*recipe)); !status.ok()) return status;
-  return EnsureArtifact(*recipe, single, absl::StrCat(folder, "/single.weft"), say);
-}
-
 absl::StatusOr<OpenedModel> OpenModel(const std::string &path, const OpenModelOptions &options,
                                       const Say &say) {
   absl::StatusOr<FoundCheckpoint> found = LocateCheckpoint(path, say);

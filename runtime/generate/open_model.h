@@ -32,9 +32,4 @@ struct OpenedModel {
 absl::StatusOr<OpenedModel> OpenModel(const std::string &path, const OpenModelOptions &options,
                                       const std::function<void(const std::string &)> &say);
 
-// The recipe at `recipe_path` compiled for one rank, as FOLDER/single.weft; compiled only if need be.
-absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
-CompileForOneRank(const std::string &recipe_path, const std::string &folder,
-                  const std::function<void(const std::string &)> &say);
-
 } // namespace weft

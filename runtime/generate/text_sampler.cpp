@@ -1,6 +1,7 @@
 #include "runtime/generate/text_sampler.h"
 #include "runtime/generate/open_model.h"
 #include "runtime/train/checkpoint_files.h"
+#include "runtime/train/compile.h"
 
 #include "absl/strings/str_cat.h"
 
@@ -15,7 +16,7 @@ TextSampler::Create(const Recipe &recipe, Ranks &ranks, const Tokenizer &tokeniz
   std::unique_ptr<TextSampler> sampler(new TextSampler(ranks, tokenizer));
   if (ranks.size() > 1) {
     absl::StatusOr<std::shared_ptr<const LoadedArtifact>> artifact =
-        CompileForOneRank(recipe.run.dir + "/recipe.toml", recipe.run.dir, say);
+        EnsureArtifactForOneRank(recipe.run.dir + "/recipe.toml", recipe.run.dir, say);
     if (!artifact.ok()) return artifact.status();
     RanksOptions options;
     options.artifact = *artifact;

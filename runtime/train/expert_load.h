@@ -41,7 +41,7 @@ private:
 //   expert_load       a list a layer: each expert's choices over their mean
 //   expert_load_max   the largest of these
 //   routing_entropy   nats of the layers' shares of choices, their mean: ln(experts) where all are equal
-//   dropped           choices that no expert computed, of `tokens` a layer: 0
+//   dropped           choices that fell on no expert, as far as the counts say: 0, since none has a limit
 //   expert_bias       a list a layer
 std::string ExpertLoadJson(const ExpertLoad &load, int64_t tokens);
 

@@ -31,7 +31,21 @@ Bytes factors(const Operand &o, const std::string &type, int seed) {
 struct Case {
   Matmul grouped;
   std::vector<Matmul> alone; // of the groups that have rows
-  std::vector<int64_t> groups;
+
+  // From the product of all rows: `narrow` makes it that of rows [begin, end), which are group g's.
+  void cut(char by, llvm::function_ref<void(Matmul &, int64_t g, int64_t begin, int64_t end)> narrow) {
+    for (int64_t g = 0; g < kGroups; ++g) {
+      auto [begin, end] = rowsOf(g);
+      if (begin == end) continue;
+      Matmul one = grouped;
+      one.name += "_" + std::to_string(g);
+      one.batch = 1;
+      narrow(one, g, begin, end);
+      alone.push_back(one);
+    }
+    grouped.grouped = by;
+    grouped.groupStride = kStride;
+  }
 };
 
 // Groups cut the rows of lhs and of the result.
@@ -46,21 +60,12 @@ Case byRows(const Unit &unit, int64_t n, int64_t k, bool transposed, bool rounde
   if (rounded) op.region = "%r = arith.truncf %acc : f32 to bf16\nkernel.yield %r : bf16";
   op.unit = unit.unit;
   op.schedule = unit.schedule;
-  for (int64_t g = 0; g < kGroups; ++g) {
-    auto [begin, end] = rowsOf(g);
-    if (begin == end) continue;
-    Matmul one = op;
-    one.name += "_" + std::to_string(g);
-    one.batch = 1;
+  c.cut('m', [&](Matmul &one, int64_t g, int64_t begin, int64_t end) {
     one.m = end - begin;
     one.lhs.offset = begin * k;
     one.rhs.offset = g * n * k;
     one.outputs[0].offset = begin * n;
-    c.alone.push_back(one);
-    c.groups.push_back(g);
-  }
-  op.grouped = 'm';
-  op.groupStride = kStride;
+  });
   return c;
 }
 
@@ -75,21 +80,12 @@ Case byDepth(const Unit &unit, int64_t m, int64_t n, bool init) {
   op.unit = unit.unit;
   op.schedule = unit.schedule;
   op.init = init;
-  for (int64_t g = 0; g < kGroups; ++g) {
-    auto [begin, end] = rowsOf(g);
-    if (begin == end) continue;
-    Matmul one = op;
-    one.name += "_" + std::to_string(g);
-    one.batch = 1;
+  c.cut('k', [&](Matmul &one, int64_t g, int64_t begin, int64_t end) {
     one.k = end - begin;
     one.lhs.offset = begin * m;
     one.rhs.offset = begin * n;
     one.outputs[0].offset = g * m * n;
-    c.alone.push_back(one);
-    c.groups.push_back(g);
-  }
-  op.grouped = 'k';
-  op.groupStride = kStride;
+  });
   return c;
 }
 
