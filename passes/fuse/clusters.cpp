@@ -1,9 +1,13 @@
 #include "passes/fuse/clusters.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/fuse/loops_builder.h"
+#include "passes/fuse/product_epilogue.h"
 
 using namespace mlir;
 namespace weft {
+
+// Values that a kernel reads, at most.
+constexpr size_t kMostInputs = 16;
 
 bool isPointwise(Operation *op) {
   if (!op || op->getName().getDialectNamespace() != "graph") return false;
@@ -25,35 +29,19 @@ static bool gathersElements(Value v) {
 
 bool Clusters::isMaterialised(Value v) const {
   Operation *op = v.getDefiningOp();
-  return !op || roots.contains(v) || isEpilogue(op) || (!isPointwise(op) && !isViewOp(op));
-}
-
-void Clusters::findEpilogues(Block &block) {
-  for (Operation &op : block) {
-    auto product = dyn_cast<graph::MatmulOp>(op);
-    if (!product && !isa<graph::GroupedMatmulOp>(op)) continue;
-    Value result = op.getResult(0);
-    if (!result.hasOneUse() || (product && product.getAcc())) continue;
-    if (auto cast = dyn_cast<graph::CastOp>(*result.getUsers().begin())) epilogues[result] = cast;
-  }
-}
-
-bool Clusters::isEpilogue(Operation *op) const {
-  return isa<graph::CastOp>(op) && epilogues.lookup(op->getOperand(0)) == op;
+  return !op || roots.contains(v) || (!isPointwise(op) && !isViewOp(op));
 }
 
 void Clusters::require(Value v) {
   Value obstacle;
   while (true) {
     auto view = resolveView(
-        v, [&](Value x) { return roots.contains(x) || (x.getDefiningOp() && isEpilogue(x.getDefiningOp())); },
-        &obstacle);
+        v, [&](Value x) { return roots.contains(x); }, &obstacle);
     if (failed(view)) {
       roots.insert(obstacle);
       continue;
     }
-    if (Operation *op = view->base.getDefiningOp(); isPointwise(op) && !isEpilogue(op))
-      roots.insert(view->base);
+    if (isPointwise(view->base.getDefiningOp())) roots.insert(view->base);
     return;
   }
 }
@@ -127,10 +115,20 @@ void Clusters::findRoots(Block &block) {
   }
 }
 
+// A product that may have an epilogue: one that goes on with a sum has its result there already.
+static bool takesEpilogue(Operation *op) {
+  auto product = dyn_cast_or_null<graph::MatmulOp>(op);
+  return product ? !product.getAcc() : isa_and_nonnull<graph::GroupedMatmulOp>(op);
+}
+
 // What computing v reads.
 void Clusters::pull(Value v, llvm::SmallSetVector<Value, 8> &leaves, bool top) const {
   Operation *op = v.getDefiningOp();
-  if (!op || (!top && roots.contains(v)) || isEpilogue(op) ||
+  if (top && takesEpilogue(op)) {
+    for (Value operand : op->getOperands()) pull(operand, leaves, false);
+    return;
+  }
+  if (!op || (!top && roots.contains(v)) ||
       (!isPointwise(op) && !isViewOp(op) && !(top && isRowReduction(op)))) {
     leaves.insert(v);
     return;
@@ -145,76 +143,166 @@ static SmallVector<int64_t> domainOf(Value root) {
 }
 
 Clusters::Clusters(Block &block) {
-  findEpilogues(block);
   findRoots(block);
+  endProducts(block);
   form(block);
 }
 
+// Where elementwise code is all that reads a product, the product's kernel goes on with it as far as each
+// value has one reader, and stops where least is to be stored: of x + o, o need not exist.
+void Clusters::endProducts(Block &block) {
+  auto bytes = [](Value v) {
+    auto type = graph::tensorType(v);
+    return type.getNumElements() * type.getElementTypeBitWidth();
+  };
+  for (Operation &op : block) {
+    if (!takesEpilogue(&op)) continue;
+    Cluster cluster{llvm::to_vector(graph::shapeOf(op.getResult(0))), {}, {}, &op};
+    cluster.roots.insert(op.getResult(0));
+    Value end = op.getResult(0), best = end;
+    while (end.hasOneUse()) {
+      Operation *user = *end.getUsers().begin();
+      if (user->getBlock() != &block || !isPointwise(user) || isa<graph::GatherOp>(user)) break;
+      Value next = user->getResult(0);
+      if (graph::shapeOf(next) != ArrayRef<int64_t>(cluster.domain)) break;
+      llvm::SmallSetVector<Value, 8> leaves;
+      pull(next, leaves);
+      bool known = llvm::all_of(leaves, [&](Value leaf) {
+        Operation *from = leaf.getDefiningOp();
+        return !from || from == &op || cluster.roots.contains(leaf) || from->isBeforeInBlock(&op);
+      });
+      if (!known || leaves.size() > kMostInputs || user->hasAttr(graph::kAgain) != op.hasAttr(graph::kAgain))
+        break;
+      cluster.roots.insert(next);
+      if (!takes(cluster, next)) break;
+      end = next;
+      if (bytes(end) <= bytes(best)) best = end;
+      if (roots.contains(end)) break;
+    }
+    if (best != op.getResult(0)) roots.insert(best);
+  }
+}
+
+bool Clusters::needsExponential(Value v) const {
+  Operation *op = v.getDefiningOp();
+  if (isa<graph::ExpOp, graph::LogOp, graph::TanhOp, graph::SigmoidOp, graph::SinOp, graph::CosOp,
+          graph::PowOp>(op))
+    return true;
+  return llvm::any_of(op->getOperands(), [&](Value x) {
+    Operation *from = x.getDefiningOp();
+    return from && !roots.contains(x) && (isPointwise(from) || isViewOp(from)) && needsExponential(x);
+  });
+}
+
+// Whether the product's kernel can and should compute `root`, which is among the cluster's. Exponentials
+// behind a product of f32 cost more there than the memory traffic of a kernel of their own, which streams
+// (docs/benchmarks/cpu-f32.md).
+bool Clusters::takes(const Cluster &cluster, Value root) const {
+  bool rounded = graph::tensorType(cluster.product->getOperand(0)).getElementType().isBF16();
+  if (!rounded && needsExponential(root)) return false;
+  llvm::DenseSet<Value> own(cluster.roots.begin(), cluster.roots.end());
+  own.erase(root);
+  return isPointwise(root.getDefiningOp()) && meetsAtSamePoint(root, *this, own, cluster.domain) &&
+         productEpilogue(*this, cluster, {root});
+}
+
+// What a product feeds goes to the product before anything else is grouped: its epilogue costs no memory
+// traffic.
 void Clusters::form(Block &block) {
   for (Operation &op : block) {
-    for (Value root : op.getResults()) {
-      if (!roots.contains(root)) continue;
-      llvm::SmallSetVector<Value, 8> leaves;
-      pull(root, leaves);
-      auto domain = domainOf(root);
-      int best = -1;
-      auto tryJoin = [&](int i) {
-        Cluster &c = clusters[i];
-        if (gathersElements(root) || llvm::any_of(c.roots, gathersElements)) return false;
-        if (root.getDefiningOp()->hasAttr(graph::kAgain) !=
-            c.roots[0].getDefiningOp()->hasAttr(graph::kAgain))
-          return false; // computed again later, so that nothing is kept until then
-        if (c.leaves.size() + leaves.size() > 16 || wouldCycle(c, root)) return false;
-        llvm::DenseSet<Value> own(c.roots.begin(), c.roots.end());
-        if (!meetsAtSamePoint(root, *this, own, c.domain)) return false;
-        best = i;
-        return true;
-      };
-      auto rowsOf = [](ArrayRef<int64_t> d) { return d.drop_back(); };
-      for (int i = int(clusters.size()) - 1; i >= 0 && best < 0; --i) {
-        Cluster &c = clusters[i];
-        bool feeds = llvm::any_of(leaves, [&](Value v) { return c.roots.contains(v); });
-        if (c.domain == domain) {
-          int64_t points = 1;
-          for (int64_t d : domain) points *= d;
-          bool shares = llvm::any_of(leaves, [&](Value v) {
-            return c.leaves.contains(v) && graph::tensorType(v).getNumElements() == points && points > 1;
-          });
-          if (feeds || shares) tryJoin(i);
-        } else if (feeds && !isRowReduction(op.getBlock() ? &op : nullptr) && !c.domain.empty() &&
-                   ArrayRef<int64_t>(domain) == rowsOf(c.domain)) {
-          // A value per row, made from the cluster's row reductions alone or from other values per row.
-          tryJoin(i);
-        }
-      }
-      if (best < 0) {
-        best = clusters.size();
-        clusters.push_back({domain, {}, {}});
-      }
-      Cluster &c = clusters[best];
-      c.roots.insert(root);
-      for (Value v : leaves)
-        if (!c.roots.contains(v)) c.leaves.insert(v);
-      membership[root] = best + 1;
+    if (takesEpilogue(&op)) {
+      clusters.push_back({llvm::to_vector(graph::shapeOf(op.getResult(0))), {}, {}, &op});
+      clusters.back().roots.insert(op.getResult(0));
+      membership[op.getResult(0)] = clusters.size();
     }
+    for (Value root : op.getResults())
+      if (roots.contains(root)) joinFeeder(root);
   }
+  for (Operation &op : block)
+    for (Value root : op.getResults())
+      if (roots.contains(root) && clusterOf(root) < 0) join(root);
+}
+
+void Clusters::add(int cluster, Value root, const llvm::SmallSetVector<Value, 8> &leaves) {
+  Cluster &c = clusters[cluster];
+  c.roots.insert(root);
+  for (Value v : leaves)
+    if (!c.roots.contains(v)) c.leaves.insert(v);
+  membership[root] = cluster + 1;
+}
+
+bool Clusters::mayJoin(const Cluster &c, Value root, const llvm::SmallSetVector<Value, 8> &leaves) const {
+  if (gathersElements(root) || llvm::any_of(c.roots, gathersElements)) return false;
+  if (root.getDefiningOp()->hasAttr(graph::kAgain) != c.roots[0].getDefiningOp()->hasAttr(graph::kAgain))
+    return false; // computed again later, so that nothing is kept until then
+  if (c.leaves.size() + leaves.size() > kMostInputs || wouldCycle(c, root)) return false;
+  if (c.product) {
+    Cluster with = c;
+    with.roots.insert(root);
+    return takes(with, root);
+  }
+  llvm::DenseSet<Value> own(c.roots.begin(), c.roots.end());
+  return meetsAtSamePoint(root, *this, own, c.domain);
+}
+
+// To the last product that feeds it.
+void Clusters::joinFeeder(Value root) {
+  llvm::SmallSetVector<Value, 8> leaves;
+  pull(root, leaves);
+  auto domain = domainOf(root);
+  for (int i = int(clusters.size()) - 1; i >= 0; --i)
+    if (clusters[i].domain == domain &&
+        llvm::any_of(leaves, [&](Value v) { return clusters[i].roots.contains(v); }) &&
+        mayJoin(clusters[i], root, leaves))
+      return add(i, root, leaves);
+}
+
+void Clusters::join(Value root) {
+  llvm::SmallSetVector<Value, 8> leaves;
+  pull(root, leaves);
+  auto domain = domainOf(root);
+  int64_t points = 1;
+  for (int64_t d : domain) points *= d;
+  auto wants = [&](const Cluster &c) {
+    bool feeds = llvm::any_of(leaves, [&](Value v) { return c.roots.contains(v); });
+    if (c.domain == domain)
+      return feeds || llvm::any_of(leaves, [&](Value v) {
+               return c.leaves.contains(v) && graph::tensorType(v).getNumElements() == points && points > 1;
+             });
+    // A value per row, made from the cluster's row reductions alone or from other values per row.
+    return feeds && !c.product && !isRowReduction(root.getDefiningOp()) && !c.domain.empty() &&
+           ArrayRef<int64_t>(domain) == ArrayRef<int64_t>(c.domain).drop_back();
+  };
+  for (int i = int(clusters.size()) - 1; i >= 0; --i)
+    if (wants(clusters[i]) && mayJoin(clusters[i], root, leaves)) return add(i, root, leaves);
+  clusters.push_back({domain, {}, {}, nullptr});
+  add(clusters.size() - 1, root, leaves);
 }
 
 // Whether `root`, computed by the cluster, would wait for something outside that waits for the cluster.
 bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
-  llvm::DenseSet<Value> seen;
-  SmallVector<Value> work; // needed outside
-  auto visitInside = [&](Value v) {
+  auto outside = [&](Value v) {
     llvm::SmallSetVector<Value, 8> leaves;
     pull(v, leaves);
+    SmallVector<Value> work;
     for (Value leaf : leaves)
       if (!cluster.roots.contains(leaf)) work.push_back(leaf);
+    return work;
   };
-  visitInside(root);
+  if (reaches(outside(root), [&](Value v) { return cluster.roots.contains(v); })) return true;
+  // Products are grouped before what comes before them.
+  return cluster.product && llvm::any_of(cluster.roots, [&](Value own) {
+           return reaches(outside(own), [&](Value v) { return v == root; });
+         });
+}
+
+// Whether computing `work` needs a target.
+bool Clusters::reaches(SmallVector<Value> work, llvm::function_ref<bool(Value)> isTarget) const {
+  llvm::DenseSet<Value> seen;
   while (!work.empty()) {
     Value v = work.pop_back_val();
     if (!seen.insert(v).second) continue;
-    if (cluster.roots.contains(v)) return true;
+    if (isTarget(v)) return true;
     Operation *op = v.getDefiningOp();
     if (!op) continue;
     if (int other = clusterOf(v); other >= 0) {

@@ -16,7 +16,9 @@ namespace weft {
 struct Cluster {
   llvm::SmallVector<int64_t> domain; // shape of the iteration space; the last dimension is the column
   llvm::SmallSetVector<mlir::Value, 4> roots;  // in program order
-  llvm::SmallSetVector<mlir::Value, 8> leaves; // values it reads
+  llvm::SmallSetVector<mlir::Value, 8> leaves; // values it reads; not the factors of `product`
+  // A product whose kernel computes the other roots as its epilogue: roots[0] is its result. Null: none.
+  mlir::Operation *product = nullptr;
 };
 
 class Clusters {
@@ -28,22 +30,31 @@ public:
     return membership.lookup(root) - 1;
   } // -1: none (column reductions, scatters: alone)
   llvm::ArrayRef<Cluster> all() const { return clusters; }
-  // The cast that a product's kernel computes at its end, in the product's place; null: none.
-  mlir::Operation *epilogueOf(mlir::Value product) const { return epilogues.lookup(product); }
+  // What the product's kernel computes behind it; null: nothing.
+  const Cluster *epilogueOf(mlir::Value product) const {
+    int i = clusterOf(product);
+    return i >= 0 && clusters[i].roots.size() > 1 ? &clusters[i] : nullptr;
+  }
   // Exists in memory: a root, a block argument, or the result of an op that is not fused.
   bool isMaterialised(mlir::Value v) const;
 
 private:
-  void findEpilogues(mlir::Block &block);
-  bool isEpilogue(mlir::Operation *op) const;
   void require(mlir::Value v);           // v, or the value it is a view of, becomes a root
   void requireContiguous(mlir::Value v); // likewise, and v itself must be its whole buffer in order
   void findRoots(mlir::Block &block);
   void pull(mlir::Value v, llvm::SmallSetVector<mlir::Value, 8> &leaves, bool top = true) const;
+  void endProducts(mlir::Block &block);
   void form(mlir::Block &block);
+  void joinFeeder(mlir::Value root);
+  void join(mlir::Value root);
+  void add(int cluster, mlir::Value root, const llvm::SmallSetVector<mlir::Value, 8> &leaves);
+  bool mayJoin(const Cluster &cluster, mlir::Value root,
+               const llvm::SmallSetVector<mlir::Value, 8> &leaves) const;
+  bool reaches(llvm::SmallVector<mlir::Value> work, llvm::function_ref<bool(mlir::Value)> isTarget) const;
+  bool takes(const Cluster &cluster, mlir::Value root) const;
+  bool needsExponential(mlir::Value v) const;
   bool wouldCycle(const Cluster &cluster, mlir::Value root) const;
 
-  llvm::DenseMap<mlir::Value, mlir::Operation *> epilogues;
   llvm::DenseSet<mlir::Value> roots;
   llvm::DenseMap<mlir::Value, int> membership; // cluster number + 1
   llvm::SmallVector<Cluster> clusters;

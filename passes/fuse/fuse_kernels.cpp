@@ -3,7 +3,6 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
-#include "passes/fuse/scalar_code.h"
 #include "passes/passes.h"
 
 using namespace mlir;
@@ -18,7 +17,8 @@ public:
   explicit FunctionFuser(Block &block) : block(block), clusters(block) {}
 
   void run() {
-    for (const Cluster &c : clusters.all()) emitCluster(c);
+    for (const Cluster &c : clusters.all())
+      if (!c.product) emitCluster(c);
     SmallVector<Operation *> ops;
     for (Operation &op : block) ops.push_back(&op);
     for (Operation *op : ops) emitSingle(op);
@@ -373,28 +373,44 @@ private:
                                    0);
   }
 
-  // A product's kernel, with the epilogue, which gives the result, at its end. `accesses`: lhs, rhs, result.
+  // A product's kernel, with its epilogue. `accesses`: lhs, rhs, result.
   void emitProduct(Operation *op, std::array<Value, 2> factors, Value acc, ArrayRef<int64_t> sizes,
                    ArrayRef<kernel::AccessAttr> accesses, llvm::function_ref<void(kernel::MatmulOp)> more) {
     OpBuilder at(op);
     Value product = op->getResult(0);
-    Operation *epilogue = clusters.epilogueOf(product);
-    Value result = epilogue ? Value(epilogue->getResult(0)) : product;
-    auto type = graph::tensorType(result), sumType = graph::tensorType(product);
+    SmallVector<Value> outputs;
+    std::optional<ProductEpilogue> epilogue;
+    if (const Cluster *cluster = clusters.epilogueOf(product)) {
+      for (Value root : cluster->roots)
+        if (!llvm::all_of(root.getUsers(), [&](Operation *user) { return computedInside(user, *cluster); }))
+          outputs.push_back(root);
+      epilogue = productEpilogue(clusters, *cluster, outputs);
+    } else {
+      outputs.push_back(product);
+    }
     SmallVector<Location> places{op->getLoc()};
-    if (epilogue) places.push_back(epilogue->getLoc());
+    if (epilogue) llvm::append_range(places, epilogue->locations);
+    SmallVector<Type> types(ValueRange(outputs).getTypes());
     auto kernelOp = at.create<kernel::MatmulOp>(
-        FusedLoc::get(op->getContext(), places), TypeRange{type}, factors[0], factors[1],
-        acc ? contiguousValue(acc) : Value(), ValueRange{}, Value(), at.getDenseI64ArrayAttr(sizes),
-        accesses[0], accesses[1], at.getArrayAttr({}), at.getArrayAttr({accesses[2]}),
+        FusedLoc::get(op->getContext(), places), types, factors[0], factors[1],
+        acc ? contiguousValue(acc) : Value(), epilogue ? ValueRange(epilogue->extras) : ValueRange(), Value(),
+        at.getDenseI64ArrayAttr(sizes), accesses[0], accesses[1],
+        at.getArrayAttr(epilogue ? epilogue->extraAccess : SmallVector<Attribute>()),
+        at.getArrayAttr(epilogue ? epilogue->outputAccess : SmallVector<Attribute>{accesses[2]}),
         kernel::GroupedByAttr(), kernel::AccessAttr(), UnitAttr(), kernel::ReductionAttr(),
         kernel::ScheduleAttr());
     more(kernelOp);
-    Block *body = at.createBlock(&kernelOp.getBody(), {}, {sumType.getElementType()}, {op->getLoc()});
-    Value yielded = body->getArgument(0);
-    if (epilogue) yielded = scalarCode(at, epilogue, {yielded}, type.getElementType());
-    at.create<kernel::YieldOp>(op->getLoc(), yielded);
-    replace(result, kernelOp.getResult(0));
+    if (epilogue) {
+      size_t operations = epilogue->body->getOperations().size() - 1;
+      kernelOp.getBody().push_back(epilogue->body.release());
+      emitRemark(kernelOp.getLoc()) << "fused into the product's kernel: " << operations << " operations, "
+                                    << epilogue->extras.size() << " inputs, " << outputs.size() << " results";
+    } else {
+      Block *body = at.createBlock(&kernelOp.getBody(), {}, {graph::tensorType(product).getElementType()},
+                                   {op->getLoc()});
+      at.create<kernel::YieldOp>(op->getLoc(), body->getArgument(0));
+    }
+    for (auto [from, to] : llvm::zip(outputs, kernelOp.getResults())) replace(from, to);
   }
 
   void emitSort(graph::SortByExpertOp op) {

@@ -220,6 +220,12 @@ Value LoopsBuilder::evaluateOp(Operation *op, const IndexMap &map) {
   return scalarCode(b, op, operands, type);
 }
 
+void LoopsBuilder::takeAsInput(Value product) {
+  IndexMap map = canonical(identityMap(domain.size()), domain);
+  StridedView whole{product, 0, rowMajorStridesOf(domain)};
+  known.push_back({product, map, load(product, accessOf(whole, map))});
+}
+
 int LoopsBuilder::addResult(RankedTensorType type, Value init) {
   results.push_back(type);
   if (init) {
@@ -260,6 +266,51 @@ int64_t LoopsBuilder::closestDimension() const {
   for (int64_t d = best; d >= 0; --d)
     if (domain[d] > 1 && strides[d] > 0 && strides[d] < strides[best]) best = d;
   return best;
+}
+
+std::optional<ProductEpilogue> LoopsBuilder::finishProduct(std::array<int64_t, 3> groups) {
+  SmallVector<int64_t> groupOf;
+  for (auto [g, count] : llvm::enumerate(groups)) groupOf.append(count, g);
+  auto collapse = [&](const Access &a) -> kernel::AccessAttr {
+    if (a.index >= 0) return {};
+    int64_t strides[3] = {0, 0, 0}, extent[3] = {1, 1, 1};
+    for (int64_t d = int64_t(domain.size()) - 1; d >= 0; --d) {
+      if (domain[d] == 1) continue;
+      int64_t g = groupOf[d];
+      if (extent[g] == 1)
+        strides[g] = a.strides[d];
+      else if (a.strides[d] != strides[g] * extent[g])
+        return {};
+      extent[g] *= domain[d];
+    }
+    return kernel::AccessAttr::get(loc.getContext(), a.offset, strides, -1, 0, 0);
+  };
+  ProductEpilogue epilogue;
+  for (auto [i, in] : llvm::enumerate(inputs)) {
+    auto access = collapse(in.second);
+    if (!access) return std::nullopt;
+    if (i == 0) continue; // the product
+    epilogue.extras.push_back(in.first);
+    epilogue.extraAccess.push_back(access);
+  }
+  SmallVector<Value> values;
+  for (auto &[value, result, a] : yields) {
+    auto access = collapse(a);
+    if (!access) return std::nullopt;
+    values.push_back(value);
+    epilogue.outputAccess.push_back(access);
+  }
+  for (auto index : block->getOps<kernel::IndexOp>()) {
+    int64_t g = groupOf[index.getDimension()];
+    for (int64_t d = 0; d < int64_t(domain.size()); ++d)
+      if (groupOf[d] == g && domain[d] != 1 && d != int64_t(index.getDimension())) return std::nullopt;
+    index.setDimension(g);
+  }
+  b.create<kernel::YieldOp>(loc, values);
+  epilogue.locations.assign(locations.begin(), locations.end());
+  epilogue.body.reset(block);
+  block = nullptr;
+  return epilogue;
 }
 
 kernel::LoopsOp LoopsBuilder::finish(OpBuilder &at, int64_t reduceDims) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "dialects/kernel/kernel.h"
 #include "passes/fuse/clusters.h"
+#include "passes/fuse/product_epilogue.h"
 
 namespace weft {
 
@@ -36,6 +37,11 @@ public:
   // Makes the op. Neighbouring dimensions that every access runs through contiguously are merged, the column
   // only when `mergeColumn`.
   kernel::LoopsOp finish(mlir::OpBuilder &at, int64_t reduceDims = 0);
+  // `product` is read like an input, whichever cluster it is of; before all others.
+  void takeAsInput(mlir::Value product);
+  // The region of kernel.matmul instead, with input 0 as the product: `groups` are the numbers of dimensions
+  // that are (batch, m, n). Nothing where a group's strides are not those of one dimension.
+  std::optional<ProductEpilogue> finishProduct(std::array<int64_t, 3> groups);
   // Set when a gather's index varies along the column: build again with a unit column appended.
   bool needsUnitColumn() const { return unitColumn; }
 

@@ -94,10 +94,63 @@ struct SplitReduction : OpRewritePattern<ReduceOp> {
   }
 };
 
+bool isUnary(Operation *op) {
+  return op && op->hasTrait<OpTrait::Elementwise>() && op->getNumOperands() == 1;
+}
+bool isNarrower(Value a, Value b) {
+  return tensorType(a).getElementTypeBitWidth() < tensorType(b).getElementTypeBitWidth();
+}
+Value applyUnary(PatternRewriter &r, Operation *unary, Value x) {
+  IRMapping map;
+  map.map(unary->getOperand(0), x);
+  Operation *copy = r.clone(*unary, map);
+  copy->getResult(0).setType(tensorType(unary->getResult(0)).clone(shapeOf(x)));
+  return copy->getResult(0);
+}
+
+// f(concat(a, b)) = concat(f(a), f(b)), so that the concatenation's kernel computes f: rotary embedding is
+// rounded where it is written. Behind a reshape too, which moves out.
+struct UnaryOfConcat : RewritePattern {
+  explicit UnaryOfConcat(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &r) const override {
+    if (!isUnary(op)) return failure();
+    auto reshape = op->getOperand(0).getDefiningOp<ReshapeOp>();
+    auto concat = (reshape ? reshape.getX() : op->getOperand(0)).getDefiningOp<ConcatOp>();
+    if (!concat || !concat->hasOneUse() || (reshape && !reshape->hasOneUse())) return failure();
+    SmallVector<Value> pieces;
+    for (Value x : concat.getInputs()) pieces.push_back(applyUnary(r, op, x));
+    Value whole = r.create<ConcatOp>(concat.getLoc(), pieces, concat.getAxis());
+    r.replaceOp(op, reshape ? graph::reshape(r, reshape.getLoc(), whole, reshape.getShape()) : whole);
+    return success();
+  }
+};
+
+// What will be in memory: made there, or rounded where it is made.
+bool isInMemory(Value v) {
+  Operation *op = v.getDefiningOp();
+  if (!op || isa<MatmulOp, GroupedMatmulOp, AttentionOp, AttentionGradOp, RepeatOp>(op)) return true;
+  return isa<CastOp>(op) && isNarrower(v, op->getOperand(0)) && isInMemory(op->getOperand(0));
+}
+
+// reshape(f(x)) = f(reshape(x)) where x is in memory and f makes it no smaller: a reshape is a view of
+// memory, and would have f(x) made there.
+struct ReshapeOfUnary : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &r) const override {
+    Operation *unary = op.getX().getDefiningOp();
+    if (!isUnary(unary) || isNarrower(op.getX(), unary->getOperand(0)) || !isInMemory(unary->getOperand(0)))
+      return failure();
+    if (!unary->hasOneUse() && !isa<CastOp, NegOp, AbsOp>(unary)) return failure(); // too dear to do twice
+    r.replaceOp(op,
+                applyUnary(r, unary, graph::reshape(r, op.getLoc(), unary->getOperand(0), op.getShape())));
+    return success();
+  }
+};
+
 } // namespace
 
 void populateNormalisePatterns(RewritePatternSet &patterns) {
-  patterns.add<AddOfPads, PadToConcat, SplitReduction>(patterns.getContext());
+  patterns.add<AddOfPads, PadToConcat, SplitReduction, UnaryOfConcat, ReshapeOfUnary>(patterns.getContext());
   populateRoutingPatterns(patterns);
 }
 

@@ -138,10 +138,11 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
     for (auto [d, s] : llvm::enumerate(a.getStrides())) call.sizes[layout.stride(i, d)] = s;
     call.sizes[layout.indexStride(i)] = a.getIndexStride();
     call.sizes[layout.indexLimit(i)] = a.getIndexLimit();
+    int64_t bits = cast<RankedTensorType>(kernel::accessedValue(op, i).getType()).getElementTypeBitWidth();
     int64_t touched = 1; // distinct elements, indexed ones as often as they are read
     for (auto [stride, size] : llvm::zip(a.getStrides(), kernel::accessSpace(op, i)))
       if (stride) touched *= size;
-    call.bytes += touched * 4;
+    call.bytes += touched * std::max<int64_t>(1, bits / 8);
   }
   call.items = kernel::numWorkItems(op, own);
   int64_t points = 1;

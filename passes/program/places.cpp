@@ -43,21 +43,32 @@ int64_t EntryLowering::lastUse(Scope &s, Value v) {
   return last;
 }
 
-// An elementwise or row kernel may overwrite `old` if it reads it only at the element (row) it is about to
-// write.
+// A kernel may overwrite `old` if it reads it only at the element (row) it is about to write: an elementwise
+// or row kernel, or the epilogue of a product, which has read all factors of an element before.
 bool EntryLowering::readsOnlyWhereItWrites(Operation *op, Value old, size_t output) {
-  auto loops = dyn_cast<kernel::LoopsOp>(op);
-  if (!loops || loops.getReduceDims() > 0) return false;
-  SmallVector<kernel::AccessAttr> writes;
-  for (auto [r, a] : llvm::zip(loops.getYieldResult(), loops.getOutputAccess()))
-    if (r == int64_t(output)) writes.push_back(cast<kernel::AccessAttr>(a));
+  SmallVector<kernel::AccessAttr> writes, reads;
+  auto read = [&](Value in, Attribute a) {
+    if (wholeOf(in) == wholeOf(old)) reads.push_back(cast<kernel::AccessAttr>(a));
+  };
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
+    if (loops.getReduceDims() > 0) return false;
+    for (auto [r, a] : llvm::zip(loops.getYieldResult(), loops.getOutputAccess()))
+      if (r == int64_t(output)) writes.push_back(cast<kernel::AccessAttr>(a));
+    for (auto [in, a] : llvm::zip(loops.getInputs(), loops.getInputAccess())) read(in, a);
+  } else if (auto product = dyn_cast<kernel::MatmulOp>(op)) {
+    for (Value v : {product.getLhs(), product.getRhs(), product.getInit(), product.getGroups()})
+      if (v && wholeOf(v) == wholeOf(old)) return false;
+    writes.push_back(cast<kernel::AccessAttr>(product.getOutputAccess()[output]));
+    for (auto [in, a] : llvm::zip(product.getExtras(), product.getExtraAccess())) read(in, a);
+  } else {
+    return false;
+  }
   if (writes.size() != 1 || writes[0].getIndex() >= 0) return false;
-  for (auto [in, a] : llvm::zip(loops.getInputs(), loops.getInputAccess()))
-    if (wholeOf(in) == wholeOf(old) && a != writes[0]) return false;
   // Two loads of a row at different stages are fine; a store of one result must not hit what another still
   // reads, so element types must agree.
-  return cast<RankedTensorType>(old.getType()).getElementType() ==
-         cast<RankedTensorType>(op->getResult(output).getType()).getElementType();
+  return llvm::all_of(reads, [&](kernel::AccessAttr a) { return a == writes[0]; }) &&
+         cast<RankedTensorType>(old.getType()).getElementType() ==
+             cast<RankedTensorType>(op->getResult(output).getType()).getElementType();
 }
 
 void EntryLowering::occupy(Scope &s, const Ref &where, Value by) {

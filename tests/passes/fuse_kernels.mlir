@@ -225,17 +225,50 @@ func.func @siblings(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>)
 // is a kernel, what comes after another.
 // CHECK-LABEL: func.func @regrouped
 // CHECK:       %[[E:.*]] = kernel.loops {{.*}} -> tensor<8x4xf32>
-// CHECK:         math.exp
+// CHECK:         arith.mulf
 // CHECK:       kernel.loops {{.*}} ins(%[[E]]) {{.*}} -> tensor<4x8xf32>
 // CHECK:         math.sin
 // CHECK-NOT:   graph.reshape
 func.func @regrouped(%x: tensor<8x4xf32>) -> tensor<4x8xf32> {
   // expected-remark@below {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
-  %e = graph.exp %x : tensor<8x4xf32>
+  %e = graph.mul %x, %x : tensor<8x4xf32>
   %r = graph.reshape %e shape = [4, 8] : tensor<8x4xf32>
   // expected-remark@below {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
   %y = graph.sin %r : tensor<4x8xf32>
   return %y : tensor<4x8xf32>
+}
+
+// -----
+
+// A function of one value moves behind the reshape, so that the memory viewed is what is there already.
+// CHECK-LABEL: func.func @reshaped_cast
+// CHECK:       kernel.loops domain [4, 4] ins(%{{.*}}) {{.*}}input_access = [#kernel.access<offset = 4, strides = 8, 1>]
+// CHECK:         arith.extf
+// CHECK:         arith.mulf
+// CHECK-NOT:   kernel.loops
+func.func @reshaped_cast(%x: tensor<2x16xbf16>) -> tensor<4x4xf32> {
+  %c = graph.cast %x to f32 : tensor<2x16xbf16>
+  %r = graph.reshape %c shape = [4, 8] : tensor<2x16xf32>
+  %s = graph.slice %r offsets = [0, 4] sizes = [4, 4] : tensor<4x8xf32>
+  // expected-remark@below {{fused into one kernel: 2 operations, 1 inputs, 1 results}}
+  %y = graph.mul %s, %s : tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}
+
+// -----
+
+// A concatenation is rounded where its pieces are written, behind a reshape too.
+// CHECK-LABEL: func.func @rounded_concat
+// CHECK:       %[[Y:.*]] = kernel.loops domain [8, 4] {{.*}} -> tensor<8x8xbf16>
+// CHECK:         arith.truncf
+// CHECK:         arith.truncf
+// CHECK:       %[[R:.*]] = graph.reshape %[[Y]]
+// CHECK:       return %[[R]]
+func.func @rounded_concat(%a: tensor<8x4xf32>, %b: tensor<8x4xf32>) -> tensor<64xbf16> {
+  %y = graph.concat %a, %b axis = 1 : tensor<8x4xf32>, tensor<8x4xf32>
+  %r = graph.reshape %y shape = [64] : tensor<8x8xf32>
+  %c = graph.cast %r to bf16 : tensor<64xf32>
+  return %c : tensor<64xbf16>
 }
 
 // -----

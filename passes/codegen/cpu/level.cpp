@@ -2,7 +2,7 @@
 
 namespace weft::cpu {
 
-#define WEFT_AVX2 "+sse2,+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe,+cx16"
+#define WEFT_AVX2 "+sse2,+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe,+cx16,+prfchw"
 
 // Without -prefer-256-bit LLVM would not use the wide registers on its own.
 #define WEFT_AVX512 WEFT_AVX2 ",+avx512f,+avx512cd,+avx512bw,+avx512dq,+avx512vl,+evex512,-prefer-256-bit"

@@ -11,6 +11,7 @@
 #include "passes/codegen/cpu/matmul.h"
 #include "passes/codegen/cpu/matmul_emitter.h"
 #include "passes/codegen/cpu/region.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 namespace weft::cpu {
@@ -82,83 +83,137 @@ PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), panel};
 }
 
+// Tile by tile. A short epilogue takes the sums from registers; a longer one follows behind the last tile,
+// over whole rows of the block, which lie together in memory where tiles' do not.
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
   int64_t width = plan.tile.columns();
   forLoop(b, 0, block.columns, width, [&](Value column) {
     PanelAddress panel = panelAt(block, column);
-    TileAddress partial;
-    if (plan.direct) {
-      partial = {access(output, block.batch, rows.row, addI64(b, block.column, column)),
-                 frame.stride(output, 1),
-                 {}};
-    } else {
-      // [n tile][row][tile_n]. With one K block the partial sums live for one tile only, always in the same
-      // place.
-      Value place =
-          addI64(b, mulI64(b, column, plan.chunkBlocks * plan.partialRows), mulI64(b, rows.partial, width));
-      place = b.create<arith::SelectOp>(block.oneBlock, constantI64(b, 0), place);
-      partial = {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}};
-    }
+    TileAddress partial =
+        plan.direct ? TileAddress{access(output, block.batch, rows.row, addI64(b, block.column, column)),
+                                  frame.stride(output, 1),
+                                  {}}
+                    : partialAt(block, rows, column);
     Values acc = unit.chain(initial(unit, block, rows, column, partial), lhs, panel, block.steps);
-    if (!plan.direct) {
+    Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
+    auto otherwise = [&](Value condition, auto &&then, auto &&other) {
+      auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };
+      ifElse(b, TypeRange(), condition, none(then), none(other));
+    };
+    if (plan.direct) {
+      otherwise(
+          whole, [&] { unit.storeAcc(partial, acc); },
+          [&] {
+            unit.storeAcc({partial.pointer, partial.rowStride, left}, acc);
+          });
+    } else if (plan.epilogueInRegisters) {
+      otherwise(
+          block.last,
+          [&] {
+            otherwise(
+                whole, [&] { emitEpilogue(unit, block, rows, column, {}, acc); },
+                [&] { emitEpilogue(unit, block, rows, column, left, acc); });
+          },
+          [&] { unit.storeAcc(partial, acc); });
+    } else {
       unit.storeAcc(partial, acc);
-      ifThen(b, block.last, [&] {
-        emitEpilogue(block, rows, addI64(b, block.column, column), subI64(b, block.columns, column), partial);
-      });
-      return;
     }
-    Value left = subI64(b, block.columns, column);
-    ifElse(
-        b, TypeRange(), atLeast(b, left, constantI64(b, width)),
-        [&] {
-          unit.storeAcc(partial, acc);
-          return Values();
-        },
-        [&] {
-          unit.storeAcc({partial.pointer, partial.rowStride, left}, acc);
-          return Values();
-        });
   });
+  if (!plan.direct && !plan.epilogueInRegisters) ifThen(b, block.last, [&] { emitEpilogue(block, rows); });
 }
 
-void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows, Value column, Value columnsLeft,
-                                 const TileAddress &partial) {
-  mlir::Block &body = op.getBody().front();
-  auto vectorAt = [&](Value r, Value c, Value mask) {
-    Value m = addI64(b, rows.row, r), n = addI64(b, column, c);
+// [n tile][row][tile_n]. With one K block the partial sums live until the epilogue of their rows, always in
+// the same place.
+TileAddress MatmulEmitter::partialAt(const Block &block, const Rows &rows, Value column) {
+  int64_t width = plan.tile.columns();
+  auto oneOr = [&](int64_t one, Value more) -> Value {
+    return b.create<arith::SelectOp>(block.oneBlock, constantI64(b, one), more);
+  };
+  Value tileRows = oneOr(plan.tile.rows, constantI64(b, plan.chunkBlocks * plan.partialRows));
+  Value place = addI64(b, mulI64(b, column, tileRows), mulI64(b, oneOr(0, rows.partial), width));
+  return {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}};
+}
+
+// The region on vectors of 16 columns of one row.
+class MatmulEmitter::EpilogueRow {
+public:
+  EpilogueRow(MatmulEmitter &e, const Block &block, Value row) : e(e), block(block), row(row) {
+    for (size_t i = 0; i < e.op.getExtras().size() + e.op->getNumResults(); ++i) {
+      int64_t which = i < e.op.getExtras().size() ? 2 + i : e.output + i - e.op.getExtras().size();
+      starts.push_back(e.access(which, block.batch, row, block.column));
+    }
+  }
+
+  // `column` of the block and its sums. A mask says which lanes exist.
+  LogicalResult emit(Value column, Value sum, Value mask) {
+    Builder &b = e.b;
+    mlir::Block &body = e.op.getBody().front();
     IRMapping map;
-    map.map(
-        body.getArgument(0),
-        loadLanes(b, at(partial.pointer, addI64(b, mulI64(b, r, partial.rowStride), c), plan.sum), plan.sum));
-    for (auto [i, extra] : llvm::enumerate(op.getExtras())) {
+    map.map(body.getArgument(0), sum);
+    auto place = [&](int64_t i, int64_t which, Type type) {
+      return e.at(starts[i], mulI64(b, column, e.frame.stride(which, 2)), type);
+    };
+    auto strideOf = [&](int64_t which) {
+      return e.frame.strideIs(which, 2, 1) ? Value() : e.frame.stride(which, 2);
+    };
+    for (auto [i, extra] : llvm::enumerate(e.op.getExtras())) {
       int64_t which = 2 + i;
       Type type = cast<RankedTensorType>(extra.getType()).getElementType();
-      Value from = access(which, block.batch, m, n), value;
-      if (frame.strideIs(which, 2, 0))
-        value = loadScalar(b, from, type);
-      else
-        value =
-            loadLanes(b, from, type, mask, frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
-      map.map(body.getArgument(1 + i), value);
+      bool oneValue = e.frame.strideIs(which, 2, 0);
+      map.map(body.getArgument(1 + i),
+              oneValue ? loadScalar(b, starts[i], type)
+                       : loadLanes(b, place(i, which, type), type, mask, strideOf(which)));
     }
     auto index = [&](int64_t dim) -> Value { // kernel.index along (b, m, n)
-      Value first = b.create<arith::TruncIOp>(b.getI32Type(), dim == 0 ? block.batch : dim == 1 ? m : n);
+      Value first = dim == 0 ? block.batch : dim == 1 ? row : addI64(b, block.column, column);
+      first = b.create<arith::TruncIOp>(b.getI32Type(), first);
       return dim < 2 ? first : b.create<arith::AddIOp>(splat(b, first), iota(b));
     };
-    if (failed(emitRegion(b, body, map, index))) status = failure();
-    if (failed(status)) return;
+    if (failed(emitRegion(b, body, map, index))) return failure();
     for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
-      int64_t which = output + i;
-      storeLanes(b, access(which, block.batch, m, n), lanesOf(b, map, value), mask,
-                 frame.strideIs(which, 2, 1) ? Value() : frame.stride(which, 2));
+      int64_t which = e.output + i;
+      Type type = cast<RankedTensorType>(e.op->getResult(i).getType()).getElementType();
+      storeLanes(b, place(e.op.getExtras().size() + i, which, type), lanesOf(b, map, value), mask,
+                 strideOf(which));
     }
-  };
-  Value whole = minI64(b, columnsLeft, constantI64(b, plan.tile.columns()));
-  Value tail = remI64(b, whole, constantI64(b, kLanes));
-  whole = subI64(b, whole, tail);
+    return success();
+  }
+
+private:
+  MatmulEmitter &e;
+  const Block &block;
+  Value row;
+  Values starts; // of extras, then results: this row, the block's first column
+};
+
+void MatmulEmitter::emitEpilogue(DotUnit &unit, const Block &block, const Rows &rows, Value column,
+                                 Value columns, ValueRange acc) {
+  for (int64_t r = 0; r < unit.shape().rows; ++r) {
+    EpilogueRow row(*this, block, addI64(b, rows.row, r));
+    for (int64_t v = 0; v < plan.tile.vectors; ++v) {
+      Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value();
+      if (failed(row.emit(addI64(b, column, v * kLanes), acc[r * plan.tile.vectors + v], mask)))
+        status = failure();
+    }
+  }
+}
+
+void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows) {
+  int64_t width = plan.tile.columns();
+  Value tail = remI64(b, block.columns, constantI64(b, width)), whole = subI64(b, block.columns, tail);
   forLoop(b, 0, rows.count, 1, [&](Value r) {
-    forLoop(b, 0, whole, kLanes, [&](Value c) { vectorAt(r, c, {}); });
-    ifThen(b, lessThan(b, constantI64(b, 0), tail), [&] { vectorAt(r, whole, tailMask(b, tail)); });
+    EpilogueRow row(*this, block, addI64(b, rows.row, r));
+    auto vector = [&](Value column, Value v, Value mask) {
+      TileAddress tile = partialAt(block, rows, column);
+      Value sum = at(tile.pointer, addI64(b, mulI64(b, r, width), v), plan.sum);
+      if (failed(row.emit(addI64(b, column, v), loadLanes(b, sum, plan.sum), mask))) status = failure();
+    };
+    forLoop(b, 0, whole, width, [&](Value column) {
+      for (int64_t v = 0; v < width; v += kLanes) vector(column, constantI64(b, v), {});
+    });
+    forLoop(b, 0, tail, kLanes, [&](Value v) {
+      vector(whole, v, tailMask(b, minI64(b, subI64(b, tail, v), constantI64(b, kLanes))));
+    });
   });
 }
 

@@ -53,8 +53,12 @@ private:
   void emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs);
   Values initial(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,
                  const TileAddress &partial);
-  void emitEpilogue(const Block &block, const Rows &rows, mlir::Value column, mlir::Value columnsLeft,
-                    const TileAddress &partial);
+  TileAddress partialAt(const Block &block, const Rows &rows, mlir::Value column);
+  class EpilogueRow;
+  void emitEpilogue(const Block &block, const Rows &rows);
+  // From a tile's sums; `columns` of it exist, null = all.
+  void emitEpilogue(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,
+                    mlir::Value columns, mlir::ValueRange acc);
 
   mlir::Value access(int64_t access, mlir::Value batch, mlir::Value row, mlir::Value column);
   mlir::Value at(mlir::Value pointer, mlir::Value index, mlir::Type type) {

@@ -41,6 +41,41 @@ static Tile tileFor(int64_t m, int64_t n, int64_t blockM, bool packedRhs) {
   return best;
 }
 
+// Cycles of the thread that has most to do, of the items' static partition: a vector of FMA a cycle, and half
+// a cycle for each element that is packed, of lhs once an item, of rhs once a run of items in the same
+// columns.
+static double busiestThread(const MatmulShape &shape, int64_t blockM, int64_t blockN, int64_t threads) {
+  int64_t rows = llvm::divideCeil(shape.m, blockM), columns = llvm::divideCeil(shape.n, blockN),
+          items = shape.batch * columns * rows;
+  double perCycle = 64.0 / double(shape.elementBytes), most = 0;
+  // Rows [low, high) blocks of one run.
+  auto run = [&](int64_t column, int64_t low, int64_t high) {
+    double m = double(std::min(high * blockM, shape.m) - low * blockM),
+           n = double(std::min(blockN, shape.n - column * blockN));
+    return double(shape.k) * (m * n / perCycle + 0.5 * (m + (shape.packedRhs ? 0 : n)));
+  };
+  double whole = 0; // of one batch
+  for (int64_t column = 0; column < columns; ++column) whole += run(column, 0, rows);
+  for (int64_t thread = 0; thread < threads; ++thread) {
+    int64_t begin = items * thread / threads, end = items * (thread + 1) / threads;
+    double cycles = 0;
+    while (begin < end) {
+      int64_t inBatch = begin % (columns * rows), column = inBatch / rows, low = inBatch % rows;
+      if (inBatch == 0 && end - begin >= columns * rows) {
+        int64_t batches = (end - begin) / (columns * rows);
+        cycles += whole * double(batches);
+        begin += batches * columns * rows;
+        continue;
+      }
+      int64_t high = std::min(rows, low + end - begin);
+      cycles += run(column, low, high);
+      begin += high - low;
+    }
+    most = std::max(most, cycles);
+  }
+  return most;
+}
+
 kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &shape, int64_t threads,
                                     const CacheSizes &caches) {
   // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K.
@@ -79,15 +114,20 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
                   double(llvm::divideCeil(shape.k, deep)) / double(shape.k);
     if (least == 0 || cost < least) least = cost, blockK = deep, blockN = wide;
   }
-  // Too few items for the threads: lower blocks of rows, then narrower blocks of columns.
-  auto items = [&] {
-    return shape.batch * llvm::divideCeil(shape.n, blockN) * llvm::divideCeil(shape.m, blockM);
-  };
-  while (int64_t(items()) < 4 * threads && ((blockM > 48 && !bf16) || blockN > tileN))
-    if (blockM > 48 && !bf16)
-      blockM = llvm::alignTo(blockM / 2, 24);
-    else
-      blockN = llvm::alignTo(blockN / 2, tileN);
+  // Blocks that divide well among the threads: lower ones, or narrower ones, each of which packs more.
+  int64_t lowest = bf16 ? blockM : std::min<int64_t>(blockM, 24), bestM = blockM, bestN = blockN;
+  least = 0;
+  for (int64_t low = blockM;; low = llvm::alignTo(low / 2, 24)) {
+    for (int64_t parts = 1;; ++parts) {
+      int64_t narrow = evenBlock(blockN, llvm::divideCeil(blockN, parts), tileN);
+      double cost = busiestThread(shape, low, narrow, threads);
+      if (least == 0 || cost < 0.98 * least) least = cost, bestM = low, bestN = narrow;
+      if (narrow == tileN || parts >= 4 * threads) break;
+    }
+    if (low <= lowest) break;
+  }
+  blockM = bestM;
+  blockN = bestN;
   return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
 }
 

@@ -1,5 +1,6 @@
 #include "passes/codegen/cpu/matmul_plan.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -28,6 +29,13 @@ static bool isIdentity(kernel::MatmulOp op) {
   return yield->getNumOperands() == 1 && yield->getOperand(0) == op.getBody().getArgument(0);
 }
 
+// Few enough operations that a copy for every vector of a tile is no burden.
+static bool isShort(Block &body) {
+  constexpr size_t kMostOperations = 6;
+  return body.getOperations().size() <= kMostOperations + 1 &&
+         llvm::none_of(body, [](Operation &op) { return isa<math::MathDialect>(op.getDialect()); });
+}
+
 MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   MatmulPlan plan;
   plan.element = cast<RankedTensorType>(op.getLhs().getType()).getElementType();
@@ -47,6 +55,7 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.steps = llvm::alignTo(plan.blockK, plan.unit.kMultiple) / plan.unit.pack;
   plan.direct =
       !amx && isIdentity(op) && cast<kernel::AccessAttr>(op.getOutputAccess()[0]).getStrides()[2] == 1;
+  plan.epilogueInRegisters = !amx && !plan.direct && isShort(op.getBody().front());
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;
   plan.lhsWidth = rowsContiguous ? plan.tile.rows : int64_t(llvm::PowerOf2Ceil(plan.tile.rows));
   plan.lhsRowBytes =

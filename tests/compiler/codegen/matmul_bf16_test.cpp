@@ -169,6 +169,54 @@ TEST(MatmulBf16, TheEpilogueReadsTensorsAndWritesSeveral) {
                 {Bytes(3150 * 4), Bytes(3150 * 2)}, 0.01);
 }
 
+// SwiGLU's gradient is too long for registers: it follows behind a tile's last column, over whole rows. With
+// one K block and several, columns that end within a vector, and by groups of rows.
+TEST(MatmulBf16, ALongEpilogueFollowsWholeRows) {
+  KernelSuite suite;
+  std::vector<Matmul> ops;
+  for (const char *unit : {"vdpbf16", "amx"})
+    for (int64_t n : {45, 96})
+      for (int64_t k : {30, 200})
+        for (char grouped : {'\0', 'm'}) {
+          Matmul op = plain(unit + std::string("_long") + std::to_string(ops.size()), grouped ? 3 : 2, 35, n,
+                            k, false, true, "bf16");
+          op.unit = unit;
+          op.schedule = "tile_m = 8, tile_n = 32, block_m = 96, block_n = 64, block_k = 64";
+          int64_t batch = grouped ? 1 : 2, each = grouped ? 0 : 35 * n;
+          std::string shape = std::to_string(batch * 35) + "x" + std::to_string(n);
+          op.grouped = grouped;
+          if (grouped) op.lhs = {tensorType({35, k}, "bf16"), {0, k, 1}};
+          op.extras = {{shape + "xbf16", {each, n, 1}}, {shape + "xbf16", {each, n, 1}}};
+          op.outputs = {{shape + "xbf16", {each, n, 1}}, {shape + "xf32", {each, n, 1}}};
+          op.region = R"(%g = arith.extf %x0 : bf16 to f32
+            %u = arith.extf %x1 : bf16 to f32
+            %one = arith.constant 1.0 : f32
+            %m = arith.negf %g : f32
+            %e = math.exp %m : f32
+            %d = arith.addf %one, %e : f32
+            %s = arith.divf %one, %d : f32
+            %du = arith.mulf %g, %s : f32
+            %out = arith.mulf %acc, %du : f32
+            %r = arith.truncf %out : f32 to bf16
+            %v = arith.mulf %acc, %u : f32
+            %w = arith.mulf %v, %s : f32
+            kernel.yield %r, %w : bf16, f32)";
+          suite.add(op.name, op.text());
+          ops.push_back(op);
+        }
+  suite.compile();
+  for (const Matmul &op : ops) {
+    SCOPED_TRACE(op.name);
+    int64_t rows = op.grouped ? 35 : 70, batch = op.grouped ? 3 : 2;
+    std::vector<Bytes> inputs{bytesOf(narrowed(randomFloats(rows * op.k, 1))),
+                              bytesOf(narrowed(randomFloats(batch * op.n * op.k, 2))),
+                              bytesOf(narrowed(randomFloats(rows * op.n, 3))),
+                              bytesOf(narrowed(randomFloats(rows * op.n, 4)))};
+    if (op.grouped) inputs.push_back(bytesOf(std::vector<int32_t>{0, 17, 17, 35}));
+    suite.check(op.name, inputs, {Bytes(rows * op.n * 2), Bytes(rows * op.n * 4)}, 0.01);
+  }
+}
+
 // rhs in panels, as a derived weight lies: the bits of the same rhs row by row, for any number of rows and
 // any schedule.
 TEST(MatmulBf16, APackedRhsGivesTheSameBits) {

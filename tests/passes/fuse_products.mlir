@@ -1,0 +1,121 @@
+// RUN: weft-opt %s --fuse-kernels -split-input-file -verify-diagnostics | FileCheck %s
+
+// Elementwise code behind a product is computed by the product's kernel. x + o is all that is needed of o, so o is never
+// stored; the norm is a kernel of its own.
+// CHECK-LABEL: func.func @residual
+// CHECK-SAME:  (%[[X:[a-z0-9]*]]: tensor<2x4x8xf32>, %[[A:[a-z0-9]*]]: tensor<2x4x16xf32>, %[[W:[a-z0-9]*]]: tensor<8x16xf32>)
+// CHECK:       %[[H:.*]] = kernel.matmul %[[A]], %[[W]] extras(%[[X]]) sizes [1, 8, 8, 16]
+// CHECK-SAME:    extra_access = [#kernel.access<offset = 0, strides = 0, 8, 1>]
+// CHECK-NEXT:  ^bb0(%[[ACC:.*]]: f32, %[[XE:.*]]: f32):
+// CHECK-NEXT:    %[[S:.*]] = arith.addf %[[XE]], %[[ACC]]
+// CHECK-NEXT:    kernel.yield %[[S]]
+// CHECK:       kernel.loops domain [8, 8] ins(%[[H]])
+func.func @residual(%x: tensor<2x4x8xf32>, %a: tensor<2x4x16xf32>, %w: tensor<8x16xf32>) -> tensor<2x4x8xf32> {
+  // expected-remark@below {{fused into the product's kernel: 1 operations, 1 inputs, 1 results}}
+  %o = graph.matmul %a, %w {transpose_rhs} : (tensor<2x4x16xf32>, tensor<8x16xf32>) -> tensor<2x4x8xf32>
+  %h = graph.add %x, %o : tensor<2x4x8xf32>
+  %sq = graph.mul %h, %h : tensor<2x4x8xf32>
+  // expected-remark@below {{fused into one kernel: 4 operations, 1 inputs, 1 results}}
+  %s = graph.reduce sum %sq axes = [2] : (tensor<2x4x8xf32>) -> tensor<2x4xf32>
+  %r = graph.rsqrt %s : tensor<2x4xf32>
+  %rb = graph.broadcast %r dims = [0, 1] shape = [2, 4, 8] : tensor<2x4xf32>
+  %n = graph.mul %h, %rb : tensor<2x4x8xf32>
+  return %n : tensor<2x4x8xf32>
+}
+
+// -----
+
+// A rounded product that is kept, and what is made of it and of another: both are results. The first product waits for nothing.
+// CHECK-LABEL: func.func @gated
+// CHECK:       %[[G:.*]] = kernel.matmul {{.*}} extras() {{.*}} -> tensor<4x16xbf16>
+// CHECK:       %[[U:.*]]:2 = kernel.matmul {{.*}} extras(%[[G]]) {{.*}} -> (tensor<4x16xbf16>, tensor<4x16xbf16>)
+// CHECK:         math.exp
+// CHECK:       return %[[G]], %[[U]]#0, %[[U]]#1
+func.func @gated(%x: tensor<4x8xbf16>, %wg: tensor<16x8xbf16>, %wu: tensor<16x8xbf16>)
+    -> (tensor<4x16xbf16>, tensor<4x16xbf16>, tensor<4x16xbf16>) {
+  // expected-remark@below {{fused into the product's kernel: 1 operations, 0 inputs, 1 results}}
+  %g = graph.matmul %x, %wg {transpose_rhs} : (tensor<4x8xbf16>, tensor<16x8xbf16>) -> tensor<4x16xf32>
+  %gr = graph.cast %g to bf16 : tensor<4x16xf32>
+  // expected-remark@below {{fused into the product's kernel}}
+  %u = graph.matmul %x, %wu {transpose_rhs} : (tensor<4x8xbf16>, tensor<16x8xbf16>) -> tensor<4x16xf32>
+  %ur = graph.cast %u to bf16 : tensor<4x16xf32>
+  %gf = graph.cast %gr to f32 : tensor<4x16xbf16>
+  %uf = graph.cast %ur to f32 : tensor<4x16xbf16>
+  %s = graph.sigmoid %gf : tensor<4x16xf32>
+  %a = graph.mul %gf, %s : tensor<4x16xf32>
+  %h = graph.mul %a, %uf : tensor<4x16xf32>
+  %hr = graph.cast %h to bf16 : tensor<4x16xf32>
+  return %gr, %ur, %hr : tensor<4x16xbf16>, tensor<4x16xbf16>, tensor<4x16xbf16>
+}
+
+// -----
+
+// Exponentials are left to a kernel of their own where the product is of f32.
+// CHECK-LABEL: func.func @exponential
+// CHECK:       %[[Y:.*]] = kernel.matmul {{.*}} extras()
+// CHECK:       kernel.loops {{.*}} ins(%[[Y]])
+// CHECK:         math.exp
+func.func @exponential(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>) -> tensor<4x16xf32> {
+  %y = graph.matmul %x, %w {transpose_rhs} : (tensor<4x8xf32>, tensor<16x8xf32>) -> tensor<4x16xf32>
+  // expected-remark@below {{fused into one kernel}}
+  %e = graph.exp %y : tensor<4x16xf32>
+  return %e : tensor<4x16xf32>
+}
+
+// -----
+
+// Two products that are added: the later one takes the sum, the earlier one is in memory by then.
+// CHECK-LABEL: func.func @sum
+// CHECK:       %[[A:.*]] = kernel.matmul {{.*}} extras()
+// CHECK:       %[[B:.*]] = kernel.matmul {{.*}} extras(%[[A]])
+// CHECK:       return %[[B]]
+func.func @sum(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>, %y: tensor<4x8xf32>, %v: tensor<16x8xf32>) -> tensor<4x16xf32> {
+  %a = graph.matmul %x, %w {transpose_rhs} : (tensor<4x8xf32>, tensor<16x8xf32>) -> tensor<4x16xf32>
+  // expected-remark@below {{fused into the product's kernel: 1 operations, 1 inputs, 1 results}}
+  %b = graph.matmul %y, %v {transpose_rhs} : (tensor<4x8xf32>, tensor<16x8xf32>) -> tensor<4x16xf32>
+  %s = graph.add %a, %b : tensor<4x16xf32>
+  return %s : tensor<4x16xf32>
+}
+
+// -----
+
+// A product that the other one needs cannot wait for it.
+// CHECK-LABEL: func.func @cycle
+// CHECK:       %[[A:.*]] = kernel.matmul {{.*}} extras()
+// CHECK:       %[[B:.*]] = kernel.matmul %[[A]], {{.*}} extras(%[[A]])
+// CHECK:       return %[[B]]
+func.func @cycle(%x: tensor<8x8xf32>, %w: tensor<8x8xf32>) -> tensor<8x8xf32> {
+  %a = graph.matmul %x, %w : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  // expected-remark@below {{fused into the product's kernel}}
+  %b = graph.matmul %a, %w : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  %s = graph.add %a, %b : tensor<8x8xf32>
+  return %s : tensor<8x8xf32>
+}
+
+// -----
+
+// A value that varies along one of the dimensions that are the product's rows has no stride there: a kernel of its own.
+// CHECK-LABEL: func.func @no_stride
+// CHECK:       %[[Y:.*]] = kernel.matmul {{.*}} extras()
+// CHECK:       kernel.loops domain [2, 64] ins(%[[Y]],
+func.func @no_stride(%x: tensor<2x4x8xf32>, %w: tensor<16x8xf32>, %p: tensor<4x16xf32>) -> tensor<2x4x16xf32> {
+  %y = graph.matmul %x, %w {transpose_rhs} : (tensor<2x4x8xf32>, tensor<16x8xf32>) -> tensor<2x4x16xf32>
+  %b = graph.broadcast %p dims = [1, 2] shape = [2, 4, 16] : tensor<4x16xf32>
+  // expected-remark@below {{fused into one kernel}}
+  %s = graph.add %y, %b : tensor<2x4x16xf32>
+  return %s : tensor<2x4x16xf32>
+}
+
+// -----
+
+// Rows of experts: the gate of each row is one value a row, which varies along no column.
+// CHECK-LABEL: func.func @expert_rows
+// CHECK:       kernel.matmul {{.*}} extras(%{{.*}}) groups %{{.*}} sizes [3, 6, 8, 4]
+// CHECK-SAME:    extra_access = [#kernel.access<offset = 0, strides = 0, 1, 0>]
+func.func @expert_rows(%x: tensor<6x4xf32>, %w: tensor<3x4x8xf32>, %o: tensor<4xi32>, %g: tensor<6xf32>) -> tensor<6x8xf32> {
+  // expected-remark@below {{fused into the product's kernel}}
+  %y = graph.grouped_matmul %x, %w, %o : (tensor<6x4xf32>, tensor<3x4x8xf32>, tensor<4xi32>) -> tensor<6x8xf32>
+  %b = graph.broadcast %g dims = [0] shape = [6, 8] : tensor<6xf32>
+  %s = graph.mul %y, %b : tensor<6x8xf32>
+  return %s : tensor<6x8xf32>
+}
