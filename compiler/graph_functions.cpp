@@ -130,9 +130,9 @@ std::vector<Value> GraphBuilder::call(int function, const std::vector<Value> &ar
   for (const StageVariable &v : stageVariables(f, callee))
     operands.push_back(held(v.variable, frames.size() - 1).value);
   for (mlir::Value v : f.captured) operands.push_back(reach(v, frames.size() - 1));
-  if (!stage.first())
-    operands.push_back(b.create<dist::ReceiveOp>(loc, callee.getArgumentTypes().back(), dist::Axis::pipeline,
-                                                 stage.index - 1, kActivationTag));
+  for (Type x : callee.getArgumentTypes().drop_front(operands.size()))
+    operands.push_back(
+        b.create<dist::ReceiveOp>(loc, x, dist::Axis::pipeline, stage.index - 1, kActivationTag));
   IRMapping map;
   map.map(callee.getArguments(), operands);
   Block &body = callee.getBody().front();
@@ -238,10 +238,10 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
              gradientsSoFar = carried.drop_front(sumTypes.size());
   SmallVector<mlir::Value> args(block->getArguments().drop_front(carryTypes.size()));
   SmallVector<int64_t> wanted(wrt);
-  if (!stage.first()) {
-    // The value carried in comes from the stage before; its gradient, which has no accumulator, goes back
-    // there.
-    Type x = callee.getArgumentTypes().back();
+  // The values carried in come from the stage before; their gradients, which have no accumulator, go back
+  // there.
+  ArrayRef<Type> carriedIn = callee.getArgumentTypes().drop_front(numArguments);
+  for (Type x : carriedIn) {
     args.push_back(
         inner.create<dist::ReceiveOp>(loc, x, dist::Axis::pipeline, stage.index - 1, kActivationTag));
     wanted.push_back(args.size() - 1);
@@ -249,9 +249,8 @@ std::vector<Value> GraphBuilder::accumulate_gradients(int function, const std::v
   }
   auto vag = inner.create<graph::ValueAndGradOp>(loc, resultTypes, callee.getSymName(), args, gradientsSoFar,
                                                  stage.last() ? sumsSoFar : ValueRange(), wanted);
-  if (!stage.first())
-    inner.create<dist::SendOp>(loc, dist::Axis::pipeline, vag.getResults().back(), stage.index - 1,
-                               kGradientTag);
+  for (mlir::Value dx : vag.getResults().take_back(carriedIn.size()))
+    inner.create<dist::SendOp>(loc, dist::Axis::pipeline, dx, stage.index - 1, kGradientTag);
   size_t numValues = callee.getNumResults();
   SmallVector<mlir::Value> next;
   if (stage.last())

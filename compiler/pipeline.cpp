@@ -44,7 +44,9 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     pm.addPass(createSymbolDCEPass());
     break;
   case Phase::precision:
-    if (!options.bf16Unit.empty()) pm.addPass(createRoundFactorsPass());
+    if (options.bf16Unit.empty()) break;
+    pm.addPass(createRoundFactorsPass());
+    pm.addPass(createRoundCachesPass());
     break;
   case Phase::hoist:
     pm.addPass(createHoistInvariantsPass());

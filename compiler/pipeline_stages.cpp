@@ -34,6 +34,7 @@ llvm::DenseSet<Operation *> readByLaterStages(func::FuncOp f, const Layers &laye
   SmallVector<Value> work;
   graph::RepeatOp last = layers.back();
   for (graph::RepeatOp repeat : layers) {
+    if (repeat != layers.front()) llvm::append_range(work, repeat.getCarry());
     llvm::append_range(work, repeat.getStacked());
     llvm::append_range(work, repeat.getInvariant());
   }
@@ -52,15 +53,18 @@ static LogicalResult checkLayers(func::FuncOp whole, const Layers &layers, Stage
   if (layers.empty()) return whole.emitError("no repeat over layers to cut into pipeline stages");
   int64_t total = 0;
   for (graph::RepeatOp repeat : layers) {
-    if (repeat.getCarry().size() != 1 || !repeat.getTied().empty() || repeat.getBegin() != 0)
-      return repeat.emitError("carries more than one value between layers, or stacks results: such a repeat "
-                              "cannot be cut into pipeline stages");
+    if (!repeat.getTied().empty() || repeat.getBegin() != 0)
+      return repeat.emitError("stacks results: such a repeat cannot be cut into pipeline stages");
     total += repeat.tripCount();
   }
   for (size_t i = 1; i < layers.size(); ++i) {
     graph::RepeatOp before = layers[i - 1], repeat = layers[i];
-    Value given = before.getResult(0);
-    if (repeat.getCarry()[0] != given || !given.hasOneUse())
+    auto isCarried = [&](OpOperand &use) {
+      return use.getOwner() == repeat && use.getOperandNumber() < repeat.getCarry().size();
+    };
+    bool goesOn = llvm::any_of(repeat.getCarry(), [&](Value v) { return v.getDefiningOp() == before; }),
+         alone = llvm::all_of(before->getUses(), isCarried);
+    if (!goesOn || !alone)
       return repeat.emitError(
           "goes on from something else than the repeat before it, or something else reads what that one "
           "gives: such repeats cannot be cut into pipeline stages");
@@ -69,6 +73,16 @@ static LogicalResult checkLayers(func::FuncOp whole, const Layers &layers, Stage
     return graph::RepeatOp(layers[0]).emitError()
            << total << " layers cannot be cut into " << stage.count << " pipeline stages";
   return success();
+}
+
+// The repeat with the last layer before the stage.
+static graph::RepeatOp carriedInto(Stage stage, const Layers &layers) {
+  int64_t total = 0;
+  for (graph::RepeatOp repeat : layers) total += repeat.tripCount();
+  int64_t before = stage.begin(total);
+  for (graph::RepeatOp repeat : layers)
+    if ((before -= repeat.tripCount()) <= 0) return repeat;
+  return {};
 }
 
 func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector &local, bool differentiated) {
@@ -96,8 +110,12 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
     }
     map.map(arg, block->addArgument(type, arg.getLoc()));
   }
-  Value x;
-  if (!stage.first()) x = block->addArgument(layers[0].getCarry()[0].getType(), loc);
+  SmallVector<Value> carriedIn; // by the repeat in which the stage before ends
+  if (!stage.first()) {
+    graph::RepeatOp incoming = carriedInto(stage, layers);
+    for (Value v : incoming.getResults()) carriedIn.push_back(block->addArgument(v.getType(), loc));
+    map.map(incoming.getResults(), carriedIn);
+  }
   int64_t rest = 0; // layers of this stage that are still to come
   for (graph::RepeatOp repeat : layers) {
     auto [begin, end] = layersOfStage(stage, layers, repeat);
@@ -111,8 +129,10 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
     }
     auto [begin, end] = layersOfStage(stage, layers, repeat);
     if (begin == end) continue;
-    SmallVector<Value> carry{x ? x : map.lookup(repeat.getCarry()[0])}, stacked, invariant;
-    x = Value();
+    SmallVector<Value> carry, stacked, invariant;
+    if (begin > 0) carry = carriedIn;
+    for (Value v : repeat.getCarry())
+      if (begin == 0) carry.push_back(map.lookup(v));
     for (Value v : repeat.getStacked()) {
       auto arg = dyn_cast<BlockArgument>(v);
       stacked.push_back(map.lookup(v));
@@ -127,17 +147,21 @@ func::FuncOp cutFunction(func::FuncOp whole, Stage stage, const llvm::BitVector 
     map.map(repeat.getResults(), part.getResults());
     rest -= end - begin;
     if (stage.last() || rest > 0) continue;
-    Value y = part.getResult(0);
-    b.create<dist::SendOp>(op.getLoc(), dist::Axis::pipeline, y, stage.index + 1, kActivationTag);
+    for (Value y : part.getResults())
+      b.create<dist::SendOp>(op.getLoc(), dist::Axis::pipeline, y, stage.index + 1, kActivationTag);
     if (!differentiated) {
       b.create<func::ReturnOp>(loc, ValueRange());
       break;
     }
-    Value dy = b.create<dist::ReceiveOp>(op.getLoc(), y.getType(), dist::Axis::pipeline, stage.index + 1,
-                                         kGradientTag);
-    SmallVector<int64_t> axes(graph::shapeOf(y).size());
-    std::iota(axes.begin(), axes.end(), 0);
-    Value scalar = graph::sum(b, loc, b.create<graph::MulOp>(loc, y, dy), axes);
+    Value scalar;
+    for (Value y : part.getResults()) {
+      Value dy = b.create<dist::ReceiveOp>(op.getLoc(), y.getType(), dist::Axis::pipeline, stage.index + 1,
+                                           kGradientTag);
+      SmallVector<int64_t> axes(graph::shapeOf(y).size());
+      std::iota(axes.begin(), axes.end(), 0);
+      Value product = graph::sum(b, loc, b.create<graph::MulOp>(loc, y, dy), axes);
+      scalar = scalar ? b.create<graph::AddOp>(loc, scalar, product).getResult() : product;
+    }
     b.create<func::ReturnOp>(loc, scalar);
     break; // after the cut only the last stage goes on
   }

@@ -20,14 +20,13 @@ struct Stage {
 constexpr int64_t kActivationTag = 0, kGradientTag = 1, kTiedTag = 2;
 
 // One stage of `whole`: (arguments…) -> (results…), whose body is ops, graph.repeats over layers, of which
-// each carries one value, the one that the repeat before it gives, and more ops. The stages share the layers
-// of all repeats, so that one may have parts of several. It takes (arguments…, x), where x is the value
-// carried into the stage (left out in the first), and gives
+// each carries what the repeat before it gives, and values from before the layers, and more ops. The stages
+// share the layers of all repeats, so that one may have parts of several. It takes (arguments…, x…), where x
+// are the values carried into the stage (none in the first), and gives
 //   last stage:                  the results;
-//   others, `differentiated`:    Σ y dy for the value y carried out, which is sent on, and dy, which comes
-//   back: its
-//                                gradient is that of the last stage's result;
-//   others:                      nothing; y is sent on.
+//   others, `differentiated`:    the sum of Σ y dy over the values y carried out, which are sent on, and dy,
+//                                which come back: its gradient is that of the last stage's result;
+//   others:                      nothing; y are sent on.
 // Arguments numbered in `local` are stacks of which the stage has its own layers; of other stacked values it
 // takes a slice. What is computed before the layers and read in or after them, each stage computes for
 // itself. Arguments that a stage has no use for stay, unused. Empty, with a diagnostic, where `whole` has no

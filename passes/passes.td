@@ -48,11 +48,20 @@ def RoundFactorsPass : WeftPass<"round-factors"> {
   }];
 }
 
+def RoundCachesPass : WeftPass<"round-caches"> {
+  let summary = "bf16: caches whose every reader rounds them hold bf16";
+  let description = [{
+    Before: `%k = graph.write_rows %cache, %slots, %x : f32`, `graph.cast %k to bf16`: the whole cache is rounded for each token. After: `graph.cast %x to bf16` is written
+    to a cache of bf16, which attention reads as it is. The same bits. Follows a cache through `graph.repeat`; one that something else reads stays.
+  }];
+}
+
 def HoistInvariantsPass : WeftPass<"hoist-invariants"> {
   let summary = "moves what does not depend on the iteration out of graph.repeat's bodies, and casts of slices to bf16";
   let description = [{
     Before: the body computes cos(positions * frequency) in each layer. After: the caller computes it once and passes it as an invariant. Only what costs arithmetic moves.
-    A slice of a stack that the body rounds to bf16 becomes a slice of the rounded stack, so that weights are rounded once a step.
+    A slice of a stack that the body rounds to bf16 becomes a slice of the rounded stack, so that weights are rounded once a step; where the entry is frozen a rounded
+    view of the slice does, too.
   }];
 }
 
@@ -80,8 +89,8 @@ def DeriveWeightsPass : WeftPass<"derive-weights"> {
   let description = [{
     An entry marked `weft.frozen` (prefill, decode) is called many times with the same parameters. Before: it reads @w and rounds it, in every call. After: a variable
     @w.derived holds the rounded weight, the entry reads that, and an entry @derive, which the runtime calls when weights have been loaded, makes it. Values of no cost (views,
-    constants) stay where they are. A rounded weight that is only the right-hand side of products is kept in panels, as the dot units read it (`packed_rhs` of kernel.matmul), where
-    its sizes are multiples of 32: the entry's product reads it through a transpose and a reshape, which fusing knows.
+    constants) stay where they are. A rounded weight that is only the right-hand side of products (of rows, of batches or of groups of rows) is kept in panels, as the dot units
+    read it (`packed_rhs` of kernel.matmul), filled up to multiples of 32: the entry's product reads it through a transpose, a reshape and a slice, which fusing knows.
   }];
 }
 

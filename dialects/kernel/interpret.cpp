@@ -169,14 +169,14 @@ static FailureOr<HostTensor> gathered(Operation *op, const char *what, size_t i,
   return result;
 }
 
-// Panels of 32 columns with pairs of k side by side, as (batch, k, n).
+// Panels of 32 columns with pairs of k side by side, filled up with zeros, as (batch, k, n).
 static HostTensor unpacked(const HostTensor &t, AccessAttr access, int64_t batch, int64_t k, int64_t n) {
   HostTensor result = HostTensor::zeros({batch, k, n}, t.element);
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t i = 0; i < k; ++i)
       for (int64_t j = 0; j < n; ++j) {
         int64_t panel = j / kPanelColumns, column = j % kPanelColumns;
-        int64_t pair = panel * (k / 2) + i / 2;
+        int64_t pair = panel * (int64_t(llvm::alignTo(k, kPanelDepth)) / 2) + i / 2;
         int64_t from =
             access.getOffset() + b * access.getStrides()[0] + (pair * kPanelColumns + column) * 2 + i % 2;
         result.values[(b * k + i) * n + j] = t.values[from];

@@ -110,8 +110,8 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     For each (b, m, n) of `sizes = [batch, m, n, k]`: acc = Σ_k a(b, m, k) * bb(b, k, n), one ascending FMA chain from zero or, with `accumulate`, from the
     value of result 0's buffer, which is `init`. The region gets acc and the elements of `extras` at (b, m, n), and yields result elements.
     `lhs_access` has strides for (b, m, k), `rhs_access` for (b, k, n), `extra_access` and `output_access` for (b, m, n).
-    With `packed_rhs` rhs, of bf16, lies as the dot units read it: panels of 32 columns, pairs of k side by side, (n / 32, k / 2, n % 32, k % 2); n and k are multiples of
-    32, and `rhs_access` has strides (b, n, 1) that stand for the whole.
+    With `packed_rhs` rhs, of bf16, lies as the dot units read it: panels of 32 columns, pairs of k side by side, (n / 32, k / 2, n % 32, k % 2), with n and k filled up to
+    multiples of 32 (k with zeros), and `rhs_access` has strides (b, n, 1) that stand for the whole. Not with `grouped k`.
     With `groups`, i32, batch b stands for a group: through `group_access`, of rank 1, its element b is g(b), and g(0 … batch) ascends. `grouped m`: only m in [g(b), g(b + 1)) is computed in
     batch b, so that each row of the result belongs to one batch (a row of none is left as it is). `grouped k`: the sum of batch b is over k in [g(b), g(b + 1)), in the
     dot unit's groups counted from g(b). m and k count from the whole operand's first row; g is clamped to [0, m] or [0, k].

@@ -119,11 +119,19 @@ LogicalResult MatmulOp::verify() {
       failed(checkAccess(*this, "rhs", 0, getRhsAccess(), {s[0], s[3], s[2]}, getRhs().getType())))
     return failure();
   if (getPackedRhs()) {
-    auto fits = [](int64_t size, int64_t unit) { return size == kDynamic || size % unit == 0; };
-    if (!cast<RankedTensorType>(getRhs().getType()).getElementType().isBF16() || !fits(s[2], kPanelColumns) ||
-        !fits(s[3], kPanelDepth))
-      return emitOpError() << "has a packed rhs of " << getRhs().getType() << " for n " << s[2] << " and k "
-                           << s[3] << " when it should be bf16, and both multiples of 32";
+    auto type = cast<RankedTensorType>(getRhs().getType());
+    if (!type.getElementType().isBF16())
+      return emitOpError() << "has a packed rhs of " << type << " when it should be bf16";
+    bool known = llvm::none_of(ArrayRef<int64_t>{s[0], s[2], s[3]}, [](int64_t x) { return x == kDynamic; });
+    if (known && type.hasStaticShape() && s[0] > 0 && s[2] > 0 && s[3] > 0) {
+      auto access = getRhsAccess();
+      uint64_t end = llvm::SaturatingMultiply<uint64_t>(llvm::alignTo(s[2], kPanelColumns),
+                                                        llvm::alignTo(s[3], kPanelDepth));
+      end = llvm::SaturatingMultiplyAdd<uint64_t>(s[0] - 1, access.getStrides()[0], end);
+      if (llvm::SaturatingAdd<uint64_t>(end, access.getOffset()) > uint64_t(type.getNumElements()))
+        return emitOpError() << "has a packed rhs of " << type << ", too small for panels of n " << s[2]
+                             << " and k " << s[3] << ", each filled up to a multiple of 32";
+    }
     auto strides = getRhsAccess().getStrides();
     bool whole = (strides[1] == s[2] || strides[1] == kDynamic) && (strides[2] == 1 || s[2] == 1);
     if (!whole || getRhsAccess().getIndex() >= 0)
@@ -136,7 +144,8 @@ LogicalResult MatmulOp::verify() {
                                          {s[0] == kDynamic ? kDynamic : s[0] + 1}, getGroups().getType())) ||
                       !cast<RankedTensorType>(getGroups().getType()).getElementType().isInteger(32)))
     return emitOpError() << "has groups of " << getGroups().getType() << " when they should be i32";
-  if (getGroups() && getPackedRhs()) return emitOpError("has both groups and a packed rhs");
+  if (getGroups() && getGrouped() == GroupedBy::k && getPackedRhs())
+    return emitOpError("has a packed rhs, whose k its groups would cut");
   SmallVector<Type> extras(getExtras().getTypes()), outputs(getResultTypes());
   if (failed(checkAccesses(*this, "extra", getExtraAccess(), {s[0], s[1], s[2]}, extras)) ||
       failed(checkAccesses(*this, "output", getOutputAccess(), {s[0], s[1], s[2]}, outputs)))

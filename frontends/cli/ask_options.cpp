@@ -12,6 +12,9 @@ std::vector<Option> WithAskOptions(std::vector<Option> own) {
       {"--stop", "TEXT", "end before this text; may be given several times", "", true},
       {"--threads", "N", "threads; 0 = all processors", "0"},
       {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
+      {"--absorbed", "",
+       "latent attention (deepseek_v3) in its absorbed form: a cache many times smaller, the same "
+       "probabilities within a tolerance; compiled the first time"},
       {"--artifact", "F.weft", "the compiled model", "that of the run, compiled if need be"}};
   own.insert(own.end(), shared.begin(), shared.end());
   return own;
@@ -27,6 +30,7 @@ void ReadAskOptions(Args &args, GenerateOptions &options, OpenModelOptions &open
   open_options.artifact = args.Text("--artifact");
   open_options.threads = static_cast<int>(args.Integer("--threads", 0, 0, 4096));
   open_options.cpu_level = args.Text("--cpu-level");
+  open_options.absorbed = args.Has("--absorbed");
 }
 
 } // namespace weft

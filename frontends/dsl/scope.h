@@ -20,6 +20,12 @@ struct AddedLoss {
   double weight;
 };
 
+// What the caches of the entries that generate hold.
+struct CacheForm {
+  bool absorbed = false;    // latent attention caches latents, which all heads share (layers/mla.h)
+  bool has_latents = false; // set by a layer that does so
+};
+
 // What a program asks of a model while it is traced; carried by the scopes.
 struct Trace {
   // The name of a variable in a Hugging Face folder, from its path with {} for a layer's number; null:
@@ -33,6 +39,8 @@ struct Trace {
   i64 vocab = -1;
   // Where added losses go; null but in training.
   std::vector<AddedLoss> *losses = nullptr;
+  // Of the entries that generate; null in training and evaluation.
+  CacheForm *cache = nullptr;
 };
 
 // Hugging Face's naming of decoders: everything is under "model." but the head:

@@ -24,8 +24,10 @@ struct MlaOptions {
 };
 
 // x: (batch, seq, dim)  ->  the same. A query sees the keys of its document up to itself, in the sequence or
-// in the cache: seq says which. This is the expanded form: the cache holds each head's keys and values, and a
-// token's numbers have the same bits in training and in generation (docs/numerics.md).
+// in the cache: seq says which. In the expanded form, the only one of training and evaluation, the cache
+// holds each head's keys and values, and a token's numbers have the same bits in training and in generation.
+// In the absorbed form (the scope's trace asks for it) it holds kv_lora_rank + qk_rope_head_dim numbers a
+// token for all heads, and sums are in another order: equal within a tolerance (docs/numerics.md).
 Tensor mla(Scope s, Arg x, const Sequence &seq, MlaOptions o);
 
 } // namespace weft

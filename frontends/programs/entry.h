@@ -22,8 +22,9 @@ i64 config_integer(const ModelInfo &model, const ConfigMap &config, const std::s
 std::vector<InputSpec> sequence_inputs(const ModelInfo &model, const ProgramOptions &options);
 
 // The model's logits: (batch, seq, vocab), or (batch, 1, vocab) with head_rows; checked. In training,
-// `losses` gets what it adds.
+// `losses` gets what it adds; in generation `cache` says what its caches hold.
 Tensor call_model(const ModelInfo &model, const ProgramOptions &options, const Sequence &seq,
-                  Tensor head_rows = {}, std::vector<AddedLoss> *losses = nullptr);
+                  Tensor head_rows = {}, std::vector<AddedLoss> *losses = nullptr,
+                  CacheForm *cache = nullptr);
 
 } // namespace weft

@@ -18,7 +18,12 @@ void build_generate_step(const ModelInfo &model, const ProgramOptions &options, 
   Tensor last = length > 1 ? declare_input({"last", DType::i32, {batch}, length}) : Tensor();
   Tensor documents = full(shape, 0, DType::i32); // one a sequence
 
-  Tensor logits = call_model(model, options, make_sequence(tokens, positions, documents, context), last);
+  CacheForm cache{options.absorbed};
+  Tensor logits = call_model(model, options, make_sequence(tokens, positions, documents, context), last,
+                             /*losses=*/nullptr, &cache);
+  if (options.absorbed && !cache.has_latents)
+    throw ModelError(std::string("absorbed: model ") + model.name +
+                     " has no latent attention whose cache could hold latents");
   declare_output("logits", reshape(logits, {batch, logits.dim(2)}));
   declare_output("lse", reshape(log_sum_exp(logits), {batch}));
   builder().end_entry();

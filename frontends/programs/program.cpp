@@ -35,9 +35,9 @@ std::vector<InputSpec> sequence_inputs(const ModelInfo &model, const ProgramOpti
 }
 
 Tensor call_model(const ModelInfo &model, const ProgramOptions &options, const Sequence &seq,
-                  Tensor head_rows, std::vector<AddedLoss> *losses) {
+                  Tensor head_rows, std::vector<AddedLoss> *losses, CacheForm *cache) {
   i64 vocab = config_integer(model, options.config, "vocab");
-  Trace trace{model.file_name, head_rows, seq.tokens, vocab, losses};
+  Trace trace{model.file_name, head_rows, seq.tokens, vocab, losses, cache};
   Tensor logits = model.build(Scope(trace), seq, options.config);
   i64 batch = seq.tokens.dim(0), length = head_rows.empty() ? seq.tokens.dim(1) : 1;
   bool good = !logits.empty() && logits.rank() == 3 && is_float(logits.dtype());

@@ -25,6 +25,7 @@ struct ProgramOptions {
 
   i64 generate_batch = 1; // sequences generated together
   i64 context = 0;        // rows of the key-value cache; 0: seq
+  bool absorbed = false;  // latent attention generates from cached latents: other last bits than evaluation's
   std::vector<i64> prefill = {
       16, 64, 256}; // prompt lengths that have an entry; those beyond the context are left out
 };

@@ -60,16 +60,19 @@ void Clusters::requireContiguous(Value v) {
   roots.insert(v);
 }
 
+static bool namesPanels(Value v) {
+  return !v.use_empty() && llvm::all_of(v.getUsers(), [&](Operation *user) {
+    if (auto slice = dyn_cast<graph::SliceOp>(user)) return namesPanels(slice.getResult());
+    return packedRhs(user) && user->getOperand(1) == v;
+  });
+}
+
 void Clusters::findRoots(Block &block) {
   for (Operation &op : block) {
     if (isViewOp(&op)) {
       // A reshape is only ever a view of something in memory, but for one that moves unit dimensions, and for
       // the way in which a product names its packed rhs.
-      bool namesPanels = !op.use_empty() && llvm::all_of(op.getUsers(), [&](Operation *user) {
-        auto product = dyn_cast<graph::MatmulOp>(user);
-        return product && product.getRhs() == op.getResult(0) && packedRhs(product);
-      });
-      if (namesPanels) continue;
+      if (namesPanels(op.getResult(0))) continue;
       if (auto reshape = dyn_cast<graph::ReshapeOp>(op); reshape && !movesUnitDimensions(reshape))
         require(op.getResult(0));
       continue;
@@ -101,15 +104,17 @@ void Clusters::findRoots(Block &block) {
       continue;
     }
     if (isa<graph::ConcatOp>(op)) continue; // writes its pieces, wherever they come from
-    // Attention takes any strides, a product those of two dimensions; all else wants whole buffers.
+    // Attention takes any strides, a product those of its matrices; all else wants whole buffers.
     bool attention = isa<graph::AttentionOp, graph::AttentionGradOp>(op);
     auto product = dyn_cast<graph::MatmulOp>(op);
-    Value packed = product ? packedRhs(product) : Value();
+    Value packed = packedRhs(&op);
     if (packed) requireContiguous(packed);
+    // A batch of matrices has one stride more.
+    bool batch = product && graph::shapeOf(product.getLhs()).size() == 3 &&
+                 graph::shapeOf(product.getRhs()).size() == 3;
     for (Value v : op.getOperands()) {
-      if (packed && v == product.getRhs()) continue;
-      bool factor = isa<graph::MatmulOp>(op) && graph::shapeOf(v).size() == 2 &&
-                    v != cast<graph::MatmulOp>(op).getAcc();
+      if (packed && v == op.getOperand(1)) continue;
+      bool factor = product && (graph::shapeOf(v).size() == 2 || batch) && v != product.getAcc();
       attention || factor ? require(v) : requireContiguous(v);
     }
   }

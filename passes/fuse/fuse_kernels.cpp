@@ -330,7 +330,7 @@ private:
     }
     int64_t kDim = op.getTransposeRhs() ? rr - 1 : rr - 2, nDim = op.getTransposeRhs() ? rr - 2 : rr - 1;
     if (packed)
-      ra = make(w, 0, n, 1);
+      ra = make(w, batch == 1 ? 0 : matrixElements(packed, rr - 2), n, 1);
     else
       ra = make(w, rr > 2 ? *collapse(w, rhsShape, rr - 2) : 0, stride2(w, kDim, k), stride2(w, nDim, n));
     oa = make({Value(), 0, {}}, batch == 1 ? 0 : m * n, m == 1 ? 0 : n, n == 1 ? 0 : 1);
@@ -342,9 +342,13 @@ private:
   void emitGrouped(graph::GroupedMatmulOp op) {
     auto lhs = shapeOf(op.getLhs()), rhs = shapeOf(op.getRhs());
     int64_t experts = rhs[0], k = lhs[1], n = shapeOf(op.getResult())[1];
-    auto matrix = op.getTransposeRhs() ? access3(n * k, 1, k) : access3(n * k, n, 1);
-    grouped(op, op.getLhs(), op.getRhs(), {}, {experts, lhs[0], n, k},
-            {access3(0, k, 1), matrix, access3(0, n, 1)}, op.getOffsets(), kernel::GroupedBy::m);
+    Value packed = packedRhs(op);
+    auto matrix = packed                 ? access3(matrixElements(packed, 1), n, 1)
+                  : op.getTransposeRhs() ? access3(n * k, 1, k)
+                                         : access3(n * k, n, 1);
+    grouped(op, op.getLhs(), packed ? packed : op.getRhs(), {}, {experts, lhs[0], n, k},
+            {access3(0, k, 1), matrix, access3(0, n, 1)}, op.getOffsets(), kernel::GroupedBy::m,
+            bool(packed));
   }
   // lhsᵀ rhs over each group's rows.
   void emitGrouped(graph::GroupedOuterOp op) {
@@ -355,12 +359,14 @@ private:
             kernel::GroupedBy::k);
   }
   void grouped(Operation *op, Value lhs, Value rhs, Value acc, ArrayRef<int64_t> sizes,
-               ArrayRef<kernel::AccessAttr> accesses, Value offsets, kernel::GroupedBy by) {
+               ArrayRef<kernel::AccessAttr> accesses, Value offsets, kernel::GroupedBy by,
+               bool packedRhs = false) {
     Value bounds = contiguousValue(offsets);
     emitProduct(op, {contiguousValue(lhs), contiguousValue(rhs)}, acc, sizes, accesses,
                 [&](kernel::MatmulOp product) {
                   product.getGroupsMutable().assign(bounds);
                   product.setGrouped(by);
+                  product.setPackedRhs(packedRhs);
                   int64_t stride = (shapeOf(offsets)[0] - 1) / sizes[0];
                   product.setGroupAccessAttr(
                       kernel::AccessAttr::get(op->getContext(), 0, ArrayRef<int64_t>{stride}, -1, 0, 0));
@@ -368,6 +374,12 @@ private:
   }
 
   static ArrayRef<int64_t> shapeOf(Value v) { return graph::shapeOf(v); }
+  // Elements behind the first `outer` dimensions.
+  static int64_t matrixElements(Value v, int64_t outer) {
+    int64_t count = 1;
+    for (int64_t d : shapeOf(v).drop_front(outer)) count *= d;
+    return count;
+  }
   kernel::AccessAttr access3(int64_t s0, int64_t s1, int64_t s2) const {
     return kernel::AccessAttr::get(block.getParentOp()->getContext(), 0, ArrayRef<int64_t>{s0, s1, s2}, -1, 0,
                                    0);

@@ -147,10 +147,34 @@ struct ReshapeOfUnary : OpRewritePattern<ReshapeOp> {
   }
 };
 
+// Query heads that share the only key head are so many rows: a kernel packs keys for a tile of rows, so
+// that they are packed once for all heads. (B, T, H, D) is (B, T H, 1, D), and no bit of a row changes.
+struct SharedKeyHeadToRows : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &r) const override {
+    auto q = shapeOf(op.getQ());
+    int64_t batch = q[0], length = q[1], heads = q[2];
+    if (shapeOf(op.getK())[2] != 1 || heads < 2) return failure();
+    Location loc = op.getLoc();
+    auto perHead = [&](Value bound) {
+      return reshape(r, loc, broadcastAlong(r, loc, bound, {2}, {batch, length, heads}),
+                     {batch, length * heads});
+    };
+    auto rows = r.create<AttentionOp>(loc, reshape(r, loc, op.getQ(), {batch, length * heads, 1, q[3]}),
+                                      op.getK(), op.getV(), perHead(op.getBegin()), perHead(op.getEnd()),
+                                      op.getScaleAttr(), op.getKeyBlockAttr());
+    rows->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+    r.replaceOp(op, {reshape(r, loc, rows.getOut(), shapeOf(op.getOut())),
+                     reshape(r, loc, rows.getLse(), shapeOf(op.getLse()))});
+    return success();
+  }
+};
+
 } // namespace
 
 void populateNormalisePatterns(RewritePatternSet &patterns) {
-  patterns.add<AddOfPads, PadToConcat, SplitReduction, UnaryOfConcat, ReshapeOfUnary>(patterns.getContext());
+  patterns.add<AddOfPads, PadToConcat, SplitReduction, UnaryOfConcat, ReshapeOfUnary, SharedKeyHeadToRows>(
+      patterns.getContext());
   populateRoutingPatterns(patterns);
 }
 

@@ -4,7 +4,8 @@
 
 namespace weft {
 // pad → concatenation with zeros, and the sum of complementary pads → concatenation; reductions over several
-// last axes → one after the other, innermost first; maxima over leading axes → transposed.
+// last axes → one after the other, innermost first; maxima over leading axes → transposed; query heads over
+// one key head → rows.
 void populateNormalisePatterns(mlir::RewritePatternSet &patterns);
 // The part of them that takes mixtures of experts apart.
 void populateRoutingPatterns(mlir::RewritePatternSet &patterns);

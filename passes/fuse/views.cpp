@@ -103,21 +103,36 @@ static ArrayRef<int64_t> panelOrder(bool transposed) {
   return transposed ? rows : columns; // (panel, column, pair, half) or (pair, half, panel, column)
 }
 
-Value unpackRhs(OpBuilder &b, Location loc, Value packed, bool transposed) {
-  auto shape = graph::shapeOf(packed);
-  int64_t outer = shape.size() - 4;
+// The sizes of panels for a matrix of n columns and k rows: whole ones, filled up with zeros.
+static int64_t panelColumns(int64_t n) { return llvm::alignTo(n, kernel::kPanelColumns); }
+static int64_t panelDepth(int64_t k) { return llvm::alignTo(k, kernel::kPanelDepth); }
+
+// Outer dimensions stay, the last four are in that order.
+static SmallVector<int64_t> panelPermutation(int64_t outer, bool transposed) {
   auto order = llvm::to_vector(llvm::seq<int64_t>(0, outer));
   for (int64_t d : panelOrder(transposed)) order.push_back(outer + d);
-  SmallVector<int64_t> out(shape.take_front(outer));
-  int64_t n = shape[outer] * shape[outer + 2], k = shape[outer + 1] * shape[outer + 3];
-  out.append({transposed ? n : k, transposed ? k : n});
-  return graph::reshape(b, loc, b.create<graph::TransposeOp>(loc, packed, order), out);
+  return order;
+}
+
+Value unpackRhs(OpBuilder &b, Location loc, Value packed, bool transposed, ArrayRef<int64_t> shape) {
+  int64_t outer = int64_t(shape.size()) - 2;
+  SmallVector<int64_t> whole(shape);
+  whole[outer] = transposed ? panelColumns(shape[outer]) : panelDepth(shape[outer]);
+  whole[outer + 1] = transposed ? panelDepth(shape[outer + 1]) : panelColumns(shape[outer + 1]);
+  Value moved = b.create<graph::TransposeOp>(loc, packed, panelPermutation(outer, transposed));
+  Value matrix = graph::reshape(b, loc, moved, whole);
+  if (ArrayRef<int64_t>(whole) == shape) return matrix;
+  return b.create<graph::SliceOp>(loc, matrix, SmallVector<int64_t>(shape.size(), 0), shape);
 }
 
 Value packRhs(OpBuilder &b, Location loc, Value weight, bool transposed) {
   auto shape = graph::shapeOf(weight);
-  int64_t outer = shape.size() - 2, n = shape[outer + (transposed ? 0 : 1)],
-          k = shape[outer + (transposed ? 1 : 0)];
+  int64_t outer = shape.size() - 2, n = panelColumns(shape[outer + (transposed ? 0 : 1)]),
+          k = panelDepth(shape[outer + (transposed ? 1 : 0)]);
+  SmallVector<int64_t> none(shape.size(), 0), more(none);
+  more[outer] = (transposed ? n : k) - shape[outer];
+  more[outer + 1] = (transposed ? k : n) - shape[outer + 1];
+  if (more != none) weight = b.create<graph::PadOp>(loc, weight, none, more);
   SmallVector<int64_t> split(shape.take_front(outer)), order = llvm::to_vector(llvm::seq<int64_t>(0, outer));
   const int64_t sizes[] = {n / kernel::kPanelColumns, k / 2, kernel::kPanelColumns, 2};
   order.resize(outer + 4);
@@ -128,19 +143,29 @@ Value packRhs(OpBuilder &b, Location loc, Value weight, bool transposed) {
   return b.create<graph::TransposeOp>(loc, graph::reshape(b, loc, weight, split), order);
 }
 
-Value packedRhs(graph::MatmulOp op) {
-  auto reshape = op.getRhs().getDefiningOp<graph::ReshapeOp>();
+Value packedRhs(Operation *op) {
+  auto matmul = dyn_cast<graph::MatmulOp>(op);
+  auto grouped = dyn_cast<graph::GroupedMatmulOp>(op);
+  if (!matmul && !grouped) return {};
+  Value rhs = op->getOperand(1), matrix = rhs;
+  bool transposed = matmul ? matmul.getTransposeRhs() : grouped.getTransposeRhs();
+  if (auto slice = rhs.getDefiningOp<graph::SliceOp>();
+      slice && llvm::all_of(slice.getOffsets(), [](int64_t offset) { return offset == 0; }))
+    matrix = slice.getX();
+  auto reshape = matrix.getDefiningOp<graph::ReshapeOp>();
   auto transpose = reshape ? reshape.getX().getDefiningOp<graph::TransposeOp>() : graph::TransposeOp();
-  if (!transpose || graph::shapeOf(op.getRhs()).size() != 2 || op.getLhs() == op.getRhs() ||
-      op.getAcc() == op.getRhs())
-    return {};
+  if (!transpose || llvm::count(op->getOperands(), rhs) != 1) return {};
   auto type = graph::tensorType(transpose.getX());
-  if (!type.getElementType().isBF16() || type.getRank() != 4 || type.getDimSize(2) != kernel::kPanelColumns ||
-      type.getDimSize(3) != 2 || type.getDimSize(1) * 2 % kernel::kPanelDepth ||
-      transpose.getPermutation() != panelOrder(op.getTransposeRhs()))
-    return {};
-  int64_t n = type.getDimSize(0) * kernel::kPanelColumns;
-  return graph::shapeOf(op.getRhs())[op.getTransposeRhs() ? 0 : 1] == n ? transpose.getX() : Value();
+  auto shape = graph::shapeOf(rhs);
+  int64_t outer = int64_t(shape.size()) - 2, n = shape[outer + (transposed ? 0 : 1)],
+          k = shape[outer + (transposed ? 1 : 0)];
+  SmallVector<int64_t> packed(shape.take_front(outer)), whole(packed);
+  packed.append({panelColumns(n) / kernel::kPanelColumns, panelDepth(k) / 2, kernel::kPanelColumns, 2});
+  whole.append({transposed ? panelColumns(n) : panelDepth(k), transposed ? panelDepth(k) : panelColumns(n)});
+  bool fits = type.getElementType().isBF16() && type.getShape() == ArrayRef<int64_t>(packed) &&
+              transpose.getPermutation() == ArrayRef<int64_t>(panelPermutation(outer, transposed)) &&
+              graph::shapeOf(matrix) == ArrayRef<int64_t>(whole);
+  return fits ? transpose.getX() : Value();
 }
 
 } // namespace weft

@@ -22,12 +22,14 @@ bool movesUnitDimensions(graph::ReshapeOp op);
 mlir::FailureOr<StridedView> resolveView(mlir::Value v, llvm::function_ref<bool(mlir::Value)> isBase,
                                          mlir::Value *obstacle = nullptr);
 
-// rhs of a product as it lies in memory when its panels were made beforehand: `packed` (n / 32, k / 2, 32, 2)
-// of bf16, which the product reads through a transpose and a reshape. Null: it does not lie so.
-mlir::Value packedRhs(graph::MatmulOp op);
-// That view of `packed` (…, n / 32, k / 2, 32, 2): (…, n, k), or (…, k, n) unless `transposed`; and its
-// inverse on the weight.
-mlir::Value unpackRhs(mlir::OpBuilder &b, mlir::Location loc, mlir::Value packed, bool transposed);
+// rhs of a matmul or grouped_matmul as it lies in memory when its panels were made beforehand: `packed`
+// (…, n / 32, k / 2, 32, 2) of bf16, which the product reads through a transpose, a reshape and, where n or k
+// were filled up to multiples of 32, a slice. Null: it does not lie so.
+mlir::Value packedRhs(mlir::Operation *op);
+// That view of `packed` in the weight's shape, (…, n, k), or (…, k, n) unless `transposed`; and its inverse
+// on the weight, filled up with zeros.
+mlir::Value unpackRhs(mlir::OpBuilder &b, mlir::Location loc, mlir::Value packed, bool transposed,
+                      llvm::ArrayRef<int64_t> shape);
 mlir::Value packRhs(mlir::OpBuilder &b, mlir::Location loc, mlir::Value weight, bool transposed);
 
 llvm::SmallVector<int64_t> rowMajorStridesOf(llvm::ArrayRef<int64_t> shape);

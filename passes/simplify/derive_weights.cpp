@@ -80,27 +80,25 @@ private:
   }
 
   // How the products read a rounded weight that nothing else reads, directly or as a slice of a stack: as (…,
-  // n, k) or (…, k, n). Nothing where its panels would not be whole, or it has another reader.
-  std::optional<bool> transposedRhs(Value value, int64_t rank = 2) {
+  // n, k) or (…, k, n), true or false. Nothing where it is empty, or has another reader.
+  std::optional<bool> transposedRhs(Value value) {
     auto shape = graph::shapeOf(value);
-    if (!graph::tensorType(value).getElementType().isBF16() || int64_t(shape.size()) != rank)
-      return std::nullopt;
+    int64_t rank = shape.size();
+    if (!graph::tensorType(value).getElementType().isBF16() || rank < 2) return std::nullopt;
     std::optional<bool> transposed;
     for (OpOperand &use : value.getUses()) {
       std::optional<bool> here;
       if (auto matmul = dyn_cast<graph::MatmulOp>(use.getOwner())) {
-        bool alone = matmul.getLhs() != value && matmul.getAcc() != value;
-        if (rank == 2 && alone) here = matmul.getTransposeRhs();
+        if (matmul.getLhs() != value && matmul.getAcc() != value) here = matmul.getTransposeRhs();
+      } else if (auto grouped = dyn_cast<graph::GroupedMatmulOp>(use.getOwner())) {
+        if (grouped.getLhs() != value) here = grouped.getTransposeRhs();
       } else if (auto repeat = dyn_cast<graph::RepeatOp>(use.getOwner())) {
-        if (Value slice = sliceOf(repeat, use)) here = transposedRhs(slice, rank - 1);
+        if (Value slice = sliceOf(repeat, use)) here = transposedRhs(slice);
       }
       if (!here || (transposed && transposed != here)) return std::nullopt;
       transposed = here;
     }
-    if (!transposed || rank != 2) return transposed;
-    int64_t n = shape[*transposed ? 0 : 1], k = shape[*transposed ? 1 : 0];
-    bool whole = n > 0 && k > 0 && n % kernel::kPanelColumns == 0 && k % kernel::kPanelDepth == 0;
-    return whole ? transposed : std::nullopt;
+    return shape[rank - 2] > 0 && shape[rank - 1] > 0 ? transposed : std::nullopt;
   }
 
   // The argument of the body that is the slice of a stacked operand; null where other repeats have the body
@@ -133,7 +131,7 @@ private:
         continue;
       }
       OpBuilder b(use.getOwner());
-      use.set(unpackRhs(b, packed.getLoc(), packed, transposed));
+      use.set(unpackRhs(b, packed.getLoc(), packed, transposed, graph::shapeOf(value)));
     }
   }
 
@@ -141,7 +139,7 @@ private:
     std::string parameter = recipeOf(op).parameter, recipe = std::to_string(recipeOf(op).number);
     Value value = op->getResult(0);
     bool rounds = isa<graph::CastOp>(op);
-    auto transposed = rounds ? transposedRhs(value, graph::shapeOf(value).size()) : std::nullopt;
+    auto transposed = rounds ? transposedRhs(value) : std::nullopt;
     if (transposed) recipe += *transposed ? " in panels of rows" : " in panels of columns";
     auto [it, fresh] = known.try_emplace(recipe);
     if (fresh) {

@@ -58,6 +58,73 @@ void hoistRounding(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
   body.setFunctionType(FunctionType::get(body.getContext(), block.getArgumentTypes(), body.getResultTypes()));
 }
 
+// The same of a rounded view of such a slice, where the entry changes no parameter: so it can be kept
+// (derive-weights). With gradients a view of the whole stack would cost a buffer of its size.
+struct RoundedView {
+  SmallVector<Operation *> views; // from the slice on
+  graph::CastOp cast;
+};
+void findRoundedViews(Value v, SmallVector<Operation *> views, SmallVectorImpl<RoundedView> &found) {
+  for (Operation *user : v.getUsers()) {
+    if (auto cast = dyn_cast<graph::CastOp>(user); cast && cast.getElement().isBF16() && !views.empty())
+      found.push_back({views, cast});
+    if (!isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp>(user)) continue;
+    auto more = views;
+    more.push_back(user);
+    findRoundedViews(user->getResult(0), more, found);
+  }
+}
+
+// `view` of each of the stack's slices.
+Value viewOfStack(OpBuilder &b, Operation *view, Value stack) {
+  int64_t layers = graph::shapeOf(stack)[0];
+  auto after = [](int64_t first, ArrayRef<int64_t> rest) {
+    SmallVector<int64_t> all{first};
+    llvm::append_range(all, rest);
+    return all;
+  };
+  if (auto reshape = dyn_cast<graph::ReshapeOp>(view))
+    return graph::reshape(b, view->getLoc(), stack, after(layers, reshape.getShape()));
+  if (auto slice = dyn_cast<graph::SliceOp>(view))
+    return b.create<graph::SliceOp>(view->getLoc(), stack, after(0, slice.getOffsets()),
+                                    after(layers, slice.getSizes()));
+  SmallVector<int64_t> order{0};
+  for (int64_t d : cast<graph::TransposeOp>(view).getPermutation()) order.push_back(d + 1);
+  return b.create<graph::TransposeOp>(view->getLoc(), stack, order);
+}
+
+void hoistRoundedViews(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
+  Block &block = body.getBody().front();
+  graph::RepeatOp first = callers[0];
+  size_t numCarry = first.getCarry().size(), numStacked = first.getStacked().size();
+  auto isFrozen = [](graph::RepeatOp c) {
+    return c->getParentOfType<func::FuncOp>()->hasAttr("weft.frozen");
+  };
+  if (!llvm::all_of(callers, isFrozen)) return;
+  for (size_t i = 0; i < numStacked; ++i) {
+    SmallVector<RoundedView> found;
+    findRoundedViews(block.getArgument(numCarry + i), {}, found);
+    if (!llvm::all_of(callers, [&](auto c) {
+          return isGiven(c.getStacked()[i]) && !llvm::is_contained(c.getTied(), int64_t(i));
+        }))
+      continue;
+    for (RoundedView &rounded : found) {
+      for (auto caller : callers) {
+        OpBuilder b(caller);
+        Value stack = caller.getStacked()[i];
+        for (Operation *view : rounded.views) stack = viewOfStack(b, view, stack);
+        caller.getStackedMutable().append(
+            graph::castTo(b, rounded.cast.getLoc(), stack, rounded.cast.getElement()));
+      }
+      BlockArgument slice = block.insertArgument(numCarry + first.getStacked().size() - 1,
+                                                 rounded.cast.getType(), rounded.cast.getLoc());
+      rounded.cast.replaceAllUsesWith(slice);
+      rounded.cast.erase();
+    }
+  }
+  body.setFunctionType(FunctionType::get(body.getContext(), block.getArgumentTypes(), body.getResultTypes()));
+}
+
 // Moves them for all repeats of one body: they share its function, so all callers get the same new arguments.
 void hoist(func::FuncOp body, ArrayRef<graph::RepeatOp> callers) {
   Block &block = body.getBody().front();
@@ -114,6 +181,7 @@ struct HoistInvariantsPass : impl::HoistInvariantsPassBase<HoistInvariantsPass> 
       if (!done.insert(body).second) return;
       body->walk([&](graph::RepeatOp op) { visit(symbols.lookup(op.getBody())); });
       hoistRounding(cast<func::FuncOp>(body), bodies[body]);
+      hoistRoundedViews(cast<func::FuncOp>(body), bodies[body]);
       hoist(cast<func::FuncOp>(body), bodies[body]);
     };
     for (auto &[body, callers] : llvm::to_vector(bodies)) visit(body);

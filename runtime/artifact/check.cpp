@@ -330,8 +330,11 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
     if (!names.insert(name).second) return here.Error("the name '", name, "' is taken by another variable");
     if (variable.kind() > fb::VariableKind::derived) return here.Error("kind is unknown");
     if (variable.init() > fb::InitKind::constant) return here.Error("init is unknown");
-    if (variable.dtype() == fb::DType::bf16 && variable.kind() != fb::VariableKind::derived)
-      return here.Error("is bf16 when only what is derived may be");
+    if (variable.dtype() == fb::DType::bf16 && variable.kind() != fb::VariableKind::derived &&
+        variable.kind() != fb::VariableKind::cache)
+      return here.Error("is bf16 when only caches and what is derived may be");
+    if (variable.dtype() == fb::DType::bf16 && variable.init() != fb::InitKind::zeros)
+      return here.Error("is bf16 and should start as zeros");
     if (!std::isfinite(variable.init_scale())) return here.Error("init_scale is not finite");
     if ((variable.init() == fb::InitKind::normal || variable.init() == fb::InitKind::uniform) &&
         variable.dtype() != fb::DType::f32 && variable.dtype() != fb::DType::f64)

@@ -21,19 +21,31 @@ bool Exists(const std::string &path) {
   return fs::exists(path, error);
 }
 
+bool IsAbsorbed(const LoadedArtifact &artifact) {
+  return ArtifactOption(*artifact.root, "absorbed") == "true";
+}
+
 absl::StatusOr<Artifact> ArtifactFor(const std::string &checkpoint, const OpenModelOptions &options,
                                      const Say &say) {
-  if (!options.artifact.empty()) return LoadArtifact(options.artifact);
+  if (!options.artifact.empty()) {
+    absl::StatusOr<Artifact> artifact = LoadArtifact(options.artifact);
+    if (artifact.ok() && options.absorbed && !IsAbsorbed(**artifact))
+      return absl::FailedPreconditionError(absl::StrCat(
+          options.artifact, " was compiled without run.absorbed = true\nhint: weft compile … --set "
+                            "run.absorbed=true, or leave out --absorbed"));
+    return artifact;
+  }
   // RUN/checkpoints/step-000200
   fs::path parent = fs::absolute(checkpoint + "/.").lexically_normal().parent_path().parent_path();
   std::string run = parent.parent_path().string();
   if (parent.filename() == "checkpoints" && Exists(run + "/recipe.toml")) {
     absl::StatusOr<Artifact> artifact = LoadArtifact(run + "/model.weft");
-    if (artifact.ok() && (*artifact)->root->stages()->size() == 1) {
+    if (artifact.ok() && (*artifact)->root->stages()->size() == 1 &&
+        (!options.absorbed || IsAbsorbed(**artifact))) {
       std::string ranks = ArtifactOption(*(*artifact)->root, "data_parallel");
       if (ranks.empty() || ranks == "1") return artifact;
     }
-    return EnsureArtifactForOneRank(run + "/recipe.toml", run, say);
+    return EnsureArtifactForOneRank(run + "/recipe.toml", run, say, options.absorbed);
   }
   std::string recipe = checkpoint + "/weft-recipe.toml";
   if (!Exists(recipe))
@@ -41,13 +53,15 @@ absl::StatusOr<Artifact> ArtifactFor(const std::string &checkpoint, const OpenMo
         absl::StrCat(checkpoint, " is in no run directory and has no weft-recipe.toml\nhint: --artifact "
                                  "F.weft names the compiled model"));
   if (access(checkpoint.c_str(), W_OK) == 0)
-    return EnsureArtifactForOneRank(recipe, absl::StrCat(checkpoint, "/", kCompiledFolder), say);
+    return EnsureArtifactForOneRank(recipe, absl::StrCat(checkpoint, "/", kCompiledFolder), say,
+                                    options.absorbed);
   // One that may only be read: what is compiled already, or for this time alone.
-  if (std::string kept = absl::StrCat(checkpoint, "/", kCompiledFolder, "/single.weft"); Exists(kept))
+  const char *name = options.absorbed ? "/absorbed.weft" : "/single.weft";
+  if (std::string kept = absl::StrCat(checkpoint, "/", kCompiledFolder, name); Exists(kept))
     if (absl::StatusOr<Artifact> artifact = LoadArtifact(kept); artifact.ok()) return artifact;
   std::string folder = (fs::temp_directory_path() / "weft-XXXXXX").string();
   if (!mkdtemp(folder.data())) return FileError("create", folder, errno);
-  absl::StatusOr<Artifact> artifact = EnsureArtifactForOneRank(recipe, folder, say);
+  absl::StatusOr<Artifact> artifact = EnsureArtifactForOneRank(recipe, folder, say, options.absorbed);
   std::error_code error;
   fs::remove_all(folder, error);
   return artifact;

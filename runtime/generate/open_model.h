@@ -17,6 +17,8 @@ struct OpenModelOptions {
   std::string artifact;  // "" = the run's own; compiled if need be
   int threads = 0;       // 0 = all processors
   std::string cpu_level; // "" = the best
+  bool absorbed =
+      false; // latent attention generates in its absorbed form, also where the recipe does not say so
 };
 
 struct OpenedModel {
@@ -27,8 +29,9 @@ struct OpenedModel {
 };
 
 // `path` is a run directory, whose newest good checkpoint is taken, or a checkpoint. A run of several ranks
-// is compiled once more for one (RUN/single.weft). `say` is told of broken checkpoints and compiling. Errors
-// name what is missing or broken.
+// is compiled once more for one (RUN/single.weft), and so is one that is asked for the absorbed form
+// (RUN/absorbed.weft). FailedPrecondition when an artifact that was named has another form. `say` is told of
+// broken checkpoints and compiling. Errors name what is missing or broken.
 absl::StatusOr<OpenedModel> OpenModel(const std::string &path, const OpenModelOptions &options,
                                       const std::function<void(const std::string &)> &say);
 

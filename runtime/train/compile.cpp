@@ -178,18 +178,19 @@ EnsureArtifact(const Recipe &recipe, const std::string &recipe_path, const std::
 
 absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
 EnsureArtifactForOneRank(const std::string &recipe_path, const std::string &folder,
-                         const std::function<void(const std::string &)> &say) {
+                         const std::function<void(const std::string &)> &say, bool absorbed) {
   absl::StatusOr<Recipe> recipe = LoadRecipe(recipe_path);
   if (!recipe.ok()) return recipe.status();
   recipe->run.plan = "";
   recipe->run.ranks = 1;
   recipe->data_parallel = recipe->pipeline = 1;
+  if (absorbed) recipe->run.absorbed = true;
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) return FileError("create", folder, error.value());
-  std::string single = absl::StrCat(folder, "/single.toml");
-  if (absl::Status status = WriteFileAtomically(single, RecipeText(*recipe)); !status.ok()) return status;
-  return EnsureArtifact(*recipe, single, absl::StrCat(folder, "/single.weft"), say);
+  std::string name = absl::StrCat(folder, absorbed ? "/absorbed" : "/single"), path = name + ".toml";
+  if (absl::Status status = WriteFileAtomically(path, RecipeText(*recipe)); !status.ok()) return status;
+  return EnsureArtifact(*recipe, path, name + ".weft", say);
 }
 
 } // namespace weft

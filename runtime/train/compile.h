@@ -31,11 +31,12 @@ absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
 EnsureArtifact(const Recipe &recipe, const std::string &recipe_path, const std::string &path,
                const std::function<void(const std::string &)> &say);
 
-// The same for a checkpoint's or run's recipe with one rank in place of its plan: FOLDER/single.weft, beside
-// the recipe that it was compiled from. The folder is made if need be.
+// The same for a checkpoint's or run's recipe with one rank in place of its plan: FOLDER/single.weft, or with
+// `absorbed` (run.absorbed) FOLDER/absorbed.weft, beside the recipe that it was compiled from. The folder is
+// made if need be.
 absl::StatusOr<std::shared_ptr<const LoadedArtifact>>
 EnsureArtifactForOneRank(const std::string &recipe_path, const std::string &folder,
-                         const std::function<void(const std::string &)> &say);
+                         const std::function<void(const std::string &)> &say, bool absorbed = false);
 // Where a checkpoint that is in no run keeps it.
 inline constexpr char kCompiledFolder[] = "weft-compiled";
 

@@ -61,6 +61,7 @@ struct Recipe {
     double sample_temperature = 0.8;
     int64_t log_every = 10;
     std::string target = "cpu:native", memory_budget;
+    bool absorbed = false;
   } run;
 
   // Keys that the file or the command line gave ("train.steps").

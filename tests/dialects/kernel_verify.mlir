@@ -326,8 +326,8 @@ func.func @attention_without_accesses(%q: tensor<1x4x2x8xf32>, %i: tensor<1x4xi3
 
 // -----
 
-func.func @packed_rhs_of_broken_panels(%a: tensor<4x64xbf16>, %b: tensor<48x64xbf16>) {
-  // expected-error @below {{has a packed rhs of 'tensor<48x64xbf16>' for n 48 and k 64 when it should be bf16, and both multiples of 32}}
+func.func @packed_rhs_of_cut_panels(%a: tensor<4x64xbf16>, %b: tensor<48x64xbf16>) {
+  // expected-error @below {{has a packed rhs of 'tensor<48x64xbf16>', too small for panels of n 48 and k 64, each filled up to a multiple of 32}}
   %y = kernel.matmul %a, %b extras() sizes [1, 4, 48, 64] {packed_rhs,
     lhs_access = #kernel.access<offset = 0, strides = 0, 64, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 48, 1>,
     extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 48, 1>]} : (tensor<4x64xbf16>, tensor<48x64xbf16>) -> tensor<4x48xf32> {
@@ -339,11 +339,24 @@ func.func @packed_rhs_of_broken_panels(%a: tensor<4x64xbf16>, %b: tensor<48x64xb
 
 // -----
 
-func.func @packed_rhs_that_is_not_whole(%a: tensor<4x64xbf16>, %b: tensor<64xbf16>) {
+func.func @packed_rhs_that_is_not_whole(%a: tensor<4x64xbf16>, %b: tensor<64x64xbf16>) {
   // expected-error @below {{has a packed rhs with strides 0 and 1 when they should be n and 1}}
   %y = kernel.matmul %a, %b extras() sizes [1, 4, 64, 64] {packed_rhs,
     lhs_access = #kernel.access<offset = 0, strides = 0, 64, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 0, 1>,
-    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 64, 1>]} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xf32> {
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 64, 1>]} : (tensor<4x64xbf16>, tensor<64x64xbf16>) -> tensor<4x64xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @packed_rhs_whose_k_is_cut(%a: tensor<64x4xbf16>, %b: tensor<64x64xbf16>, %g: tensor<2xi32>) {
+  // expected-error @below {{has a packed rhs, whose k its groups would cut}}
+  %y = kernel.matmul %a, %b extras() groups %g sizes [1, 4, 64, 64] {packed_rhs, grouped = 1 : i64, group_access = #kernel.access<offset = 0, strides = 1>,
+    lhs_access = #kernel.access<offset = 0, strides = 0, 1, 4>, rhs_access = #kernel.access<offset = 0, strides = 0, 64, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 64, 1>]} : (tensor<64x4xbf16>, tensor<64x64xbf16>, tensor<2xi32>) -> tensor<4x64xf32> {
   ^bb0(%acc: f32):
     kernel.yield %acc : f32
   }

@@ -26,9 +26,11 @@ protected:
 
   Tensor make(const Shape &shape, DType dtype = DType::f32) { return {recording.make(dtype, shape), {}}; }
   // mla of (2, 8, 16)
-  Tensor run(i64 context = 0) {
+  Tensor run(i64 context = 0, CacheForm *cache = nullptr) {
     Tensor tokens = make({2, 8}, DType::i32);
-    return mla(Scope() / "self_attn", make({2, 8, 16}), make_sequence(tokens, tokens, tokens, context),
+    Trace trace;
+    trace.cache = cache;
+    return mla(Scope(trace) / "self_attn", make({2, 8, 16}), make_sequence(tokens, tokens, tokens, context),
                options);
   }
   std::string parameters() {
@@ -85,6 +87,30 @@ TEST_F(MlaTest, TheCacheHoldsEachHeadsKeysAndValues) {
   run(/*context=*/32);
   EXPECT_EQ(recording.variables.at("self_attn.k_cache").shape, (Shape{2, 32, 3, 9}));
   EXPECT_EQ(recording.variables.at("self_attn.v_cache").shape, (Shape{2, 32, 3, 6}));
+  EXPECT_EQ(recording.count("write_rows"), 2);
+}
+
+TEST_F(MlaTest, AbsorbedItHasTheSameParametersAndCachesLatentsForAllHeads) {
+  run();
+  std::string all = parameters();
+  recording.variables.clear();
+  recording.ops.clear();
+  CacheForm form{.absorbed = true};
+  EXPECT_EQ(run(/*context=*/32, &form).shape(), (Shape{2, 8, 16}));
+  EXPECT_TRUE(form.has_latents);
+  EXPECT_EQ(recording.variables.at("self_attn.latent_cache").shape, (Shape{2, 32, 1, 11})); // rank + rope
+  EXPECT_EQ(recording.count("write_rows"), 1);
+  EXPECT_FALSE(recording.variables.count("self_attn.k_cache"));
+  EXPECT_THAT(attention(), HasSubstr("f32 (2, 8, 3, 7)")); // each head's sum of latents
+  EXPECT_THAT(attention(), HasSubstr("scale=0.333333"));   // by the width of the heads, not of the latents
+  recording.variables.erase("self_attn.latent_cache");
+  EXPECT_EQ(parameters(), all);
+}
+
+TEST_F(MlaTest, WithoutBeingAskedACacheHoldsNoLatents) {
+  CacheForm form;
+  run(/*context=*/32, &form);
+  EXPECT_FALSE(form.has_latents);
   EXPECT_EQ(recording.count("write_rows"), 2);
 }
 

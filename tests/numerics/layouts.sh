@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# layouts.sh accumulation|data_parallel|pipeline|tied|mtp: with the same virtual shards, how the global batch is cut into
+# layouts.sh accumulation|data_parallel|pipeline|tied|mtp|balance: with the same virtual shards, how the global batch is cut into
 # micro-batches and ranks does not show in the bits: of the weights, the losses, and the validation losses.
 source "$(dirname "$0")/../e2e/lib.sh"
 
@@ -73,6 +73,18 @@ mtp) # a second loss, whose head and embedding are those of the first
   grep -q '^{"step":1,"loss":[0-9.]*,"mtp_loss":[0-9.]*,' "$work/shards4_mtptrue_pp2/metrics.jsonl" || fail "no mtp_loss" "$(head -1 "$work/shards4_mtptrue_pp2/metrics.jsonl")"
   # It is no part of evaluation and generation.
   weft generate "$work/shards4_mtpfalse_pp2" --prompt "The" --max-tokens 3 >"$work/mtp.out" || fail "no text" "$(cat "$work/mtp.out")"
+  checks=$((checks + 1))
+  ;;
+balance) # a loss whose parts the layers add up in a second value that they carry, which a stage sends on, too
+  keys=(model.balance_weight=0.05)
+  layout balance_whole train.micro_batch=8 "${keys[@]}"
+  layout balance_two train.micro_batch=4 "${keys[@]}"
+  layout balance_dp2 train.micro_batch=2 "${keys[@]}" run.plan=dp2
+  layout balance_pp2 train.micro_batch=4 "${keys[@]}" run.plan=pp2       # the cut is between the two repeats …
+  layout balance_pp3 train.micro_batch=4 "${keys[@]}" run.plan=pp3       # … and within the second, too
+  layout balance_dp2pp2 train.micro_batch=2 "${keys[@]}" run.plan=dp2,pp2
+  grep -q '^{"step":1,"loss":[0-9.]*,"balance_loss":[0-9.]*,' "$work/shards4_balance_pp3/metrics.jsonl" ||
+    fail "no balance_loss" "$(head -1 "$work/shards4_balance_pp3/metrics.jsonl")"
   checks=$((checks + 1))
   ;;
 *) fail "unknown layouts $1" ;;

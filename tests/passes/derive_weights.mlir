@@ -85,11 +85,18 @@ func.func @decode(%x: tensor<1x64xbf16>) -> tensor<1x64xbf16> attributes {weft.e
 
 // -----
 
-// Where another op reads the rounded weight too, or its sizes are no whole panels, it is kept as it is.
+// Where another op reads the rounded weight too it is kept as it is. Panels that a weight does not fill are filled up.
 // CHECK-LABEL: func.func @decode
 // CHECK-DAG:   graph.read @both.derived : tensor<64x64xbf16>
-// CHECK-DAG:   graph.read @odd.derived : tensor<64x48xbf16>
+// CHECK-DAG:   %[[P:.*]] = graph.read @odd.derived : tensor<2x32x32x2xbf16>
+// CHECK-DAG:   %[[T:.*]] = graph.transpose %[[P]] permutation = [1, 3, 0, 2]
+// CHECK-DAG:   %[[W:.*]] = graph.reshape %[[T]] shape = [64, 64]
+// CHECK-DAG:   %[[S:.*]] = graph.slice %[[W]] offsets = [0, 0] sizes = [64, 48]
+// CHECK-DAG:   graph.matmul %{{.*}}, %[[S]]
 // CHECK:       return
+// CHECK-LABEL: func.func @derive
+// CHECK:       %[[F:.*]] = graph.read @odd
+// CHECK:       graph.pad %[[F]] low = [0, 0] high = [0, 16]
 graph.variable @both : tensor<64x64xf32> {kind = 0 : i64, init = 0 : i64}
 graph.variable @odd : tensor<64x48xf32> {kind = 0 : i64, init = 0 : i64}
 func.func @decode(%x: tensor<1x64xbf16>, %i: tensor<1xi32>) -> (tensor<1x64xf32>, tensor<1x64xbf16>, tensor<1x48xf32>) attributes {weft.entry, weft.frozen} {
@@ -101,4 +108,31 @@ func.func @decode(%x: tensor<1x64xbf16>, %i: tensor<1xi32>) -> (tensor<1x64xf32>
   %s = graph.cast %o to bf16 : tensor<64x48xf32>
   %z = graph.matmul %x, %s : (tensor<1x64xbf16>, tensor<64x48xbf16>) -> tensor<1x48xf32>
   return %y, %g, %z : tensor<1x64xf32>, tensor<1x64xbf16>, tensor<1x48xf32>
+}
+
+// -----
+
+// Panels of matrices that lie one after another: those of experts, and those of heads, which are a view of a weight.
+// CHECK-LABEL: func.func @decode
+// CHECK-DAG:   %[[P:.*]] = graph.read @experts.derived : tensor<3x1x32x32x2xbf16>
+// CHECK-DAG:   %[[T:.*]] = graph.transpose %[[P]] permutation = [0, 1, 3, 2, 4]
+// CHECK-DAG:   %[[W:.*]] = graph.reshape %[[T]] shape = [3, 32, 64]
+// CHECK-DAG:   graph.grouped_matmul %{{.*}}, %[[W]], %{{.*}} {transpose_rhs}
+// CHECK-DAG:   %[[H:.*]] = graph.read @heads.derived : tensor<2x2x16x32x2xbf16>
+// CHECK-DAG:   %[[U:.*]] = graph.transpose %[[H]] permutation = [0, 2, 4, 1, 3]
+// CHECK-DAG:   %[[V:.*]] = graph.reshape %[[U]] shape = [2, 32, 64]
+// CHECK-DAG:   graph.matmul %{{.*}}, %[[V]]
+// CHECK:       return
+graph.variable @experts : tensor<3x32x64xf32> {kind = 0 : i64, init = 0 : i64}
+graph.variable @heads : tensor<96x64xf32> {kind = 0 : i64, init = 0 : i64}
+func.func @decode(%x: tensor<4x64xbf16>, %o: tensor<4xi32>, %q: tensor<2x1x32xbf16>) -> (tensor<4x32xf32>, tensor<2x1x64xf32>) attributes {weft.entry, weft.frozen} {
+  %e = graph.read @experts : tensor<3x32x64xf32>
+  %r = graph.cast %e to bf16 : tensor<3x32x64xf32>
+  %y = graph.grouped_matmul %x, %r, %o {transpose_rhs} : (tensor<4x64xbf16>, tensor<3x32x64xbf16>, tensor<4xi32>) -> tensor<4x32xf32>
+  %h = graph.read @heads : tensor<96x64xf32>
+  %m = graph.reshape %h shape = [2, 48, 64] : tensor<96x64xf32>
+  %s = graph.slice %m offsets = [0, 16, 0] sizes = [2, 32, 64] : tensor<2x48x64xf32>
+  %n = graph.cast %s to bf16 : tensor<2x32x64xf32>
+  %z = graph.matmul %q, %n : (tensor<2x1x32xbf16>, tensor<2x32x64xbf16>) -> tensor<2x1x64xf32>
+  return %y, %z : tensor<4x32xf32>, tensor<2x1x64xf32>
 }

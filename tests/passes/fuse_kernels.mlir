@@ -395,3 +395,50 @@ func.func @panels(%w: tensor<64x64xf32>, %p: tensor<2x32x32x2xbf16>, %x: tensor<
   %y = graph.matmul %x, %v {transpose_rhs} : (tensor<4x64xbf16>, tensor<64x64xbf16>) -> tensor<4x64xf32>
   return %q, %y : tensor<2x32x32x2xbf16>, tensor<4x64xf32>
 }
+
+// -----
+
+// Query heads over one key head are rows, with the range of their token each.
+// CHECK-LABEL: func.func @shared_key_head
+// CHECK-SAME:    (%[[Q:[a-z0-9]*]]: tensor<1x3x4x8xf32>, %[[K:[a-z0-9]*]]: tensor<1x16x1x8xf32>, %[[B:[a-z0-9]*]]: tensor<1x3xi32>
+// CHECK:         kernel.loops domain [3, 4]
+// CHECK:         kernel.attention forward %[[Q]], %[[K]], %[[K]]
+// CHECK-SAME:      sizes [1, 12, 16, 1, 1, 8, 6]
+// CHECK-SAME:      #kernel.access<offset = 0, strides = 0, 8, 0, 1>, #kernel.access<offset = 0, strides = 0, 8, 0, 1>, #kernel.access<offset = 0, strides = 0, 8, 0, 1>
+func.func @shared_key_head(%q: tensor<1x3x4x8xf32>, %k: tensor<1x16x1x8xf32>, %b: tensor<1x3xi32>, %e: tensor<1x3xi32>) -> tensor<1x3x4x6xf32> {
+  %v = graph.slice %k offsets = [0, 0, 0, 0] sizes = [1, 16, 1, 6] : tensor<1x16x1x8xf32>
+  // expected-remark@+1 {{fused into one kernel: 0 operations, 1 inputs, 1 results}}
+  %o, %l = graph.attention %q, %k, %v range %b, %e {scale = 0.5 : f64} : (tensor<1x3x4x8xf32>, tensor<1x16x1x8xf32>, tensor<1x16x1x6xf32>, tensor<1x3xi32>, tensor<1x3xi32>) -> (tensor<1x3x4x6xf32>, tensor<1x3x4xf32>)
+  return %o : tensor<1x3x4x6xf32>
+}
+
+// -----
+
+// A batch of matrices that are parts of a weight is read there: no copy.
+// CHECK-LABEL: func.func @matrices_of_heads
+// CHECK-SAME:    (%[[X:[a-z0-9]*]]: tensor<3x2x8xf32>, %[[W:[a-z0-9]*]]: tensor<24x4xf32>)
+// CHECK-NEXT:    kernel.matmul %[[X]], %[[W]] extras() sizes [2, 3, 4, 8]
+// CHECK-SAME:      lhs_access = #kernel.access<offset = 0, strides = 8, 16, 1>
+// CHECK-SAME:      rhs_access = #kernel.access<offset = 16, strides = 48, 4, 1>
+func.func @matrices_of_heads(%x: tensor<3x2x8xf32>, %w: tensor<24x4xf32>) -> tensor<2x3x4xf32> {
+  %t = graph.transpose %x permutation = [1, 0, 2] : tensor<3x2x8xf32>
+  %r = graph.reshape %w shape = [2, 12, 4] : tensor<24x4xf32>
+  %s = graph.slice %r offsets = [0, 4, 0] sizes = [2, 8, 4] : tensor<2x12x4xf32>
+  %y = graph.matmul %t, %s : (tensor<2x3x8xf32>, tensor<2x8x4xf32>) -> tensor<2x3x4xf32>
+  return %y : tensor<2x3x4xf32>
+}
+
+// -----
+
+// Panels of experts' matrices and of a batch (derive-weights) are read as they lie.
+// CHECK-LABEL: func.func @panels_of_matrices
+// CHECK-SAME:    (%[[X:[a-z0-9]*]]: tensor<4x64xbf16>, %[[P:[a-z0-9]*]]: tensor<3x1x32x32x2xbf16>, %[[O:[a-z0-9]*]]: tensor<4xi32>, %[[Q:[a-z0-9]*]]: tensor<3x4x64xbf16>)
+// CHECK-NEXT:    kernel.matmul %[[X]], %[[P]] extras() groups %[[O]] sizes [3, 4, 32, 64] {{.*}} packed_rhs, rhs_access = #kernel.access<offset = 0, strides = 2048, 32, 1>
+// CHECK:         kernel.matmul %[[Q]], %[[P]] extras() sizes [3, 4, 32, 64] {{.*}} packed_rhs, rhs_access = #kernel.access<offset = 0, strides = 2048, 32, 1>
+func.func @panels_of_matrices(%x: tensor<4x64xbf16>, %p: tensor<3x1x32x32x2xbf16>, %o: tensor<4xi32>, %q: tensor<3x4x64xbf16>) -> (tensor<4x32xf32>, tensor<3x4x32xf32>) {
+  %t = graph.transpose %p permutation = [0, 1, 3, 2, 4] : tensor<3x1x32x32x2xbf16>
+  %w = graph.reshape %t shape = [3, 32, 64] : tensor<3x1x32x32x2xbf16>
+  %y = graph.grouped_matmul %x, %w, %o {transpose_rhs} : (tensor<4x64xbf16>, tensor<3x32x64xbf16>, tensor<4xi32>) -> tensor<4x32xf32>
+  %z = graph.matmul %q, %w {transpose_rhs} : (tensor<3x4x64xbf16>, tensor<3x32x64xbf16>) -> tensor<3x4x32xf32>
+  return %y, %z : tensor<4x32xf32>, tensor<3x4x32xf32>
+}

@@ -171,3 +171,60 @@ func.func private @inner(%x: tensor<4xf32>, %s: tensor<4xf32>) -> tensor<4xf32> 
   %y = graph.mul %x, %e : tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+// In an entry that changes no parameter, rounded views of a slice become slices of rounded views of the stack.
+// CHECK-LABEL: func.func private @layer
+// CHECK-SAME:  (%[[X:.*]]: tensor<1x4xf32>, %{{.*}}: tensor<2x16xf32>, %[[B:.*]]: tensor<4x6xbf16>, %[[A:.*]]: tensor<2x4xbf16>)
+// CHECK-NOT:   graph.cast
+// CHECK:       graph.matmul %[[A]], %[[B]]
+// CHECK:       return
+// CHECK-LABEL: func.func @decode
+// CHECK-DAG:   %[[W:.*]] = graph.read @w
+// CHECK-DAG:   %[[S:.*]] = graph.slice %{{.*}} offsets = [0, 0, 0] sizes = [3, 2, 4]
+// CHECK-DAG:   %[[A:.*]] = graph.cast %[[S]] to bf16
+// CHECK-DAG:   %[[R:.*]] = graph.reshape %[[W]] shape = [3, 8, 4]
+// CHECK-DAG:   %[[U:.*]] = graph.slice %[[R]] offsets = [0, 2, 0] sizes = [3, 6, 4]
+// CHECK-DAG:   %[[T:.*]] = graph.transpose %[[U]] permutation = [0, 2, 1]
+// CHECK-DAG:   %[[B:.*]] = graph.cast %[[T]] to bf16
+// CHECK:       graph.repeat @layer carry(%{{.*}}) stacked(%[[W]], %[[B]], %[[A]])
+func.func private @layer(%x: tensor<1x4xf32>, %w: tensor<2x16xf32>) -> tensor<1x4xf32> {
+  %r = graph.reshape %w shape = [8, 4] : tensor<2x16xf32>
+  %a = graph.slice %r offsets = [0, 0] sizes = [2, 4] : tensor<8x4xf32>
+  %b = graph.slice %r offsets = [2, 0] sizes = [6, 4] : tensor<8x4xf32>
+  %t = graph.transpose %b permutation = [1, 0] : tensor<6x4xf32>
+  %c = graph.cast %a to bf16 : tensor<2x4xf32>
+  %d = graph.cast %t to bf16 : tensor<4x6xf32>
+  %e = graph.matmul %c, %d : (tensor<2x4xbf16>, tensor<4x6xbf16>) -> tensor<2x6xf32>
+  %m = graph.reduce sum %e axes = [0, 1] : (tensor<2x6xf32>) -> tensor<f32>
+  %f = graph.broadcast %m dims = [] shape = [1, 4] : tensor<f32>
+  %y = graph.add %x, %f : tensor<1x4xf32>
+  return %y : tensor<1x4xf32>
+}
+func.func @decode(%x: tensor<1x4xf32>) -> tensor<1x4xf32> attributes {weft.entry, weft.frozen} {
+  %w = graph.read @w : tensor<3x2x16xf32>
+  %y = graph.repeat @layer carry(%x) stacked(%w) invariant() range(0, 3) {tied = array<i64>} : (tensor<1x4xf32>, tensor<3x2x16xf32>) -> tensor<1x4xf32>
+  return %y : tensor<1x4xf32>
+}
+graph.variable @w : tensor<3x2x16xf32> {kind = 0 : i64, init = 0 : i64}
+
+// -----
+
+// Elsewhere they stay where they are.
+// CHECK-LABEL: func.func private @layer
+// CHECK:       graph.cast
+// CHECK:       return
+func.func private @layer(%x: tensor<1x4xbf16>, %w: tensor<2x8xf32>) -> tensor<1x4xbf16> {
+  %r = graph.reshape %w shape = [4, 4] : tensor<2x8xf32>
+  %c = graph.cast %r to bf16 : tensor<4x4xf32>
+  %y = graph.matmul %x, %c : (tensor<1x4xbf16>, tensor<4x4xbf16>) -> tensor<1x4xf32>
+  %n = graph.cast %y to bf16 : tensor<1x4xf32>
+  return %n : tensor<1x4xbf16>
+}
+func.func @train(%x: tensor<1x4xbf16>) -> tensor<1x4xbf16> attributes {weft.entry} {
+  %w = graph.read @w : tensor<3x2x8xf32>
+  %y = graph.repeat @layer carry(%x) stacked(%w) invariant() range(0, 3) {tied = array<i64>} : (tensor<1x4xbf16>, tensor<3x2x8xf32>) -> tensor<1x4xbf16>
+  return %y : tensor<1x4xbf16>
+}
+graph.variable @w : tensor<3x2x8xf32> {kind = 0 : i64, init = 0 : i64}

@@ -93,8 +93,7 @@ Tensor add_mtp_loss(Scope s, Tensor h, const Sequence &seq, const Config &c) {
   return block.sequence_balance;
 }
 
-// The layers with experts; gives the sum of their balances, too, where there is a loss of it. What is carried
-// for that from layer to layer stands in the way of pipeline stages.
+// The layers with experts; gives the sum of their balances, too, where there is a loss of it.
 MoeResult expert_layers(Scope s, Range range, Tensor x, const Sequence &seq, const Config &c) {
   Tensor balance = full({x.dim(0), 1}, 0);
   if (c.balance_weight == 0)

@@ -77,7 +77,8 @@ PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   }
   // In pairs: a panel has k / 2 rows of 32, of which a narrower tile takes a part.
   Value n = addI64(b, block.column, column), row = divI64(b, block.k, 2);
-  row = addI64(b, row, mulI64(b, divI64(b, n, panel), divI64(b, frame.size(3), 2)));
+  Value pairs = mulI64(b, ceilDivI64(b, frame.size(3), kernel::kPanelDepth), kernel::kPanelDepth / 2);
+  row = addI64(b, row, mulI64(b, divI64(b, n, panel), pairs));
   Value pair = addI64(b, mulI64(b, row, panel), remI64(b, n, constantI64(b, panel)));
   Value none = constantI64(b, 0);
   return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), panel};

@@ -122,6 +122,42 @@ TEST(Grouped, RowsHaveTheBitsOfTheirGroupsProductAlone) {
   expectEachAlone(cases);
 }
 
+// Matrices in panels, as derived weights lie, filled up with zeros: the bits of the same matrices row by row.
+TEST(Grouped, PackedMatricesGiveTheSameBits) {
+  constexpr int64_t n = 90, k = 141, panels_n = 96, panels_k = 160, panels_size = panels_n * panels_k;
+  KernelSuite suite;
+  std::vector<std::pair<Matmul, Matmul>> pairs;
+  for (const Unit &unit : kUnits)
+    for (const char *schedule : {"tile_m = 1, tile_n = 32, block_m = 96, block_n = 32, block_k = 160",
+                                 "tile_m = 12, tile_n = 32, block_m = 96, block_n = 64, block_k = 64"}) {
+      if (unit.factor != "bf16") continue;
+      Matmul op = byRows(unit, n, k, /*transposed=*/true, /*rounded=*/true).grouped;
+      op.name += std::to_string(pairs.size());
+      op.schedule = schedule;
+      Matmul packed = op;
+      packed.name += "_packed";
+      packed.packedRhs = true;
+      packed.rhs = {tensorType({kGroups, panels_size}, "bf16"), {panels_size, n, 1}};
+      suite.add(op.name, op.text());
+      suite.add(packed.name, packed.text());
+      pairs.push_back({op, packed});
+    }
+  suite.compile();
+  auto rhs = narrowed(randomFloats(kGroups * n * k, 2)); // (group, n, k)
+  std::vector<uint16_t> panels(kGroups * panels_size);
+  for (int64_t g = 0; g < kGroups; ++g)
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t p = 0; p < k; ++p)
+        panels[g * panels_size + ((j / 32 * (panels_k / 2) + p / 2) * 32 + j % 32) * 2 + p % 2] =
+            rhs[(g * n + j) * k + p];
+  for (auto &[op, packed] : pairs) {
+    SCOPED_TRACE(op.name);
+    Bytes lhs = factors(op.lhs, "bf16", 1), start = factors(op.outputs[0], "bf16", 3);
+    EXPECT_EQ(suite.check(packed.name, {lhs, bytesOf(panels), bytesOf(kBounds)}, {start}, 8e-3),
+              suite.run(op.name, {lhs, bytesOf(rhs), bytesOf(kBounds)}, {start}));
+  }
+}
+
 TEST(Grouped, SumsOverRowsHaveTheBitsOfTheirGroupsProductAlone) {
   std::vector<Case> cases;
   for (const Unit &unit : kUnits) {

@@ -220,36 +220,42 @@ TEST(MatmulBf16, ALongEpilogueFollowsWholeRows) {
 // rhs in panels, as a derived weight lies: the bits of the same rhs row by row, for any number of rows and
 // any schedule.
 TEST(MatmulBf16, APackedRhsGivesTheSameBits) {
+  constexpr int64_t batch = 2, panelsK = 160;
   KernelSuite suite;
   std::vector<std::pair<Matmul, Matmul>> pairs;
+  struct Sizes {
+    int64_t m, n, k;
+  };
+  // The last two leave panels to be filled up.
   for (const char *unit : {"vdpbf16", "amx"})
-    for (int64_t m : {1, 2, 17, 40})
+    for (auto [m, n, k] :
+         {Sizes{1, 96, 160}, {2, 96, 160}, {17, 96, 160}, {40, 96, 160}, {1, 75, 129}, {40, 70, 130}})
       for (const char *schedule : {"tile_m = 1, tile_n = 32, block_m = 96, block_n = 32, block_k = 160",
                                    "tile_m = 12, tile_n = 32, block_m = 96, block_n = 64, block_k = 64"}) {
-        Matmul op = plain(unit + std::to_string(pairs.size()), 2, m, 96, 160, false, true, "bf16");
+        Matmul op = plain(unit + std::to_string(pairs.size()), batch, m, n, k, false, true, "bf16");
         op.unit = unit;
         op.schedule = schedule;
-        op.outputs[0].type = tensorType({2, m, 96}, "bf16");
+        op.outputs[0].type = tensorType({batch, m, n}, "bf16");
         op.region = "%r = arith.truncf %acc : f32 to bf16\nkernel.yield %r : bf16";
         Matmul packed = op;
         packed.name += "_packed";
         packed.packedRhs = true;
-        packed.rhs.strides = {96 * 160, 96, 1};
+        packed.rhs = {tensorType({batch, 96 * panelsK}, "bf16"), {96 * panelsK, n, 1}};
         suite.add(op.name, op.text());
         suite.add(packed.name, packed.text());
         pairs.push_back({op, packed});
       }
   suite.compile();
-  auto rhs = narrowed(randomFloats(2 * 96 * 160, 2)); // (batch, n, k)
-  std::vector<uint16_t> panels(rhs.size());
-  for (int64_t b = 0; b < 2; ++b)
-    for (int64_t n = 0; n < 96; ++n)
-      for (int64_t k = 0; k < 160; ++k)
-        panels[b * 96 * 160 + ((n / 32 * 80 + k / 2) * 32 + n % 32) * 2 + k % 2] =
-            rhs[(b * 96 + n) * 160 + k];
   for (auto &[op, packed] : pairs) {
     SCOPED_TRACE(op.name);
-    Bytes lhs = bytesOf(narrowed(randomFloats(2 * op.m * 160, 1))), out(2 * op.m * 96 * 2);
+    auto rhs = narrowed(randomFloats(batch * op.n * op.k, 2)); // (batch, n, k)
+    std::vector<uint16_t> panels(batch * 96 * panelsK);
+    for (int64_t b = 0; b < batch; ++b)
+      for (int64_t n = 0; n < op.n; ++n)
+        for (int64_t k = 0; k < op.k; ++k)
+          panels[b * 96 * panelsK + ((n / 32 * panelsK / 2 + k / 2) * 32 + n % 32) * 2 + k % 2] =
+              rhs[(b * op.n + n) * op.k + k];
+    Bytes lhs = bytesOf(narrowed(randomFloats(batch * op.m * op.k, 1))), out(batch * op.m * op.n * 2);
     EXPECT_EQ(suite.check(packed.name, {lhs, bytesOf(panels)}, {out}, 0.01),
               suite.run(op.name, {lhs, bytesOf(rhs)}, {out}));
   }

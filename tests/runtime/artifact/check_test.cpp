@@ -160,7 +160,14 @@ TEST(ArtifactCheck, WhatIsDerivedHasAnEntryThatMakesIt) {
               Variable(a, 1).dtype = fb::DType::bf16;
               Variable(a, 1).shape = {16};
             }),
-            at + "variables[1]: is bf16 when only what is derived may be");
+            at + "variables[1]: is bf16 when only caches and what is derived may be");
+  EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) {
+              Variable(a, 1).dtype = fb::DType::bf16;
+              Variable(a, 1).shape = {16};
+              Variable(a, 1).kind = fb::VariableKind::cache;
+              Variable(a, 1).init = fb::InitKind::constant;
+            }),
+            at + "variables[1]: is bf16 and should start as zeros");
 }
 
 TEST(ArtifactCheck, VariablesHaveTheirOwnPlace) {
