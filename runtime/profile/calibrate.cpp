@@ -2,6 +2,7 @@
 #include "runtime/profile/calibration.h"
 #include "runtime/profile/peak_loops.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"

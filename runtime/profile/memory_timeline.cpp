@@ -2,71 +2,69 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
 
 namespace weft {
 namespace {
 
 constexpr size_t kMostPoints = 800, kMostOwners = 64;
 
-struct Value {
-  int64_t written, last_read; // events
-  int32_t step;               // that wrote it; -1 = it was there before
-};
 struct Lifetime {
   int64_t begin, end; // events, both included
   int64_t bytes;
-  int32_t step;
+  int32_t step; // that wrote it; -1 = it was there before
 };
 
 class Arena {
 public:
   void Read(int64_t begin, int64_t end, int64_t event) {
+    Cut(begin);
+    Cut(end);
+    auto it = ranges_.lower_bound(begin);
     for (int64_t at = begin; at < end;) {
-      auto it = ranges_.upper_bound(at);
-      if (it != ranges_.begin() && std::prev(it)->second.end > at) {
-        --it;
-        values_[it->second.value].last_read = event;
-        at = it->second.end;
+      if (it != ranges_.end() && it->first == at) {
+        it->second.last_read = event;
+        at = it++->second.end;
         continue;
       }
       // Never written: it was there when the step began.
       const int64_t to = it == ranges_.end() ? end : std::min(end, it->first);
-      values_.push_back({0, event, -1});
-      ranges_[at] = {to, values_.size() - 1};
+      ranges_.emplace_hint(it, at, Range{to, 0, event, -1});
       at = to;
     }
   }
   void Write(int64_t begin, int64_t end, int64_t event, int32_t step) {
     if (begin >= end) return;
+    Cut(begin);
+    Cut(end);
     auto it = ranges_.lower_bound(begin);
-    if (it != ranges_.begin() && std::prev(it)->second.end > begin) --it;
     while (it != ranges_.end() && it->first < end) {
-      auto [first, range] = *it;
-      End(std::min(range.end, end) - std::max(first, begin), range.value);
+      End(it->first, it->second, event - 1); // in place: the same bytes are not counted twice
       it = ranges_.erase(it);
-      if (first < begin) ranges_.emplace(first, Range{begin, range.value});
-      if (range.end > end) it = ranges_.emplace(end, Range{range.end, range.value}).first;
     }
-    values_.push_back({event, event, step});
-    ranges_[begin] = {end, values_.size() - 1};
+    ranges_.emplace_hint(it, begin, Range{end, event, event, step});
   }
   std::vector<Lifetime> Finish() {
-    for (const auto &[begin, range] : ranges_) End(range.end - begin, range.value);
+    for (const auto &[begin, range] : ranges_) End(begin, range, INT64_MAX);
     return std::move(lifetimes_);
   }
 
 private:
   struct Range {
-    int64_t end;
-    size_t value;
+    int64_t end, written, last_read; // written, last_read: events
+    int32_t step;
   };
-  void End(int64_t bytes, size_t value) {
-    const Value &v = values_[value];
-    lifetimes_.push_back({v.written, v.last_read, bytes, v.step});
+  // No range goes on over `at`.
+  void Cut(int64_t at) {
+    auto it = ranges_.lower_bound(at);
+    if (it == ranges_.begin() || (--it)->second.end <= at) return;
+    ranges_.emplace_hint(std::next(it), at, it->second);
+    it->second.end = at;
+  }
+  void End(int64_t begin, const Range &range, int64_t last) {
+    last = std::min(range.last_read, last);
+    if (last >= range.written) lifetimes_.push_back({range.written, last, range.end - begin, range.step});
   }
   std::map<int64_t, Range> ranges_; // by begin, disjoint
-  std::vector<Value> values_;
   std::vector<Lifetime> lifetimes_;
 };
 

@@ -9,15 +9,19 @@ namespace weft {
 #if defined(__x86_64__)
 namespace {
 
+// Enough independent sums to hide an addition's latency, each in a register: a loop over them would be unrolled
+// too late for that. The barriers keep the compiler from folding rounds.
+#define TIMES_4(f, at) f(at) f(at + 1) f(at + 2) f(at + 3)
+#define TIMES_12(f) TIMES_4(f, 0) TIMES_4(f, 4) TIMES_4(f, 8)
+#define TIMES_24(f) TIMES_12(f) TIMES_4(f, 12) TIMES_4(f, 16) TIMES_4(f, 20)
+
 __attribute__((target("avx2,fma"))) void FmaAvx2(int64_t rounds) {
   __m256 v[12], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
   for (__m256 &x : v) x = b;
   for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 12
-    for (int j = 0; j < 12; ++j) {
-      v[j] = _mm256_fmadd_ps(v[j], a, b);
-      asm volatile("" : "+x"(v[j]));
-    }
+#define STEP(j) v[j] = _mm256_fmadd_ps(v[j], a, b); asm volatile("" : "+x"(v[j]));
+    TIMES_12(STEP)
+#undef STEP
   }
 }
 
@@ -25,25 +29,20 @@ __attribute__((target("avx512f"))) void FmaAvx512(int64_t rounds) {
   __m512 v[24], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
   for (__m512 &x : v) x = b;
   for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 24
-    for (int j = 0; j < 24; ++j) {
-      v[j] = _mm512_fmadd_ps(v[j], a, b);
-      asm volatile("" : "+v"(v[j]));
-    }
+#define STEP(j) v[j] = _mm512_fmadd_ps(v[j], a, b); asm volatile("" : "+v"(v[j]));
+    TIMES_24(STEP)
+#undef STEP
   }
 }
 
 __attribute__((target("avx512f,avx512bf16"))) void Vdpbf16(int64_t rounds) {
-  const __m512i ones = _mm512_set1_epi16(0x3c00); // 2^-7 in bf16
+  const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3c00); // 2^-7
   __m512 v[24];
   for (__m512 &x : v) x = _mm512_setzero_ps();
-  const __m512bh a = (__m512bh)ones;
   for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 24
-    for (int j = 0; j < 24; ++j) {
-      v[j] = _mm512_dpbf16_ps(v[j], a, a);
-      asm volatile("" : "+v"(v[j]));
-    }
+#define STEP(j) v[j] = _mm512_dpbf16_ps(v[j], a, a); asm volatile("" : "+v"(v[j]));
+    TIMES_24(STEP)
+#undef STEP
   }
 }
 
@@ -76,12 +75,13 @@ __attribute__((target("amx-tile,amx-bf16"))) void Amx(int64_t rounds) {
 __attribute__((target("avx2"))) void ReadAvx2(const char *data, int64_t bytes, int64_t rounds) {
   __m256i v[8] = {};
   for (int64_t r = 0; r < rounds; ++r)
-    for (int64_t i = 0; i < bytes; i += 256)
-#pragma GCC unroll 8
-      for (int j = 0; j < 8; ++j) {
-        v[j] = _mm256_or_si256(v[j], _mm256_load_si256((const __m256i *)(data + i + 32 * j)));
-        asm volatile("" : "+x"(v[j]));
-      }
+    for (int64_t i = 0; i < bytes; i += 256) {
+#define STEP(j)                                                                                              \
+  v[j] = _mm256_or_si256(v[j], _mm256_load_si256((const __m256i *)(data + i + 32 * (j))));                   \
+  asm volatile("" : "+x"(v[j]));
+      TIMES_4(STEP, 0) TIMES_4(STEP, 4)
+#undef STEP
+    }
 }
 
 __attribute__((target("avx2,fma"))) void TriadAvx2(char *a, const char *b, const char *c, int64_t bytes,
