@@ -18,8 +18,10 @@ int DiffCommand(const Arguments &arguments) {
   static const CommandSpec spec = {
       "profile diff",
       "BEFORE AFTER",
-      "What became slower from one profile to another, and why: other settings, another machine, another schedule, other "
-      "sizes, or other kernels for the same lines of the model. Each is a folder of weft profile, or its profile.json.",
+      "What became slower from one profile to another, and why: other settings, another machine, another "
+      "schedule, other "
+      "sizes, or other kernels for the same lines of the model. Each is a folder of weft profile, or its "
+      "profile.json.",
       {{"--top", "N", "rows to show; 0 = all", "20"}, {"--json", "", "one JSON object, with all rows"}},
       "",
       2,
@@ -39,22 +41,28 @@ int DiffCommand(const Arguments &arguments) {
 } // namespace
 
 int ProfileCommand(const Arguments &arguments) {
-  if (!arguments.empty() && arguments[0] == "diff") return DiffCommand({arguments.begin() + 1, arguments.end()});
+  if (!arguments.empty() && arguments[0] == "diff")
+    return DiffCommand({arguments.begin() + 1, arguments.end()});
   static const CommandSpec spec = {
       "profile",
       "RECIPE.toml|RUN [KEY=VALUE …] | diff BEFORE AFTER",
-      "Where the time of a recipe's training step goes: by kernel, by line of the model and by thread, beside what the "
-      "machine allows. A run with checkpoints is profiled with the newest one's weights, a recipe with first values.",
+      "Where the time of a recipe's training step goes: by kernel, by line of the model and by thread, "
+      "beside what the "
+      "machine allows. A run with checkpoints is profiled with the newest one's weights, a recipe with first "
+      "values.",
       {{"--steps", "N", "steps to measure; as many more run without the profiler, by turns", "5"},
        {"--warm-up", "N", "steps before them", "2"},
-       {"-o", "DIR", "where profile.json, trace.json and report.html are written", "profile in the run directory"},
+       {"-o", "DIR", "where profile.json, trace.json and report.html are written",
+        "profile in the run directory"},
        {"--top", "N", "kernels and lines to show; 0 = all", "20"},
        {"--calibrate", "", "measure the machine again, although it is known"},
        {"--no-counters", "", "leave the processor's counters alone"},
        {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
        {"--json", "", "profile.json on the standard output instead of tables"}},
-      "The run directory itself is only read: text and artifact that fit are taken over from there. trace.json is for "
-      "ui.perfetto.dev or\nchrome://tracing. The machine's peaks are measured once and kept in ~/.cache/weft. "
+      "The run directory itself is only read: text and artifact that fit are taken over from there. "
+      "trace.json is for "
+      "ui.perfetto.dev or\nchrome://tracing. The machine's peaks are measured once and kept in "
+      "~/.cache/weft. "
       "weft profile diff --help says more of diff.\n",
       0,
       SIZE_MAX};

@@ -8,8 +8,8 @@
 
 namespace weft {
 
-// The step, the machine, and tables by kernel, by model line and by thread, each of which adds up to the step;
-// `top` rows of the first two, 0 = all.
+// The step, the machine, and tables by kernel, by model line and by thread, each of which adds up to the
+// step; `top` rows of the first two, 0 = all.
 std::string ProfileText(const Profile &profile, int64_t top);
 
 std::string DiffText(const ProfileDiff &diff, int64_t top);

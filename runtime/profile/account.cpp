@@ -46,8 +46,13 @@ void TakeLinesAndKernels(const fb::Artifact &artifact, Profile &profile) {
       profile.lines.push_back({Text(line->file()), line->line(), Text(line->module_path())});
   if (artifact.kernels())
     for (const fb::Kernel *kernel : *artifact.kernels()) {
-      ProfileKernel k{Text(kernel->name()), Text(kernel->family()), Text(kernel->schedule()),
-                      Text(kernel->reduction()), "", {}, {}};
+      ProfileKernel k{Text(kernel->name()),
+                      Text(kernel->family()),
+                      Text(kernel->schedule()),
+                      Text(kernel->reduction()),
+                      "",
+                      {},
+                      {}};
       k.unit = DotUnitOf(k.reduction);
       if (kernel->lines()) k.lines.assign(kernel->lines()->begin(), kernel->lines()->end());
       profile.kernels.push_back(std::move(k));
@@ -114,20 +119,20 @@ void Account(const std::vector<std::unique_ptr<Recorder>> &recorders, const std:
       site.most_ns = totals.most_ns;
       site.work.calls = totals.calls;
       site.work.wall_ns = totals.wall_ns;
-      site.work.bytes = totals.calls * (launch ? launch->bytes() : MovedBytes(program, step));
-      site.work.predicted_ns = static_cast<double>(totals.calls) * predicted[s];
+      const double calls = static_cast<double>(totals.calls);
+      site.work.bytes = calls * static_cast<double>(launch ? launch->bytes() : MovedBytes(program, step));
+      site.work.predicted_ns = calls * predicted[s];
       site.work.counters = totals.counters;
       std::string unit = "fma";
       if (launch) {
         site.kernel = launch->kernel();
         site.line = launch->line();
-        site.work.flops = totals.calls * launch->flops();
+        site.work.flops = calls * static_cast<double>(launch->flops());
         unit = profile.kernels[site.kernel].unit;
       }
       if (!IsCollective(step.kind))
-        site.work.roof_ns = std::max(static_cast<double>(site.work.flops) / profile.machine.FlopsOf(unit).all,
-                                     static_cast<double>(site.work.bytes) / memory) *
-                            1e9;
+        site.work.roof_ns =
+            std::max(site.work.flops / profile.machine.FlopsOf(unit).all, site.work.bytes / memory) * 1e9;
       for (int t = 0; t < r.threads(); ++t) {
         const ShareTotals &share = r.share(s, t);
         site.work.busy_ns += share.busy_ns;
@@ -143,7 +148,8 @@ void Account(const std::vector<std::unique_ptr<Recorder>> &recorders, const std:
     const RankTimes &time = times[rank];
     // A rank that is alone waits for nobody: what stands around its program is the host's.
     const int64_t other_ranks = recorders.size() > 1 ? time.after_ns : 0;
-    const int64_t host = time.before_ns + time.run_ns - in_events + (recorders.size() > 1 ? 0 : time.after_ns);
+    const int64_t host =
+        time.before_ns + time.run_ns - in_events + (recorders.size() > 1 ? 0 : time.after_ns);
     profile.host_ns += host;
     profile.data_ns += time.data_ns;
     profile.other_ranks_ns += other_ranks;

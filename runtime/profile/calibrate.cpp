@@ -126,7 +126,9 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   if (loops.empty())
     return absl::FailedPreconditionError(
         absl::StrCat("a machine of level ", cpu_level, " cannot be measured: avx2 is the least"));
-  auto both = [&](const auto &measure) { return Rate{measure(1), pool.size() > 1 ? measure(pool.size()) : 0}; };
+  auto both = [&](const auto &measure) {
+    return Rate{measure(1), pool.size() > 1 ? measure(pool.size()) : 0};
+  };
   auto known = [](Rate rate) { return Rate{rate.one, std::max(rate.one, rate.all)}; };
   for (const PeakLoop &loop : loops)
     made.flops[loop.unit] = known(both([&](int threads) {
@@ -150,17 +152,20 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   auto rate = [&](int64_t bytes, int bursts, double burst_ns) {
     const int64_t third = bytes / 3 / 256 * 256;
     return known(both([&](int n) {
-      double read = BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns,
-                             [&](int t, int64_t rounds) { ReadLoop(arrays->data() + t * memory, 3 * third, rounds); });
-      double triad = BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, [&](int t, int64_t rounds) {
-        char *a = arrays->data() + t * memory;
-        TriadLoop(a, a + third, a + 2 * third, third, rounds);
-      });
+      double read =
+          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns,
+                   [&](int t, int64_t rounds) { ReadLoop(arrays->data() + t * memory, 3 * third, rounds); });
+      double triad =
+          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, [&](int t, int64_t rounds) {
+            char *a = arrays->data() + t * memory;
+            TriadLoop(a, a + third, a + 2 * third, third, rounds);
+          });
       return std::max(read, triad);
     }));
   };
   for (const CacheSize &cache : caches) {
-    int64_t sharing = std::min(cache.shared_by, threads), instances = (threads + cache.shared_by - 1) / cache.shared_by;
+    int64_t sharing = std::min(cache.shared_by, threads),
+            instances = (threads + cache.shared_by - 1) / cache.shared_by;
     int64_t bytes = std::min(cache.bytes / sharing / 2, memory) / kAlign * kAlign; // half of a thread's part
     if (bytes <= 0) continue;
     made.levels.push_back({cache.name, cache.bytes * instances, rate(bytes, kBursts, kBurstNs)});
@@ -172,8 +177,7 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
     near = {std::max(near.one, made.levels[i].rate.one), std::max(near.all, made.levels[i].rate.all)};
   }
   std::vector<double> launches;
-  for (int i = 0; i < 400; ++i)
-    launches.push_back(TimeNs(pool, pool.size(), [](int) {}));
+  for (int i = 0; i < 400; ++i) launches.push_back(TimeNs(pool, pool.size(), [](int) {}));
   std::nth_element(launches.begin(), launches.begin() + 200, launches.end());
   made.launch_ns = launches[200];
   made.measured = absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());

@@ -53,7 +53,9 @@ std::string CalibrationJson(const Calibration &c) {
 }
 
 absl::StatusOr<Calibration> ParseCalibration(std::string_view text, const std::string &name) {
-  auto wrong = [&](const auto &...what) { return absl::InvalidArgumentError(absl::StrCat(name, " ", what...)); };
+  auto wrong = [&](const auto &...what) {
+    return absl::InvalidArgumentError(absl::StrCat(name, " ", what...));
+  };
   std::string problem;
   json root = ParseUniqueObject<json>(text, &problem);
   if (!problem.empty()) return wrong(problem);
@@ -85,7 +87,8 @@ absl::StatusOr<Calibration> ParseCalibration(std::string_view text, const std::s
         !ReadRate(value["bytes_per_s"], &level.rate))
       return wrong("has a level without name, bytes or bytes_per_s");
     const json &bytes = value["bytes"];
-    level.bytes = bytes.is_number_unsigned() && bytes.get<uint64_t>() > INT64_MAX ? INT64_MAX : bytes.get<int64_t>();
+    level.bytes =
+        bytes.is_number_unsigned() && bytes.get<uint64_t>() > INT64_MAX ? INT64_MAX : bytes.get<int64_t>();
     if (level.bytes <= (c.levels.empty() ? 0 : c.levels.back().bytes))
       return wrong("has a level of ", level.bytes, " bytes when each should be larger than the one before");
     c.levels.push_back(level);
@@ -118,13 +121,15 @@ absl::StatusOr<Calibration> CachedCalibration(ThreadPool &pool, const std::strin
     if (!kept.ok() && !absl::IsNotFound(kept.status()))
       say(absl::StrCat("warning: ", std::string(kept.status().message()), "; the machine is measured again"));
   }
-  say(absl::StrCat("measuring this machine: ", key.threads, key.threads == 1 ? " thread, " : " threads, ", cpu_level));
+  say(absl::StrCat("measuring this machine: ", key.threads, key.threads == 1 ? " thread, " : " threads, ",
+                   cpu_level));
   absl::StatusOr<Calibration> made = Calibrate(pool, cpu_level);
   if (!made.ok() || path.empty()) return made;
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (absl::Status status = WriteFileAtomically(path, CalibrationJson(*made)); !status.ok())
-    say(absl::StrCat("warning: ", std::string(status.message()), "; the machine is measured again next time"));
+    say(absl::StrCat("warning: ", std::string(status.message()),
+                     "; the machine is measured again next time"));
   return made;
 }
 

@@ -44,8 +44,8 @@ struct Calibration {
 absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_level);
 
 // The calibration that an earlier call left in a file of the user's cache folder ($XDG_CACHE_HOME/weft or
-// ~/.cache/weft), for this processor, level and number of threads; measured and left there when there is none, or
-// with `again`. A cache that cannot be written or read is told to `say`, and is no error.
+// ~/.cache/weft), for this processor, level and number of threads; measured and left there when there is
+// none, or with `again`. A cache that cannot be written or read is told to `say`, and is no error.
 absl::StatusOr<Calibration> CachedCalibration(ThreadPool &pool, const std::string &cpu_level, bool again,
                                               void (*say)(const std::string &));
 // "" without a home. For messages.

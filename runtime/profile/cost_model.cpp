@@ -57,7 +57,8 @@ Balance BalanceOf(int64_t items, int64_t grain, int threads) {
     auto [begin, end] = PartitionItems(items, grain, t, threads);
     if (begin >= end) continue;
     ++balance.threads;
-    balance.largest = std::max(balance.largest, static_cast<double>(end - begin) / static_cast<double>(items));
+    balance.largest =
+        std::max(balance.largest, static_cast<double>(end - begin) / static_cast<double>(items));
   }
   return balance;
 }
@@ -109,7 +110,8 @@ std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, co
       if (step.kind == StepKind::launch) {
         const fb::Launch &launch = *program.sources[at]->op_as_Launch();
         const LaunchStep &flat = program.launches[step.index];
-        for (int32_t i = 0; i < flat.num_refs; ++i) touch(flat.first_ref + i, launch.buffers()->Get(i)->extent());
+        for (int32_t i = 0; i < flat.num_refs; ++i)
+          touch(flat.first_ref + i, launch.buffers()->Get(i)->extent());
         ns = PredictLaunchNs(machine, units[launch.kernel()], launch.flops(), launch.bytes(), found,
                              BalanceOf(launch.items(), launch.grain(), recorder.threads()));
       } else if (step.kind == StepKind::copy || step.kind == StepKind::zero) {

@@ -25,8 +25,8 @@ int OpenCounter(uint64_t event, int group) {
   attributes.config = event;
   attributes.exclude_kernel = attributes.exclude_hv = 1; // what perf_event_paranoid = 2 allows
   attributes.read_format = PERF_FORMAT_GROUP;
-  return static_cast<int>(
-      syscall(SYS_perf_event_open, &attributes, 0, -1, group, static_cast<unsigned long>(PERF_FLAG_FD_CLOEXEC)));
+  return static_cast<int>(syscall(SYS_perf_event_open, &attributes, 0, -1, group,
+                                  static_cast<unsigned long>(PERF_FLAG_FD_CLOEXEC)));
 }
 
 absl::Status Refused(int error) {
@@ -36,13 +36,15 @@ absl::Status Refused(int error) {
     std::getline(file, setting);
     return absl::PermissionDeniedError(
         absl::StrCat("the system forbids the processor's counters (kernel.perf_event_paranoid is ",
-                     setting.empty() ? "not there" : setting, "; 2 or less allows them, where no sandbox forbids "
+                     setting.empty() ? "not there" : setting,
+                     "; 2 or less allows them, where no sandbox forbids "
                      "perf_event_open)"));
   }
   if (error == ENOENT || error == EOPNOTSUPP || error == ENODEV || error == ENOSYS)
     return absl::UnimplementedError(
         "this machine shows no counters of the processor, as most virtual machines do");
-  return absl::UnavailableError(absl::StrCat("the processor's counters cannot be opened: ", std::strerror(error)));
+  return absl::UnavailableError(
+      absl::StrCat("the processor's counters cannot be opened: ", std::strerror(error)));
 }
 
 } // namespace

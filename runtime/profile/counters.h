@@ -20,8 +20,8 @@ using CounterValues = std::array<uint64_t, kNumCounters>;
 // One group of counters a thread of a pool, counting user space from now on.
 class Counters {
 public:
-  // Opens them on every thread of `pool`, which must outlive it. Unimplemented or PermissionDenied say what the
-  // machine lacks, or which setting forbids it.
+  // Opens them on every thread of `pool`, which must outlive it. Unimplemented or PermissionDenied say what
+  // the machine lacks, or which setting forbids it.
   static absl::StatusOr<std::unique_ptr<Counters>> Open(ThreadPool &pool);
   ~Counters();
   Counters(const Counters &) = delete;

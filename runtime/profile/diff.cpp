@@ -31,7 +31,10 @@ std::string Key(const Profile &p, const ProfileKernel &k, bool numbers, bool sch
   std::string key = absl::StrCat(k.family, "\n", absl::StrJoin(Places(p, k, numbers), "\n"));
   const int64_t times = p.steps() * p.ranks;
   if (schedule) absl::StrAppend(&key, "\n", k.schedule, "\n", k.reduction);
-  if (work) absl::StrAppend(&key, "\n", k.work.calls / times, "\n", k.work.flops / times, "\n", k.work.bytes / times);
+  if (work)
+    absl::StrAppendFormat(&key, "\n%d\n%.12g\n%.12g", k.work.calls / times,
+                          k.work.flops / static_cast<double>(times),
+                          k.work.bytes / static_cast<double>(times));
   return key;
 }
 
@@ -82,7 +85,8 @@ public:
 
 private:
   void CompareSettings() {
-    std::map<std::string, std::string> a(a_.options.begin(), a_.options.end()), b(b_.options.begin(), b_.options.end());
+    std::map<std::string, std::string> a(a_.options.begin(), a_.options.end()),
+        b(b_.options.begin(), b_.options.end());
     a["model"] = a_.model, b["model"] = b_.model;
     a["weights"] = a_.weights, b["weights"] = b_.weights;
     for (auto [map, p] : {std::pair(&a, &a_), std::pair(&b, &b_)}) {
@@ -157,7 +161,8 @@ private:
     for (size_t i = 0; i < in_b_.size(); ++i)
       if (in_b_[i]) groups[root(n + i)].second.push_back(i);
     for (const auto &[key, members] : groups)
-      if (!members.first.empty() && !members.second.empty()) Add(DiffReason::fusion, members.first, members.second);
+      if (!members.first.empty() && !members.second.empty())
+        Add(DiffReason::fusion, members.first, members.second);
   }
 
   void Add(DiffReason reason, const std::vector<size_t> &a, const std::vector<size_t> &b) {
@@ -183,8 +188,8 @@ private:
     diff_.rows.push_back(std::move(row));
   }
 
-  std::string Why(const DiffRow &row, const std::vector<size_t> &a, const std::vector<size_t> &b, double predicted_a,
-                  double predicted_b) const {
+  std::string Why(const DiffRow &row, const std::vector<size_t> &a, const std::vector<size_t> &b,
+                  double predicted_a, double predicted_b) const {
     switch (row.reason) {
     case DiffReason::same:
       return WhySame(row, predicted_a, predicted_b);
@@ -192,24 +197,27 @@ private:
       const ProfileKernel &x = a_.kernels[a[0]], &y = b_.kernels[b[0]];
       std::vector<std::string> changes;
       if (x.schedule != y.schedule)
-        changes.push_back(absl::StrCat("the schedule was <", Settings(x.schedule), "> and is <", Settings(y.schedule), ">"));
+        changes.push_back(absl::StrCat("the schedule was <", Settings(x.schedule), "> and is <",
+                                       Settings(y.schedule), ">"));
       if (x.reduction != y.reduction)
-        changes.push_back(
-            absl::StrCat("the reduction was <", Settings(x.reduction), "> and is <", Settings(y.reduction), ">"));
+        changes.push_back(absl::StrCat("the reduction was <", Settings(x.reduction), "> and is <",
+                                       Settings(y.reduction), ">"));
       return absl::StrJoin(changes, "; ");
     }
     case DiffReason::sizes: {
       const Work &x = a_.kernels[a[0]].work, &y = b_.kernels[b[0]].work;
-      const double na = static_cast<double>(a_.steps() * a_.ranks), nb = static_cast<double>(b_.steps() * b_.ranks);
-      return absl::StrFormat("the same code has other work: %.0f calls, %.4g GFLOP, %.4g MB a step were, and %.0f, "
-                             "%.4g, %.4g are",
-                             static_cast<double>(x.calls) / na, static_cast<double>(x.flops) / na / 1e9,
-                             static_cast<double>(x.bytes) / na / 1e6, static_cast<double>(y.calls) / nb,
-                             static_cast<double>(y.flops) / nb / 1e9, static_cast<double>(y.bytes) / nb / 1e6);
+      const double na = static_cast<double>(a_.steps() * a_.ranks),
+                   nb = static_cast<double>(b_.steps() * b_.ranks);
+      return absl::StrFormat(
+          "the same code has other work: %.0f calls, %.4g GFLOP, %.4g MB a step were, and %.0f, "
+          "%.4g, %.4g are",
+          static_cast<double>(x.calls) / na, x.flops / na / 1e9, x.bytes / na / 1e6,
+          static_cast<double>(y.calls) / nb, y.flops / nb / 1e9, y.bytes / nb / 1e6);
     }
     case DiffReason::fusion:
-      return absl::StrCat("fused otherwise: ", row.before.size(), row.before.size() == 1 ? " kernel was" : " kernels were",
-                          " made of these lines, and ", row.after.size(), row.after.size() == 1 ? " is" : " are");
+      return absl::StrCat(
+          "fused otherwise: ", row.before.size(), row.before.size() == 1 ? " kernel was" : " kernels were",
+          " made of these lines, and ", row.after.size(), row.after.size() == 1 ? " is" : " are");
     case DiffReason::only:
       return row.before.empty() ? "there was no such kernel before" : "there is no such kernel any more";
     case DiffReason::rest:
@@ -222,10 +230,12 @@ private:
     if (std::fabs(row.change_ms()) <= diff_.spread * row.before_ms)
       return "the same code and work; within the spread of the steps";
     if (predicted_a > 0 && std::fabs(predicted_b - predicted_a) > 0.03 * predicted_a)
-      return absl::StrCat("the same code and work on another machine, or a machine in another state: by what was "
-                          "measured of both, ",
-                          Relative(predicted_a, predicted_b), " are expected");
-    return "the same code and work, and by its measurements the same machine: other load on it, or other places in "
+      return absl::StrCat(
+          "the same code and work on another machine, or a machine in another state: by what was "
+          "measured of both, ",
+          Relative(predicted_a, predicted_b), " are expected");
+    return "the same code and work, and by its measurements the same machine: other load on it, or other "
+           "places in "
            "memory";
   }
 
@@ -235,8 +245,9 @@ private:
       if (s.kernel < 0) sums[s.kind].first += a_.StepMs(static_cast<double>(s.work.wall_ns));
     for (const ProfileSite &s : b_.sites)
       if (s.kernel < 0) sums[s.kind].second += b_.StepMs(static_cast<double>(s.work.wall_ns));
-    for (auto [name, x, y] : {std::tuple("host", a_.host_ns, b_.host_ns), std::tuple("data", a_.data_ns, b_.data_ns),
-                              std::tuple("other ranks", a_.other_ranks_ns, b_.other_ranks_ns)})
+    for (auto [name, x, y] :
+         {std::tuple("host", a_.host_ns, b_.host_ns), std::tuple("data", a_.data_ns, b_.data_ns),
+          std::tuple("other ranks", a_.other_ranks_ns, b_.other_ranks_ns)})
       sums[name] = {a_.StepMs(static_cast<double>(x)), b_.StepMs(static_cast<double>(y))};
     for (const auto &[name, ms] : sums) {
       DiffRow row;

@@ -85,7 +85,8 @@ private:
       const LaunchStep &flat = program_.launches[step.index];
       const int32_t inputs = recorder_.session().artifact().kernels()->Get(launch.kernel())->num_inputs();
       for (int32_t i = 0; i < flat.num_refs; ++i)
-        if (inputs < 0 || i < inputs) Touch(event, flat.first_ref + i, launch.buffers()->Get(i)->extent(), false);
+        if (inputs < 0 || i < inputs)
+          Touch(event, flat.first_ref + i, launch.buffers()->Get(i)->extent(), false);
       for (int32_t i = std::max(0, inputs); i < flat.num_refs; ++i)
         Touch(event, flat.first_ref + i, launch.buffers()->Get(i)->extent(), true);
       break;

@@ -9,8 +9,8 @@ namespace weft {
 #if defined(__x86_64__)
 namespace {
 
-// Enough independent sums to hide an addition's latency, each in a register: a loop over them would be unrolled
-// too late for that. The barriers keep the compiler from folding rounds.
+// Enough independent sums to hide an addition's latency, each in a register: a loop over them would be
+// unrolled too late for that. The barriers keep the compiler from folding rounds.
 #define TIMES_4(f, at) f(at) f(at + 1) f(at + 2) f(at + 3)
 #define TIMES_12(f) TIMES_4(f, 0) TIMES_4(f, 4) TIMES_4(f, 8)
 #define TIMES_24(f) TIMES_12(f) TIMES_4(f, 12) TIMES_4(f, 16) TIMES_4(f, 20)
@@ -19,7 +19,9 @@ __attribute__((target("avx2,fma"))) void FmaAvx2(int64_t rounds) {
   __m256 v[12], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
   for (__m256 &x : v) x = b;
   for (int64_t i = 0; i < rounds; ++i) {
-#define STEP(j) v[j] = _mm256_fmadd_ps(v[j], a, b); asm volatile("" : "+x"(v[j]));
+#define STEP(j)                                                                                              \
+  v[j] = _mm256_fmadd_ps(v[j], a, b);                                                                        \
+  asm volatile("" : "+x"(v[j]));
     TIMES_12(STEP)
 #undef STEP
   }
@@ -29,7 +31,9 @@ __attribute__((target("avx512f"))) void FmaAvx512(int64_t rounds) {
   __m512 v[24], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
   for (__m512 &x : v) x = b;
   for (int64_t i = 0; i < rounds; ++i) {
-#define STEP(j) v[j] = _mm512_fmadd_ps(v[j], a, b); asm volatile("" : "+v"(v[j]));
+#define STEP(j)                                                                                              \
+  v[j] = _mm512_fmadd_ps(v[j], a, b);                                                                        \
+  asm volatile("" : "+v"(v[j]));
     TIMES_24(STEP)
 #undef STEP
   }
@@ -40,7 +44,9 @@ __attribute__((target("avx512f,avx512bf16"))) void Vdpbf16(int64_t rounds) {
   __m512 v[24];
   for (__m512 &x : v) x = _mm512_setzero_ps();
   for (int64_t i = 0; i < rounds; ++i) {
-#define STEP(j) v[j] = _mm512_dpbf16_ps(v[j], a, a); asm volatile("" : "+v"(v[j]));
+#define STEP(j)                                                                                              \
+  v[j] = _mm512_dpbf16_ps(v[j], a, a);                                                                       \
+  asm volatile("" : "+v"(v[j]));
     TIMES_24(STEP)
 #undef STEP
   }
@@ -91,9 +97,8 @@ __attribute__((target("avx2,fma"))) void TriadAvx2(char *a, const char *b, const
     for (int64_t i = 0; i < bytes; i += 128)
 #pragma GCC unroll 4
       for (int j = 0; j < 128; j += 32)
-        _mm256_store_ps((float *)(a + i + j),
-                        _mm256_fmadd_ps(s, _mm256_load_ps((const float *)(c + i + j)),
-                                        _mm256_load_ps((const float *)(b + i + j))));
+        _mm256_store_ps((float *)(a + i + j), _mm256_fmadd_ps(s, _mm256_load_ps((const float *)(c + i + j)),
+                                                              _mm256_load_ps((const float *)(b + i + j))));
 }
 
 } // namespace

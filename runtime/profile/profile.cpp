@@ -28,8 +28,9 @@ double Median(std::vector<int64_t> values) {
   if (values.empty()) return 0;
   const size_t middle = values.size() / 2;
   std::sort(values.begin(), values.end());
-  return values.size() % 2 ? static_cast<double>(values[middle])
-                           : (static_cast<double>(values[middle - 1]) + static_cast<double>(values[middle])) / 2;
+  return values.size() % 2
+             ? static_cast<double>(values[middle])
+             : (static_cast<double>(values[middle - 1]) + static_cast<double>(values[middle])) / 2;
 }
 
 std::string LineText(const Profile &profile, int32_t line) {
@@ -62,7 +63,7 @@ std::vector<WorkRow> RowsByKernel(const Profile &profile) {
 std::vector<WorkRow> RowsByLine(const Profile &profile) {
   std::map<std::pair<int32_t, std::string>, Work> sums;
   for (const ProfileSite &site : profile.sites)
-    sums[{site.line, site.line >= 0 ? LineText(profile, site.line)
+    sums[{site.line, site.line >= 0     ? LineText(profile, site.line)
                      : site.kernel >= 0 ? "no line of a model"
                                         : site.kind}]
         .Add(site.work);

@@ -13,11 +13,11 @@ namespace weft {
 // Sums over every execution of something in all measured steps and ranks.
 struct Work {
   int64_t calls = 0;
-  int64_t wall_ns = 0;     // from its launch until its last thread is done
-  int64_t busy_ns = 0;     // within it, summed over the threads
-  int64_t flops = 0, bytes = 0;
-  double roof_ns = 0;      // what the machine's peaks allow: FLOPs by the dot unit, bytes by memory
-  double predicted_ns = 0; // what the cost model says
+  int64_t wall_ns = 0;         // from its launch until its last thread is done
+  int64_t busy_ns = 0;         // within it, summed over the threads
+  double flops = 0, bytes = 0; // of a large model more than 64 bits count
+  double roof_ns = 0;          // what the machine's peaks allow: FLOPs by the dot unit, bytes by memory
+  double predicted_ns = 0;     // what the cost model says
   CounterValues counters{};
 
   void Add(const Work &other);
@@ -41,7 +41,7 @@ struct ProfileSite {
   int32_t kernel = -1; // in Profile.kernels, of a launch
   int32_t line = -1;   // in Profile.lines: where it came from
   int32_t stage = 0;
-  int32_t loops = 0; // around it
+  int32_t loops = 0;                 // around it
   int64_t least_ns = 0, most_ns = 0; // of one execution
   Work work;
 };
@@ -70,7 +70,7 @@ struct MemoryOwner {
 
 // The arena of the first rank over one step, as its instructions use it.
 struct MemoryTimeline {
-  int64_t arena_bytes = 0; // planned
+  int64_t arena_bytes = 0;                         // planned
   std::vector<std::pair<int64_t, int64_t>> points; // ns from the step's start, bytes in use
   int64_t peak_ns = 0, peak_bytes = 0;
   std::vector<MemoryOwner> owners;  // of the peak, by the instruction that wrote it; the largest first
@@ -81,12 +81,12 @@ struct Profile {
   std::string model, recipe;                                // recipe: TOML, every key
   std::vector<std::pair<std::string, std::string>> options; // the artifact's
   Calibration machine;
-  std::string made;       // when
-  std::string weights;    // "first values", or the checkpoint they are of
-  std::string no_counters; // why there are none; "" = there are
+  std::string made;                           // when
+  std::string weights;                        // "first values", or the checkpoint they are of
+  std::string no_counters;                    // why there are none; "" = there are
   int64_t ranks = 1, threads = 1, tokens = 0; // threads: of a rank; tokens: of a step
-  std::vector<int64_t> step_ns;  // measured steps, with the profiler
-  std::vector<int64_t> plain_ns; // steps in between, without it
+  std::vector<int64_t> step_ns;               // measured steps, with the profiler
+  std::vector<int64_t> plain_ns;              // steps in between, without it
   std::vector<ProfileLine> lines;
   std::vector<ProfileKernel> kernels; // those that were launched
   std::vector<ProfileSite> sites;

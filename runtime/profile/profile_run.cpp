@@ -53,8 +53,8 @@ private:
     if (options_.say) options_.say(text);
   }
 
-  // What a run of the recipe has made already. Files of a run are replaced and never changed, so that a second
-  // name for one is as good as a copy.
+  // What a run of the recipe has made already. Files of a run are replaced and never changed, so that a
+  // second name for one is as good as a copy.
   void TakeFromRun() {
     std::error_code error;
     const fs::path run = recipe_.run.dir, here = options_.folder;
@@ -94,7 +94,8 @@ private:
     profile_.model = a.model() ? a.model()->str() : "";
     if (a.options())
       for (const fb::Option *option : *a.options())
-        if (option->key() && option->value()) profile_.options.emplace_back(option->key()->str(), option->value()->str());
+        if (option->key() && option->value())
+          profile_.options.emplace_back(option->key()->str(), option->value()->str());
     profile_.made = absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone());
     profile_.ranks = ranks_->size();
     profile_.threads = ranks_->session(0).pool().size();
@@ -112,7 +113,8 @@ private:
     auto say = [this](const std::string &text) { Say(text); };
     const bool whole = !options_.checkpoint.empty();
     if (!whole && recipe_.train.init.empty()) return absl::OkStatus();
-    absl::StatusOr<FoundCheckpoint> found = LocateCheckpoint(whole ? options_.checkpoint : recipe_.train.init, say);
+    absl::StatusOr<FoundCheckpoint> found =
+        LocateCheckpoint(whole ? options_.checkpoint : recipe_.train.init, say);
     if (!found.ok()) return found.status();
     profile_.weights = found->path;
     if (!whole) return trainer_->TakeWeights(found->path);
@@ -123,8 +125,8 @@ private:
   // Steps by turns without and with the profiler: what it costs is seen, and both see the same machine.
   absl::Status Measure() {
     absl::StatusOr<Schedule> schedule =
-        MakeSchedule(recipe_.optimizer.schedule, recipe_.train.steps, recipe_.WarmupSteps(), recipe_.DecaySteps(),
-                     recipe_.optimizer.lr, recipe_.optimizer.min_lr);
+        MakeSchedule(recipe_.optimizer.schedule, recipe_.train.steps, recipe_.WarmupSteps(),
+                     recipe_.DecaySteps(), recipe_.optimizer.lr, recipe_.optimizer.min_lr);
     if (!schedule.ok()) return schedule.status();
     const int size = ranks_->size();
     times_.resize(size);
@@ -160,7 +162,8 @@ private:
       const int64_t end = NowNs();
       for (auto &recorder : recorders_) recorder->Stop();
       if (!result.ok()) return result.status();
-      if (!std::isfinite(result->loss)) Say(absl::StrCat("warning: the loss is not finite at step ", step + 1));
+      if (!std::isfinite(result->loss))
+        Say(absl::StrCat("warning: the loss is not finite at step ", step + 1));
       ++step;
       if (i >= options_.warm_up && !measured) profile_.plain_ns.push_back(end - start);
       if (!measured) continue;
@@ -182,7 +185,8 @@ private:
   }
 
   absl::Status Write() {
-    if (absl::Status status = WriteTrace(Path("trace.json"), recorders_, steps_, profile_.memory); !status.ok())
+    if (absl::Status status = WriteTrace(Path("trace.json"), recorders_, steps_, profile_.memory);
+        !status.ok())
       return status;
     const std::string text = ProfileJson(profile_);
     if (absl::Status status = WriteFileAtomically(Path("profile.json"), text); !status.ok()) return status;

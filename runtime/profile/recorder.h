@@ -9,8 +9,8 @@
 
 namespace weft {
 
-// One thread's time within an instruction: from its start to the thread's share (launch), the share (busy), and
-// from the share's end to the instruction's (waiting). A thread without a share waits all the time.
+// One thread's time within an instruction: from its start to the thread's share (launch), the share (busy),
+// and from the share's end to the instruction's (waiting). A thread without a share waits all the time.
 struct ShareTotals {
   int64_t launch_ns = 0, busy_ns = 0, waiting_ns = 0;
 };

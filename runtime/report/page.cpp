@@ -106,8 +106,8 @@ absl::Status Page::Write(const PageFacts &facts) {
   return absl::OkStatus();
 }
 
-std::string FillPage(std::string_view page, std::string_view title, const std::string &style, const std::string &data,
-                     const std::string &script) {
+std::string FillPage(std::string_view page, std::string_view title, const std::string &style,
+                     const std::string &data, const std::string &script) {
   // Invalid UTF-8 in a folder's name is dropped by the same way.
   std::string name = json(std::string(title)).dump(-1, ' ', false, json::error_handler_t::replace);
   name = json::parse(name).get<std::string>();

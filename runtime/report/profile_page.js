@@ -13,7 +13,7 @@
     const tile = (name, value) => $('tiles').append(el('div', {class: 'tile'}, el('span', {}, name), el('b', {}, value)));
     const step = total / times, kernels = data.kernels.reduce((sum, k) => sum + k.work.wall_ns, 0), flops = data.kernels.reduce((sum, k) => sum + k.work.flops, 0);
     tile(`step, mean of ${data.step_ns.length}`, numberText(step / 1e6) + ' ms');
-    tile('tokens/s', numberText(data.tokens / (step / 1e9), 3));
+    tile('tokens/s', numberText(data.tokens / (step / 1e9), 4));
     tile('in kernels', percent(kernels, total));
     tile('GFLOP/s', numberText(flops / total, 3));
     tile('of the roof, in kernels', percent(data.kernels.reduce((sum, k) => sum + k.work.roof_ns, 0), kernels));
@@ -107,8 +107,8 @@
   function kernels() {
     const rows = sums('kernel', s => {
       if (s.kernel < 0) return {index: -1, name: s.kind, where: '', text: s.kind};
-      const k = data.kernels[s.kernel], where = [...new Set(k.lines.map(lineText))].join(', ');
-      return {index: s.kernel, name: k.name, where: where.length > 120 ? where.slice(0, 117) + '…' : where, text: [k.name, k.family, k.schedule, k.unit, where].join(' ')};
+      const k = data.kernels[s.kernel], lines = [...new Set(k.lines.map(lineText))];
+      return {index: s.kernel, name: k.name, where: (lines[0] || '') + (lines.length > 1 ? ` and ${lines.length - 1} more` : ''), text: [k.name, k.family, k.schedule, k.unit, ...lines].join(' ')};
     });
     for (const [name, ns] of [['host', data.host_ns], ['data', data.data_ns], ['other ranks', data.other_ranks_ns]])
       if (ns > 0) rows.push({index: -1, name, where: '', text: name, work: {calls: 0, wall_ns: ns, busy_ns: 0, flops: 0, bytes: 0, roof_ns: 0, predicted_ns: 0}});

@@ -38,8 +38,9 @@ function roofline(host, {kernels, machine, choose}) {
       const memory = level === levels.at(-1), from = Math.max(x0, y0 / level.rate), to = Math.min(x1, best / level.rate);
       if (from >= to) continue;
       svg.append(svgEl('line', {class: memory ? 'roof' : 'roof far', x1: x(from), y1: y(from * level.rate), x2: x(to), y2: y(to * level.rate)}));
-      const at = Math.min(from * (memory ? 1.6 : 1.15), to);
-      svg.append(svgEl('text', {x: x(at) + 6, y: Math.max(top + 10, y(at * level.rate) + (memory ? 16 : -2))}, `${level.name} ${numberText(level.rate, 3)} GB/s`));
+      // Lines of near rates are near: each has its text at another part of its length.
+      const at = from * (to / from) ** ((levels.indexOf(level) + 0.5) / levels.length);
+      svg.append(svgEl('text', memory ? {x: x(at) + 8, y: y(at * level.rate) + 14} : {x: x(at) - 6, y: y(at * level.rate) - 2, 'text-anchor': 'end'}, `${level.name} ${numberText(level.rate, 3)} GB/s`));
     }
     for (const {unit, rate} of units) {
       svg.append(svgEl('line', {class: 'roof', x1: x(Math.max(x0, rate / levels[0].rate)), x2: right, y1: y(rate), y2: y(rate)}));

@@ -56,7 +56,8 @@ TEST(Account, RowsAddUpToTheStepsExactly) {
     ASSERT_EQ(static_cast<int>(p.thread_times.size()), threads);
     for (const ThreadTime &t : p.thread_times) {
       EXPECT_EQ(t.Sum(), p.total_ns()) << t.thread << " of " << threads;
-      for (int64_t part : {t.kernels_ns, t.moves_ns, t.communication_ns, t.launch_ns, t.waiting_ns, t.host_ns, t.data_ns})
+      for (int64_t part :
+           {t.kernels_ns, t.moves_ns, t.communication_ns, t.launch_ns, t.waiting_ns, t.host_ns, t.data_ns})
         EXPECT_GE(part, 0);
     }
     int64_t busy = 0, in_kernels = 0;

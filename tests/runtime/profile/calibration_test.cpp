@@ -1,5 +1,5 @@
-#include "runtime/profile/calibration.h"
 #include "runtime/device/cpu.h"
+#include "runtime/profile/calibration.h"
 #include "tests/runtime/data/temp_folder.h"
 #include "tests/runtime/profile/profiles.h"
 
@@ -56,7 +56,8 @@ TEST_F(CalibrationTest, MeasuresTheMachineOnceAndKeepsIt) {
   std::ofstream(CalibrationPath(*made)) << "{\"threads\": 2}";
   ASSERT_TRUE(Cached().ok());
   ASSERT_EQ(lines_.size(), 2u);
-  EXPECT_NE(lines_[0].find("has no text \"processor\"; the machine is measured again"), std::string::npos) << lines_[0];
+  EXPECT_NE(lines_[0].find("has no text \"processor\"; the machine is measured again"), std::string::npos)
+      << lines_[0];
 
   // A cache that cannot be written is no error.
   std::filesystem::remove_all(folder_ / "weft");
@@ -92,7 +93,8 @@ TEST(CalibrationJson, WhatIsWrongIsNamed) {
   EXPECT_EQ(error("/flops_per_s", json::object()), "m.json has no \"flops_per_s\" with \"fma\"");
   EXPECT_EQ(error("/flops_per_s/fma/all", 0), "m.json flops_per_s.fma is not {\"one\": RATE, \"all\": RATE}");
   EXPECT_EQ(error("/levels", json::array()), "m.json has no \"levels\" of the memory");
-  EXPECT_EQ(error("/levels/1/bytes", 10), "m.json has a level of 10 bytes when each should be larger than the one before");
+  EXPECT_EQ(error("/levels/1/bytes", 10),
+            "m.json has a level of 10 bytes when each should be larger than the one before");
   EXPECT_EQ(error("/levels/1/bytes_per_s/one", -1), "m.json has a level without name, bytes or bytes_per_s");
   EXPECT_EQ(error("/launch_ns", -1), "m.json has a launch_ns of -1");
   EXPECT_EQ(error("/processor", 3), "m.json has no text \"processor\"");

@@ -15,7 +15,7 @@ std::vector<int64_t> Touch(CacheModel &caches, int64_t begin, int64_t end) {
 
 TEST(CacheModel, WhatWasTouchedLastIsNear) {
   const Calibration machine = Machine();
-  CacheModel caches(machine.levels); // L1 1000, L2 10000 bytes
+  CacheModel caches(machine.levels);                                   // L1 1000, L2 10000 bytes
   EXPECT_EQ(Touch(caches, 0, 400), (std::vector<int64_t>{0, 0, 400})); // never seen
   EXPECT_EQ(Touch(caches, 0, 400), (std::vector<int64_t>{400, 0, 0}));
   EXPECT_EQ(Touch(caches, 5000, 5900), (std::vector<int64_t>{0, 0, 900}));
@@ -62,7 +62,8 @@ TEST(CostModel, TheSlowerOfFlopsAndBytesCounts) {
   EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 150'000, {0, 0, 7}, halves), 11'000);
   EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 150'000, {0, 0, 7}, one), 15'000);
   // Half of it from L1, at 800 GB/s.
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 160'000, {5, 0, 5}, halves), 1'000 + 100 + 80'000 / 15.0);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 160'000, {5, 0, 5}, halves),
+                   1'000 + 100 + 80'000 / 15.0);
   EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 0, {0, 0, 0}, one), 0);
 }
 
@@ -74,7 +75,8 @@ TEST(CostModel, TheDotUnitIsReadFromTheReduction) {
 }
 
 TEST(CostModel, AStepIsPredictedFromWhatTheStepBeforeLeft) {
-  auto session = testing::Recorded(480, testing::List(testing::Axpy(0, 160, 320), testing::Axpy(0, 160, 320)));
+  auto session =
+      testing::Recorded(480, testing::List(testing::Axpy(0, 160, 320), testing::Axpy(0, 160, 320)));
   Recorder recorder(*session, 0, nullptr, 10);
   recorder.Start();
   ASSERT_TRUE(session->Run(0, {}).ok());

@@ -49,7 +49,8 @@ TEST(Diff, TheSameCodeIsSlowedByTheMachineOrByChance) {
             "the same code and work; within the spread of the steps");
   Slow(after, 0, 5'000'000);
   EXPECT_EQ(RowOf(CompareProfiles(SmallProfile(), after), "matmul_0").why,
-            "the same code and work, and by its measurements the same machine: other load on it, or other places in memory");
+            "the same code and work, and by its measurements the same machine: other load on it, or other "
+            "places in memory");
   after.machine.levels.back().rate.all /= 2;
   after.kernels[0].work.predicted_ns *= 1.5;
   const ProfileDiff diff = CompareProfiles(SmallProfile(), after);
@@ -71,7 +72,8 @@ TEST(Diff, OtherSizesAreNamed) {
   after.kernels[0].work.flops *= 2;
   const DiffRow row = RowOf(CompareProfiles(SmallProfile(), after), "matmul_0");
   EXPECT_EQ(row.reason, DiffReason::sizes);
-  EXPECT_EQ(row.why, "the same code has other work: 6 calls, 1.3 GFLOP, 0.7 MB a step were, and 6, 2.6, 0.7 are");
+  EXPECT_EQ(row.why,
+            "the same code has other work: 6 calls, 1.3 GFLOP, 0.7 MB a step were, and 6, 2.6, 0.7 are");
 }
 
 TEST(Diff, LinesThatMovedAreFoundByTheirModule) {
@@ -84,7 +86,8 @@ TEST(Diff, OtherKernelsForTheSameLinesAreOtherFusion) {
   Profile after = SmallProfile();
   ProfileKernel second = after.kernels[1];
   second.name = "loops_9";
-  for (Work *work : {&second.work, &after.kernels[1].work}) work->bytes /= 2, work->wall_ns /= 2, work->flops = 7;
+  for (Work *work : {&second.work, &after.kernels[1].work})
+    work->bytes /= 2, work->wall_ns /= 2, work->flops = 7;
   after.kernels[1].schedule = second.schedule = "#kernel.schedule<block_n = 32>";
   after.kernels.push_back(second);
   const DiffRow row = RowOf(CompareProfiles(SmallProfile(), after), "loops_9");
@@ -109,7 +112,8 @@ TEST(Diff, SettingsAreCompared) {
   after.threads = 4;
   const ProfileDiff diff = CompareProfiles(SmallProfile(), after);
   const std::vector<std::string> expected = {"precision was f32 and is not there", "seq was 32 and is 64",
-                                             "threads of a rank was 2 and is 4", "dot_unit was not there and is amx"};
+                                             "threads of a rank was 2 and is 4",
+                                             "dot_unit was not there and is amx"};
   EXPECT_EQ(diff.settings, expected);
 }
 

@@ -26,7 +26,8 @@ std::vector<int64_t> Bytes(const MemoryTimeline &timeline) {
 
 TEST(MemoryTimeline, AValueLivesFromItsWriteToItsLastRead) {
   // a and b are zeroed; c = a + b; d = c + b over a's place.
-  const MemoryTimeline timeline = Timeline(List(testing::Zero(InArena(0, 320)), Axpy(0, 160, 320), Axpy(320, 160, 0)));
+  const MemoryTimeline timeline =
+      Timeline(List(testing::Zero(InArena(0, 320)), Axpy(0, 160, 320), Axpy(320, 160, 0)));
   EXPECT_EQ(Bytes(timeline), (std::vector<int64_t>{320, 480, 480}));
   EXPECT_EQ(timeline.arena_bytes, 960);
   EXPECT_EQ(timeline.peak_bytes, 480);
@@ -38,7 +39,8 @@ TEST(MemoryTimeline, AValueLivesFromItsWriteToItsLastRead) {
 }
 
 TEST(MemoryTimeline, WhatIsWrittenInPlaceCountsOnce) {
-  const MemoryTimeline timeline = Timeline(List(testing::Zero(InArena(0, 320)), Axpy(0, 160, 0), Axpy(0, 160, 0)));
+  const MemoryTimeline timeline =
+      Timeline(List(testing::Zero(InArena(0, 320)), Axpy(0, 160, 0), Axpy(0, 160, 0)));
   EXPECT_EQ(Bytes(timeline), (std::vector<int64_t>{320, 320, 320}));
 }
 
@@ -50,22 +52,25 @@ TEST(MemoryTimeline, WhatIsReadBeforeItIsWrittenWasThereBefore) {
 
 TEST(MemoryTimeline, AValueThatIsWrittenOverInPartLivesInTheRest) {
   // The second write takes the middle of the first; the rest is read at the end.
-  const MemoryTimeline timeline = Timeline(List(testing::Zero(InArena(0, 480)), testing::Zero(InArena(160, 160)),
-                                                testing::Copy(InArena(0, 480), InArena(480, 480))));
+  const MemoryTimeline timeline =
+      Timeline(List(testing::Zero(InArena(0, 480)), testing::Zero(InArena(160, 160)),
+                    testing::Copy(InArena(0, 480), InArena(480, 480))));
   EXPECT_EQ(Bytes(timeline), (std::vector<int64_t>{480, 480, 960}));
 }
 
 TEST(MemoryTimeline, LoopsAreFollowedThroughTheirStrides) {
   auto ref = [](int64_t offset) { return InArena(offset, 160, {{0, 160}}); };
   auto launch = testing::Launch(testing::kAxpy, List(InArena(0, 160), InArena(0, 160), ref(160)), {2}, 40);
-  const MemoryTimeline timeline = Timeline(
-      List(testing::Zero(InArena(0, 160)), Loop(0, 3, List(std::move(launch))), testing::Copy(InArena(160, 320), InArena(640, 320))));
+  const MemoryTimeline timeline =
+      Timeline(List(testing::Zero(InArena(0, 160)), Loop(0, 3, List(std::move(launch))),
+                    testing::Copy(InArena(160, 320), InArena(640, 320))));
   EXPECT_EQ(Bytes(timeline), (std::vector<int64_t>{160, 320, 480, 640, 640}));
 }
 
 TEST(MemoryTimeline, ManyInstructionsBecomeFewPointsThatKeepThePeak) {
-  const MemoryTimeline timeline =
-      Timeline(List(Loop(0, 3000, List(testing::Zero(InArena(0, 16)))), testing::Copy(InArena(0, 480), InArena(480, 480))), 5000);
+  const MemoryTimeline timeline = Timeline(List(Loop(0, 3000, List(testing::Zero(InArena(0, 16)))),
+                                                testing::Copy(InArena(0, 480), InArena(480, 480))),
+                                           5000);
   EXPECT_LE(timeline.points.size(), 800u);
   EXPECT_EQ(timeline.points.back().second, 960);
   EXPECT_EQ(timeline.peak_bytes, 960);

@@ -47,9 +47,10 @@ TEST(ProfileJson, WhatIsWrongIsNamed) {
 
 TEST(ProfileJson, AFolderStandsForItsProfile) {
   TempFolder folder;
-  EXPECT_EQ(ReadProfile(folder.path()).status().message(), "there is no profile " + folder.path() +
-                                                               "/profile.json\nhint: weft profile RECIPE.toml -o DIR "
-                                                               "makes one");
+  EXPECT_EQ(ReadProfile(folder.path()).status().message(),
+            "there is no profile " + folder.path() +
+                "/profile.json\nhint: weft profile RECIPE.toml -o DIR "
+                "makes one");
   const std::string file = folder.Write("profile.json", ProfileJson(testing::SmallProfile()));
   EXPECT_TRUE(ReadProfile(folder.path()).ok());
   EXPECT_TRUE(ReadProfile(file).ok());

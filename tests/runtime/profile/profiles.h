@@ -25,7 +25,8 @@ inline Calibration Machine(int threads = 2) {
 
 // The axpy kernel over 40 floats, two inputs and a result.
 inline InstructionPtr Axpy(int64_t a, int64_t b, int64_t out, int64_t items = 40, int64_t grain = 1) {
-  InstructionPtr made = Launch(kAxpy, List(InArena(a, 160), InArena(b, 160), InArena(out, 160)), {2}, items, grain);
+  InstructionPtr made =
+      Launch(kAxpy, List(InArena(a, 160), InArena(b, 160), InArena(out, 160)), {2}, items, grain);
   made->op.AsLaunch()->flops = 2 * items;
   made->op.AsLaunch()->bytes = 12 * items;
   made->op.AsLaunch()->line = 0;
@@ -33,7 +34,8 @@ inline InstructionPtr Axpy(int64_t a, int64_t b, int64_t out, int64_t items = 40
 }
 
 // A session of one entry, on two threads, whose kernels have their numbers of inputs, and a model line.
-inline std::unique_ptr<Session> Recorded(int64_t arena_bytes, std::vector<InstructionPtr> body, int threads = 2) {
+inline std::unique_ptr<Session> Recorded(int64_t arena_bytes, std::vector<InstructionPtr> body,
+                                         int threads = 2) {
   fb::ArtifactT artifact = WithKernels();
   artifact.model = "recorded";
   for (auto [kernel, inputs] : {std::pair(kAxpy, 2), std::pair(kAppend, 1), std::pair(kThroughScratch, 1)})
@@ -53,7 +55,8 @@ inline std::unique_ptr<Session> Recorded(int64_t arena_bytes, std::vector<Instru
 }
 
 inline int64_t NowNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
@@ -66,8 +69,20 @@ inline Profile SmallProfile() {
   p.ranks = 1, p.threads = 2, p.tokens = 256;
   p.step_ns = {10'000'000, 12'000'000}, p.plain_ns = {9'900'000, 11'900'000};
   p.lines = {{"/m/llama.cc", 24, "layers.self_attn"}, {"/m/llama.cc", 30, "layers.mlp"}};
-  p.kernels = {{"matmul_0", "matmul", "#kernel.schedule<tile_m = 12>", "#kernel.reduction<unit = \"fma\">", "fma", {0, 1}, {}},
-               {"loops_0", "loops", "#kernel.schedule<block_n = 64>", "#kernel.reduction<unit = \"fma\">", "fma", {1}, {}}};
+  p.kernels = {{"matmul_0",
+                "matmul",
+                "#kernel.schedule<tile_m = 12>",
+                "#kernel.reduction<unit = \"fma\">",
+                "fma",
+                {0, 1},
+                {}},
+               {"loops_0",
+                "loops",
+                "#kernel.schedule<block_n = 64>",
+                "#kernel.reduction<unit = \"fma\">",
+                "fma",
+                {1},
+                {}}};
   auto work = [](int64_t calls, int64_t wall, int64_t flops, int64_t bytes) {
     Work w;
     w.calls = calls, w.wall_ns = wall, w.busy_ns = 2 * wall - 1000, w.flops = flops, w.bytes = bytes;
@@ -85,7 +100,8 @@ inline Profile SmallProfile() {
                     {0, 1, 18'000'000, 900'000, 0, 200'000, 2'900'000, 0, 0}};
   p.memory.arena_bytes = 4096, p.memory.points = {{0, 1000}, {5'000'000, 4000}};
   p.memory.peak_ns = 5'000'000, p.memory.peak_bytes = 4000;
-  p.memory.owners = {{"matmul_0", 0, 3000}, {"loops_0", 1, 1000}}, p.memory.planned = {{"matmul (4, 32)", 0, 3000}};
+  p.memory.owners = {{"matmul_0", 0, 3000}, {"loops_0", 1, 1000}},
+  p.memory.planned = {{"matmul (4, 32)", 0, 3000}};
   return p;
 }
 

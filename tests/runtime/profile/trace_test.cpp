@@ -15,8 +15,9 @@ using testing::Axpy, testing::List, testing::Loop, testing::NowNs, testing::Reco
 class TraceTest : public ::testing::Test {
 protected:
   json Trace(int threads, size_t most_events = 100) {
-    session_ = Recorded(960, List(testing::Zero(testing::InArena(0, 480)), Loop(0, 3, List(Axpy(0, 160, 320))),
-                                  testing::AllReduce(testing::InArena(0, 16), fb::DType::f32, 4, 0)),
+    session_ = Recorded(960,
+                        List(testing::Zero(testing::InArena(0, 480)), Loop(0, 3, List(Axpy(0, 160, 320))),
+                             testing::AllReduce(testing::InArena(0, 16), fb::DType::f32, 4, 0)),
                         threads);
     std::vector<std::unique_ptr<Recorder>> recorders;
     recorders.push_back(std::make_unique<Recorder>(*session_, 0, nullptr, most_events));
@@ -105,8 +106,9 @@ TEST_F(TraceTest, EndsWithTheEventsThatWereKept) {
 
 TEST_F(TraceTest, AFileThatCannotBeWrittenIsNamed) {
   std::vector<std::unique_ptr<Recorder>> none;
-  EXPECT_NE(std::string(WriteTrace("/nothing/trace.json", none, {{}}, {}).message()).find("/nothing/trace.json"),
-            std::string::npos);
+  EXPECT_NE(
+      std::string(WriteTrace("/nothing/trace.json", none, {{}}, {}).message()).find("/nothing/trace.json"),
+      std::string::npos);
 }
 
 } // namespace
