@@ -16,6 +16,7 @@ int GenerateCommand(const Arguments &arguments);
 int ChatCommand(const Arguments &arguments);
 int EvalCommand(const Arguments &arguments);
 int InspectCommand(const Arguments &arguments);
+int ProfileCommand(const Arguments &arguments);
 int TokenizerCommand(const Arguments &arguments);
 int NewCommand(const Arguments &arguments);
 int CompileCommand(const Arguments &arguments);

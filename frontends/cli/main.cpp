@@ -32,6 +32,7 @@ const Command commands[] = {
     {"export", "make a Hugging Face folder of a checkpoint", ExportCommand},
     {"compile", "compile a model or a recipe into an artifact (runs weftc)", CompileCommand},
     {"inspect", "what an artifact holds: kernels, memory, parameters, remarks", InspectCommand},
+    {"profile", "where a training step's time goes, and how it compares with another's", ProfileCommand},
     {"version", "versions of weft and its file formats", VersionCommand},
 };
 

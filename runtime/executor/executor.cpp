@@ -93,6 +93,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Create(SessionOptions options)
   }
   s.bases_.resize(kArgumentBase + max_arguments);
   s.buffers_.resize(std::max(max_buffers, 1));
+  s.shares_.resize(s.pool_->size());
   // A page and a bit between threads' scratch: apart, and not all on the same cache sets.
   s.scratch_stride_ = (scratch_bytes + 4095) / 4096 * 4096 + 4096 + 64;
   auto take = [&](Memory &memory, int64_t bytes, const char *what) {
@@ -227,29 +228,43 @@ absl::Status Session::Bind(int index, absl::Span<const Binding> arguments, int64
   return absl::OkStatus();
 }
 
-void Session::Launch(const Program &program, const LaunchStep &launch) {
+template <bool profile, typename F> void Session::Parallel(int64_t items, int64_t grain, F &&f) {
+  if constexpr (profile) {
+    pool_->ParallelFor(items, grain, [&](int64_t begin, int64_t end, int thread) {
+      if (profile_.share) profile_.share(profile_.context, thread, true);
+      shares_[thread].start_ns = NowNs();
+      f(begin, end, thread);
+      shares_[thread].end_ns = NowNs();
+      if (profile_.share) profile_.share(profile_.context, thread, false);
+    });
+  } else {
+    pool_->ParallelFor(items, grain, f);
+  }
+}
+
+template <bool profile> void Session::Launch(const Program &program, const LaunchStep &launch) {
   char **buffers = buffers_.data();
   for (int32_t i = 0; i < launch.num_refs; ++i) buffers[i] = Address(program, launch.first_ref + i);
   auto run = [&](int64_t begin, int64_t end, int thread) {
     launch.function(buffers, launch.sizes, begin, end, scratch_.data() + thread * scratch_stride_);
   };
-  pool_->ParallelFor(launch.items, launch.grain, run);
+  Parallel<profile>(launch.items, launch.grain, run);
 }
 
-void Session::Copy(char *to, const char *from, int64_t bytes) {
+template <bool profile> void Session::Copy(char *to, const char *from, int64_t bytes) {
   if (to == from || bytes == 0) return;
   if (to < from + bytes && from < to + bytes) {
     std::memmove(to, from, bytes);
     return;
   }
-  pool_->ParallelFor(bytes, 1 << 18, [&](int64_t begin, int64_t end, int) {
+  Parallel<profile>(bytes, 1 << 18, [&](int64_t begin, int64_t end, int) {
     std::memcpy(to + begin, from + begin, end - begin);
   });
 }
 
-void Session::Zero(char *to, int64_t bytes) {
-  pool_->ParallelFor(bytes, 1 << 18,
-                     [&](int64_t begin, int64_t end, int) { std::memset(to + begin, 0, end - begin); });
+template <bool profile> void Session::Zero(char *to, int64_t bytes) {
+  Parallel<profile>(bytes, 1 << 18,
+                    [&](int64_t begin, int64_t end, int) { std::memset(to + begin, 0, end - begin); });
 }
 
 template <bool profile> absl::Status Session::Execute(int index, int64_t trip_count) {
@@ -259,11 +274,14 @@ template <bool profile> absl::Status Session::Execute(int index, int64_t trip_co
   for (int32_t pc = 0; pc < num_steps;) {
     const Step &step = program.steps[pc];
     int64_t start_ns = 0;
-    if constexpr (profile) start_ns = NowNs();
+    if constexpr (profile) {
+      std::fill(shares_.begin(), shares_.end(), ThreadShare());
+      start_ns = NowNs();
+    }
     absl::Status status;
     switch (step.kind) {
     case StepKind::launch:
-      Launch(program, program.launches[step.index]);
+      Launch<profile>(program, program.launches[step.index]);
       break;
     case StepKind::loop_begin: {
       const LoopStep &loop = program.loops[step.index];
@@ -287,12 +305,12 @@ template <bool profile> absl::Status Session::Execute(int index, int64_t trip_co
     }
     case StepKind::copy: {
       const MoveStep &move = program.moves[step.index];
-      Copy(Address(program, move.to), Address(program, move.from), move.bytes);
+      Copy<profile>(Address(program, move.to), Address(program, move.from), move.bytes);
       break;
     }
     case StepKind::zero: {
       const MoveStep &move = program.moves[step.index];
-      Zero(Address(program, move.to), move.bytes);
+      Zero<profile>(Address(program, move.to), move.bytes);
       break;
     }
     case StepKind::all_reduce: {
@@ -317,7 +335,9 @@ template <bool profile> absl::Status Session::Execute(int index, int64_t trip_co
     }
     }
     if (!status.ok()) return status;
-    if constexpr (profile) profile_.record(profile_.context, {index, program.sources[pc], start_ns, NowNs()});
+    if constexpr (profile)
+      profile_.record(profile_.context,
+                      {index, pc, program.sources[pc], start_ns, NowNs(), counters_, shares_});
     ++pc;
   }
   return absl::OkStatus();

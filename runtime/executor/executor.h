@@ -26,17 +26,27 @@ struct Binding {
   Binding(const void *data, int64_t bytes) : data(const_cast<void *>(data)), bytes(bytes) {}
 };
 
+// When one thread of the pool computed its share of an instruction; both 0 where it got none.
+struct alignas(64) ThreadShare {
+  int64_t start_ns = 0, end_ns = 0;
+};
+
 // One executed instruction: a launch, copy, zero or collective. Times of std::chrono::steady_clock.
 struct StepEvent {
   int32_t entry;
+  int32_t step;                       // its place in the entry's Program
   const fb::Instruction *instruction; // in the artifact: kernel, FLOPs, bytes, line
   int64_t start_ns, end_ns;
+  const int64_t *counters;              // iteration of each loop around it, outermost first
+  absl::Span<const ThreadShare> shares; // by thread of the pool; all empty of a collective
 };
 
-// Called on the thread that runs the session, after each instruction.
 struct ProfileHook {
-  void (*record)(void *context, const StepEvent &event) = nullptr; // null = off
+  // Called on the thread that runs the session, after each instruction. null = off
+  void (*record)(void *context, const StepEvent &event) = nullptr;
   void *context = nullptr;
+  // Called on each thread that gets a share of an instruction, before and after it. null = off
+  void (*share)(void *context, int thread, bool begins) = nullptr;
 };
 
 struct SessionOptions {
@@ -81,6 +91,7 @@ public:
   const fb::Stage &stage() const { return *stage_; }
   const fb::Entry &entry(int index) const { return *stage_->entries()->Get(index); }
   int stage_index() const { return stage_index_; }
+  const Program &program(int entry) const { return programs_[entry]; }
   ThreadPool &pool() { return *pool_; }
   const std::string &cpu_level() const { return options_.kernels->level(); }
   int64_t persistent_bytes() const { return persistent_.size(); }
@@ -102,9 +113,10 @@ private:
     }
     return bases_[flat.base] + offset;
   }
-  void Launch(const Program &program, const LaunchStep &launch);
-  void Copy(char *to, const char *from, int64_t bytes);
-  void Zero(char *to, int64_t bytes);
+  template <bool profile, typename F> void Parallel(int64_t items, int64_t grain, F &&f);
+  template <bool profile> void Launch(const Program &program, const LaunchStep &launch);
+  template <bool profile> void Copy(char *to, const char *from, int64_t bytes);
+  template <bool profile> void Zero(char *to, int64_t bytes);
 
   SessionOptions options_;
   const fb::Stage *stage_ = nullptr;
@@ -115,6 +127,7 @@ private:
   int64_t scratch_stride_ = 0;    // bytes a thread
   std::vector<Program> programs_; // by entry
   ProfileHook profile_;
+  std::vector<ThreadShare> shares_; // of the present instruction, while a profile is made
 
   // While an entry runs.
   std::vector<char *> bases_;

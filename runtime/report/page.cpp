@@ -106,27 +106,31 @@ absl::Status Page::Write(const PageFacts &facts) {
   return absl::OkStatus();
 }
 
-std::string PageHtml(std::string_view title, const json &data) {
-  // Within a script element the text ends at "</script"; "<!--" would change how it is read.
-  std::string text =
-      absl::StrReplaceAll(data.dump(-1, ' ', false, json::error_handler_t::replace), {{"<", "\\u003c"}});
+std::string FillPage(std::string_view page, std::string_view title, const std::string &style,
+                     const std::string &data, const std::string &script) {
   // Invalid UTF-8 in a folder's name is dropped by the same way.
   std::string name = json(std::string(title)).dump(-1, ' ', false, json::error_handler_t::replace);
   name = json::parse(name).get<std::string>();
   std::string out;
-  std::string_view rest = page_html;
   const std::pair<std::string_view, std::string> parts[] = {
       {"<!--title-->", HtmlEscaped(name)},
-      {"/*style*/", std::string(page_css)},
+      {"/*style*/", style},
       {"<!--title-->", HtmlEscaped(name)},
-      {"/*data*/", std::move(text)},
-      {"/*script*/", absl::StrCat(std::string(charts_js), std::string(heat_map_js), std::string(page_js))}};
+      // Within a script element the text ends at "</script"; "<!--" would change how it is read.
+      {"/*data*/", absl::StrReplaceAll(data, {{"<", "\\u003c"}})},
+      {"/*script*/", script}};
   for (const auto &[mark, part] : parts) {
-    const size_t at = rest.find(mark);
-    absl::StrAppend(&out, std::string(rest.substr(0, at)), part);
-    rest.remove_prefix(at + mark.size());
+    const size_t at = page.find(mark);
+    absl::StrAppend(&out, std::string(page.substr(0, at)), part);
+    page.remove_prefix(at + mark.size());
   }
-  return out + std::string(rest);
+  return out + std::string(page);
+}
+
+std::string PageHtml(std::string_view title, const json &data) {
+  return FillPage(page_html, title, std::string(page_css),
+                  data.dump(-1, ' ', false, json::error_handler_t::replace),
+                  absl::StrCat(std::string(charts_js), std::string(heat_map_js), std::string(page_js)));
 }
 
 } // namespace weft

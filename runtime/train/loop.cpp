@@ -1,5 +1,6 @@
 #include "runtime/train/loop.h"
 #include "runtime/train/interrupt.h"
+#include "runtime/train/open_recipe.h"
 #include "runtime/train/run.h"
 
 #include "absl/strings/str_format.h"
@@ -30,7 +31,7 @@ absl::Status Run::CheckFinite(int64_t step, const StepResult &result) {
 }
 
 absl::StatusOr<TrainEnd> Run::Go() {
-  if (absl::Status status = CheckThreads(); !status.ok()) return status;
+  if (absl::Status status = CheckThreads(recipe_); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::Open(recipe_.run.dir);
   if (!folder.ok()) return folder.status();
   folder_ = *std::move(folder);

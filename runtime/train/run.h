@@ -43,7 +43,6 @@ public:
 
 private:
   // run_start.cpp
-  absl::Status CheckThreads() const;
   absl::Status PrepareRun();
   absl::Status PrepareText();
   absl::Status Start();

@@ -2,6 +2,7 @@
 #include "runtime/data/file_io.h"
 #include "runtime/train/file_hash.h"
 #include "runtime/train/hugging_face_files.h"
+#include "runtime/train/open_recipe.h"
 #include "runtime/train/run.h"
 
 #include "absl/strings/match.h"
@@ -16,8 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kTokenFileHeaderBytes = 72;
-// More is a slip of the hand: ranks tried out on a small machine stay far below.
-constexpr int64_t kMostThreadsAProcessor = 64;
 constexpr const char *kCompiled[] = {"recipe.toml", "model.weft", "model.weft.key"};
 
 // Whether the bits depend on how a shard is cut into micro-batches: bf16 adds tokens in groups, which a
@@ -53,18 +52,8 @@ std::vector<std::string> Differences(const CheckpointState &then, const Checkpoi
 } // namespace
 
 absl::Status Run::PrepareText() {
-  if (recipe_.data.train.empty())
-    return absl::InvalidArgumentError(
-        "data.train names no text\nhint: for example data.train = [\"corpus/*.txt\"]");
-  DataOptions options;
-  options.train = recipe_.data.train;
-  options.validation_fraction = recipe_.data.validation;
-  options.validation = recipe_.data.validation_files;
-  options.tokenizer = recipe_.data.tokenizer;
-  options.augment = {recipe_.data.fim, recipe_.data.split_tokens, static_cast<uint64_t>(recipe_.train.seed)};
-  options.folder = Path("data");
-  options.progress = [this](std::string_view text) { Say(std::string(text)); };
-  absl::StatusOr<PreparedData> data = PrepareData(options);
+  absl::StatusOr<PreparedData> data =
+      PrepareRecipeText(recipe_, Path("data"), [this](const std::string &text) { Say(text); });
   if (!data.ok()) return data.status();
   data_ = *std::move(data);
   // The header holds the checksums of all the rest.
@@ -95,15 +84,6 @@ absl::Status Run::KeepCompanions() {
       return status;
   recipe_.data.tokenizer = Path(absl::StrCat(kCompanions, "/tokenizer.json"));
   return absl::OkStatus();
-}
-
-absl::Status Run::CheckThreads() const {
-  int64_t machine = ThreadPool::HardwareThreads(),
-          total = recipe_.run.ranks * std::max<int64_t>(recipe_.run.threads, 1);
-  if (total <= kMostThreadsAProcessor * machine) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(total, " threads on ", machine, " processors are more than make sense (",
-                   kMostThreadsAProcessor * machine, ")\nhint: run.threads=0 takes one a processor"));
 }
 
 absl::Status Run::PrepareRun() {
@@ -137,15 +117,7 @@ absl::Status Run::PrepareRun() {
   if (!found_)
     if (absl::Status status = KeepCompanions(); !status.ok()) return status;
   if (absl::Status status = PrepareText(); !status.ok()) return status;
-  auto &keys = recipe_.model.keys;
-  if (!keys.count("vocab")) {
-    keys["vocab"] = int64_t{data_->tokenizer.vocab_size()};
-  } else if (auto *vocab = std::get_if<int64_t>(&keys["vocab"]);
-             vocab && *vocab < data_->tokenizer.vocab_size()) {
-    return absl::InvalidArgumentError(absl::StrCat("model.vocab is ", *vocab, " when the tokenizer has ",
-                                                   data_->tokenizer.vocab_size(),
-                                                   " tokens\nhint: leave model.vocab out"));
-  }
+  if (absl::Status status = FitVocabulary(recipe_, data_->tokenizer); !status.ok()) return status;
   // A run that is resumed stays as it is until its checkpoint is known to fit: what is new waits in a folder.
   std::string folder = recipe_.run.dir;
   if (found_) {
@@ -180,29 +152,11 @@ absl::Status Run::TakeOver() {
 }
 
 absl::Status Run::Start() {
-  RanksOptions ranks_options;
-  ranks_options.artifact = artifact_;
-  ranks_options.cpu = CpuOptionsFromEnvironment();
-  if (!options_.cpu_level.empty()) ranks_options.cpu.level = options_.cpu_level;
-  ranks_options.data_parallel = static_cast<int>(recipe_.data_parallel);
-  ranks_options.pipeline = static_cast<int>(recipe_.pipeline);
-  ranks_options.threads = static_cast<int>(recipe_.run.threads);
-  absl::StatusOr<std::unique_ptr<Ranks>> ranks = Ranks::Create(ranks_options);
+  absl::StatusOr<std::unique_ptr<Ranks>> ranks =
+      MakeRanks(recipe_, artifact_, options_.cpu_level, [this](const std::string &text) { Say(text); });
   if (!ranks.ok()) return ranks.status();
   ranks_ = *std::move(ranks);
-  int64_t total = int64_t{ranks_->size()} * ranks_->threads(), machine = ThreadPool::HardwareThreads();
-  Say(absl::StrCat(ranks_->size(), ranks_->size() == 1 ? " rank" : " ranks", " of ", ranks_->threads(),
-                   ranks_->threads() == 1 ? " thread, " : " threads, ", ranks_->session(0).cpu_level()));
-  if (total > machine)
-    Say(absl::StrCat("warning: ", total, " threads on ", machine, " processors run slower than ", machine,
-                     " would"));
-
-  TrainLoaderOptions loader_options{recipe_.train.batch, recipe_.train.seq,
-                                    static_cast<uint64_t>(recipe_.train.seed), true,
-                                    recipe_.data.cross_document};
-  absl::StatusOr<TrainLoader> loader = TrainLoader::Make(data_->train, loader_options);
-  if (!loader.ok()) return loader.status();
-  absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(*ranks_, *std::move(loader));
+  absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(recipe_, *ranks_, data_->train);
   if (!trainer.ok()) return trainer.status();
   trainer_ = *std::move(trainer);
   if (data_->validation && recipe_.train.eval_every > 0) {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 namespace weft {
@@ -20,6 +21,12 @@ absl::StatusOr<std::pair<int64_t, int64_t>> TokensShape(Session &session, absl::
 }
 
 namespace {
+
+int64_t NowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 // Further scalars that train_step gives, whose names can stand in metrics.jsonl.
 std::vector<std::string> AddedLosses(const EntryCall &call) {
@@ -120,6 +127,7 @@ absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr, int64_t skippe
   int64_t rows = loader_.options().batch / ranks_.data_parallel();
   absl::Status status = ranks_.ForEach([&](int rank) -> absl::Status {
     RankBatch &b = batches_[rank];
+    b.times.begin_ns = NowNs();
     BatchSpans spans{absl::MakeSpan(b.tokens), absl::MakeSpan(b.positions), absl::MakeSpan(b.documents),
                      absl::MakeSpan(b.targets)};
     absl::StatusOr<int64_t> filled = loader_.FillRows(batch, ranks_.data_position(rank) * rows, rows, spans);
@@ -128,7 +136,10 @@ absl::StatusOr<StepResult> Trainer::Step(int64_t step, double lr, int64_t skippe
     b.step = static_cast<float>(step);
     b.limits = limits;
     b.inverse_targets = targets > 0 ? static_cast<float>(1.0 / static_cast<double>(targets)) : 0;
-    return b.call->Run();
+    b.times.data_ns = NowNs();
+    absl::Status ran = b.call->Run();
+    b.times.end_ns = NowNs();
+    return ran;
   });
   if (!status.ok()) return status;
   StepResult result;

@@ -28,6 +28,12 @@ struct StepResult {
                                                          // weights
 };
 
+// One rank's part of a step, on std::chrono::steady_clock: it fills its rows of the batch from begin to data,
+// and runs its program from then to end.
+struct StepTimes {
+  int64_t begin_ns = 0, data_ns = 0, end_ns = 0;
+};
+
 class Trainer {
 public:
   // The ranks must outlive the trainer. FailedPrecondition when the artifact has no train_step, or its shapes
@@ -49,6 +55,9 @@ public:
   // Whether train_step leaves a step out that is beyond limits.
   bool has_limits() const;
 
+  // Of the last step.
+  const StepTimes &times(int rank) const { return batches_[rank].times; }
+
   // Targets in a step's batch, whatever the rank.
   const TrainLoader &loader() const { return loader_; }
   int64_t micro_batch() const { return micro_batch_; }
@@ -60,6 +69,7 @@ private:
     std::unique_ptr<EntryCall> call;
     float lr = 0, step = 0, inverse_targets = 0, loss = 0, grad_norm = 0;
     StepLimits limits;
+    StepTimes times;
     ExpertLoadOutputs experts;
     int64_t micro_batches = 0;
     bool has_loss = false, has_norm = false, has_limits = false;

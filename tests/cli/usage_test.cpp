@@ -15,8 +15,8 @@ protected:
 };
 
 TEST_F(Usage, EveryCommandHasHelp) {
-  for (const char *command :
-       {"train", "generate", "chat", "eval", "import", "export", "inspect", "tokenizer", "new", "version"}) {
+  for (const char *command : {"train", "generate", "chat", "eval", "import", "export", "inspect", "profile",
+                              "tokenizer", "new", "version"}) {
     ChildResult result = Weft({command, "--help"});
     EXPECT_EQ(result.status, 0) << command;
     EXPECT_TRUE(result.out.starts_with(std::string("usage: weft ") + command)) << result.out;

@@ -6,7 +6,7 @@ run=$WEFT_WORK/reference
 expect_says 'usage: weft COMMAND' train generate eval tokenizer import export compile inspect new -- weft --help
 expect_error_usage() { local said; said=$(weft 2>&1) && fail "weft alone succeeds"; grep -q 'usage: weft' <<<"$said" || fail "no usage" "$said"; }
 expect_error_usage
-for command in new train generate eval 'tokenizer train' 'tokenizer encode' 'tokenizer decode' 'tokenizer inspect' import export compile inspect version; do
+for command in new train generate eval profile 'profile diff' 'tokenizer train' 'tokenizer encode' 'tokenizer decode' 'tokenizer inspect' import export compile inspect version; do
   # shellcheck disable=SC2086
   expect_says "usage: weft $command" -- weft $command --help
 done

@@ -1,5 +1,6 @@
 #include "tests/runtime/executor/session_fixture.h"
 
+#include <atomic>
 #include <cstring>
 #include <set>
 
@@ -231,6 +232,37 @@ TEST(Executor, ProfileSeesEachInstruction) {
   session->set_profile({});
   ASSERT_TRUE(session->Run(0, {}).ok());
   EXPECT_EQ(events.size(), 4u);
+}
+
+TEST(Executor, ProfileSeesEachThreadsShareAndTheIterations) {
+  auto session = OneEntry(
+      64, {}, List(Loop(2, 4, List(Launch(testing::kRanges, List(InArena(0, 64)), {}, 2)), true)), 3);
+  struct Seen {
+    std::vector<int64_t> iterations;
+    std::atomic<int> begun{0}, ended{0};
+  } seen;
+  session->set_profile({[](void *context, const StepEvent &event) {
+                          static_cast<Seen *>(context)->iterations.push_back(event.counters[0]);
+                          ASSERT_EQ(event.shares.size(), 3u);
+                          int with_share = 0;
+                          for (const ThreadShare &share : event.shares) {
+                            if (share.end_ns == 0) continue;
+                            ++with_share;
+                            EXPECT_GE(share.start_ns, event.start_ns);
+                            EXPECT_GE(share.end_ns, share.start_ns);
+                            EXPECT_LE(share.end_ns, event.end_ns);
+                          }
+                          EXPECT_EQ(with_share, 2); // two items
+                        },
+                        &seen,
+                        [](void *context, int, bool begins) {
+                          Seen &s = *static_cast<Seen *>(context);
+                          ++(begins ? s.begun : s.ended);
+                        }});
+  ASSERT_TRUE(session->Run(0, {}).ok());
+  EXPECT_EQ(seen.iterations, (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(seen.begun, 4);
+  EXPECT_EQ(seen.ended, 4);
 }
 
 } // namespace

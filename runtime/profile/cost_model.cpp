@@ -1,0 +1,133 @@
+#include "runtime/profile/cost_model.h"
+
+#include <algorithm>
+
+namespace weft {
+namespace {
+
+constexpr int64_t kMostRanges = 1 << 20;
+constexpr int64_t kSpaceBytes = int64_t{1} << 48; // between spaces: no address of one is another's
+
+int64_t AddressOf(const Program &program, int32_t ref, const int64_t *counters) {
+  const FlatRef &flat = program.refs[ref];
+  int64_t at = flat.base * kSpaceBytes + flat.offset;
+  for (int32_t i = 0; i < flat.num_terms; ++i) {
+    const StrideTerm &term = program.terms[flat.first_term + i];
+    at += counters[term.depth] * term.stride;
+  }
+  return at;
+}
+
+} // namespace
+
+size_t CacheModel::LevelOf(int64_t distance) const {
+  size_t level = 0;
+  while (level + 1 < levels_.size() && distance > levels_[level].bytes) ++level;
+  return level;
+}
+
+void CacheModel::Touch(int64_t begin, int64_t end, std::vector<int64_t> &found) {
+  if (begin >= end) return;
+  found.resize(levels_.size());
+  const int64_t now = clock_ + (end - begin); // a byte comes again after all of this range
+  int64_t at = begin;
+  auto it = ranges_.lower_bound(begin);
+  if (it != ranges_.begin() && std::prev(it)->second.end > begin) --it;
+  while (it != ranges_.end() && it->first < end) {
+    auto [first, range] = *it;
+    const int64_t from = std::max(first, begin), to = std::min(range.end, end);
+    found.back() += from - at; // never touched
+    found[LevelOf(now - range.stamp)] += to - from;
+    at = to;
+    it = ranges_.erase(it);
+    if (first < begin) ranges_.emplace(first, Range{begin, range.stamp});
+    if (range.end > end) it = ranges_.emplace(end, Range{range.end, range.stamp}).first;
+  }
+  found.back() += end - at;
+  if (static_cast<int64_t>(ranges_.size()) > kMostRanges) ranges_.clear();
+  ranges_[begin] = {end, clock_};
+  clock_ = now;
+}
+
+Balance BalanceOf(int64_t items, int64_t grain, int threads) {
+  Balance balance{0, 0};
+  if (items <= 0) return {1, 1};
+  if (items <= grain) return {1, 1};
+  for (int t = 0; t < threads; ++t) {
+    auto [begin, end] = PartitionItems(items, grain, t, threads);
+    if (begin >= end) continue;
+    ++balance.threads;
+    balance.largest =
+        std::max(balance.largest, static_cast<double>(end - begin) / static_cast<double>(items));
+  }
+  return balance;
+}
+
+std::string DotUnitOf(const std::string &reduction) {
+  size_t at = reduction.find("unit = \"");
+  if (at == std::string::npos) return "fma";
+  at += 8;
+  return reduction.substr(at, reduction.find('"', at) - at);
+}
+
+double PredictLaunchNs(const Calibration &machine, const std::string &unit, int64_t flops, int64_t bytes,
+                       const std::vector<int64_t> &found, const Balance &balance) {
+  const double compute = static_cast<double>(flops) * balance.largest / machine.FlopsOf(unit).one * 1e9;
+  double all = 0, memory = 0;
+  for (int64_t part : found) all += static_cast<double>(part);
+  for (size_t level = 0; level < found.size() && level < machine.levels.size(); ++level) {
+    if (found[level] == 0) continue;
+    const Rate &rate = machine.levels[level].rate;
+    const double moved = static_cast<double>(bytes) * static_cast<double>(found[level]) / all;
+    memory += std::max(moved * balance.largest / rate.one, moved / rate.all) * 1e9;
+  }
+  return (balance.threads > 1 ? machine.launch_ns : 0) + std::max(compute, memory);
+}
+
+std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, const Calibration &machine) {
+  const Program &program = recorder.program();
+  const fb::Artifact &artifact = recorder.session().artifact();
+  std::vector<double> sums(program.steps.size());
+  std::vector<int64_t> calls(program.steps.size());
+  std::vector<std::string> units;
+  if (artifact.kernels())
+    for (const fb::Kernel *kernel : *artifact.kernels())
+      units.push_back(DotUnitOf(kernel->reduction() ? kernel->reduction()->str() : ""));
+  CacheModel caches(machine.levels);
+  std::vector<int64_t> found;
+  // Twice: the caches hold what the step before has left there.
+  for (int pass = 0; pass < 2; ++pass)
+    for (size_t e = 0; e < num_events && e < recorder.events().size(); ++e) {
+      const int32_t at = recorder.events()[e].step;
+      const Step &step = program.steps[at];
+      const int64_t *counters = recorder.event_counters(e);
+      found.assign(machine.levels.size(), 0);
+      double ns = 0;
+      auto touch = [&](int32_t ref, int64_t extent) {
+        const int64_t begin = AddressOf(program, ref, counters);
+        caches.Touch(begin, begin + extent, found);
+      };
+      if (step.kind == StepKind::launch) {
+        const fb::Launch &launch = *program.sources[at]->op_as_Launch();
+        const LaunchStep &flat = program.launches[step.index];
+        for (int32_t i = 0; i < flat.num_refs; ++i)
+          touch(flat.first_ref + i, launch.buffers()->Get(i)->extent());
+        ns = PredictLaunchNs(machine, units[launch.kernel()], launch.flops(), launch.bytes(), found,
+                             BalanceOf(launch.items(), launch.grain(), recorder.threads()));
+      } else if (step.kind == StepKind::copy || step.kind == StepKind::zero) {
+        const MoveStep &move = program.moves[step.index];
+        if (move.from >= 0) touch(move.from, move.bytes);
+        touch(move.to, move.bytes);
+        ns = PredictLaunchNs(machine, "fma", 0, move.bytes * (move.from >= 0 ? 2 : 1), found,
+                             BalanceOf(move.bytes, 1 << 18, recorder.threads()));
+      }
+      if (pass == 0) continue;
+      sums[at] += ns;
+      ++calls[at];
+    }
+  for (size_t i = 0; i < sums.size(); ++i)
+    if (calls[i] > 0) sums[i] /= static_cast<double>(calls[i]);
+  return sums;
+}
+
+} // namespace weft

@@ -1,0 +1,50 @@
+// What a step should take: FLOPs over the dot unit's rate, or bytes over the rate of the cache level that
+// holds them, whichever is longer, and the launch.
+#pragma once
+#include "runtime/profile/calibration.h"
+#include "runtime/profile/recorder.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+// Where bytes are found that were touched before, when each level keeps the bytes touched last.
+class CacheModel {
+public:
+  explicit CacheModel(const std::vector<MemoryLevel> &levels) : levels_(levels) {}
+  // Touches [begin, end) and adds to `found`, by level, how many of its bytes were there.
+  void Touch(int64_t begin, int64_t end, std::vector<int64_t> &found);
+
+private:
+  size_t LevelOf(int64_t distance) const;
+  struct Range {
+    int64_t end, stamp; // `clock_` when it was touched
+  };
+  const std::vector<MemoryLevel> &levels_;
+  std::map<int64_t, Range> ranges_; // by begin, disjoint
+  int64_t clock_ = 0;               // bytes touched so far
+};
+
+// The part of a launch's items that its busiest thread computes, and how many threads compute any.
+struct Balance {
+  double largest = 1;
+  int threads = 1;
+};
+Balance BalanceOf(int64_t items, int64_t grain, int threads);
+
+// `dot_unit` of a kernel's printed reduction attribute ("… unit = \"vdpbf16\" …"); "fma" where it names none.
+std::string DotUnitOf(const std::string &reduction);
+
+// Nanoseconds of one launch whose bytes are found as `found` says, in proportion.
+double PredictLaunchNs(const Calibration &machine, const std::string &unit, int64_t flops, int64_t bytes,
+                       const std::vector<int64_t> &found, const Balance &balance);
+
+// By step of the recorder's program, the mean prediction of its executions, ns: the events of one run of the
+// entry, events [0, num_events), followed through a model of the caches that starts as the run before left
+// it. 0 for what is not predicted: collectives, and steps that no event is of.
+std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, const Calibration &machine);
+
+} // namespace weft

@@ -1,0 +1,92 @@
+#include "runtime/profile/cost_model.h"
+#include "tests/runtime/profile/profiles.h"
+
+namespace weft {
+namespace {
+
+using testing::Machine;
+
+// By level, where [begin, end) was.
+std::vector<int64_t> Touch(CacheModel &caches, int64_t begin, int64_t end) {
+  std::vector<int64_t> found(3, 0);
+  caches.Touch(begin, end, found);
+  return found;
+}
+
+TEST(CacheModel, WhatWasTouchedLastIsNear) {
+  const Calibration machine = Machine();
+  CacheModel caches(machine.levels);                                   // L1 1000, L2 10000 bytes
+  EXPECT_EQ(Touch(caches, 0, 400), (std::vector<int64_t>{0, 0, 400})); // never seen
+  EXPECT_EQ(Touch(caches, 0, 400), (std::vector<int64_t>{400, 0, 0}));
+  EXPECT_EQ(Touch(caches, 5000, 5900), (std::vector<int64_t>{0, 0, 900}));
+  EXPECT_EQ(Touch(caches, 0, 400), (std::vector<int64_t>{0, 400, 0})); // 900 others and itself since
+  EXPECT_EQ(Touch(caches, 100000, 120000), (std::vector<int64_t>{0, 0, 20000}));
+  EXPECT_EQ(Touch(caches, 0, 400), (std::vector<int64_t>{0, 0, 400}));
+}
+
+TEST(CacheModel, RangesThatOverlapAreCut) {
+  const Calibration machine = Machine();
+  CacheModel caches(machine.levels);
+  Touch(caches, 100, 200);
+  EXPECT_EQ(Touch(caches, 50, 250), (std::vector<int64_t>{100, 0, 100}));
+  EXPECT_EQ(Touch(caches, 120, 130), (std::vector<int64_t>{10, 0, 0}));
+  EXPECT_EQ(Touch(caches, 40, 260), (std::vector<int64_t>{200, 0, 20}));
+  EXPECT_EQ(Touch(caches, 60, 60), (std::vector<int64_t>{0, 0, 0}));
+}
+
+TEST(CacheModel, WhatIsLargerThanACacheIsNotFoundThereAgain) {
+  const Calibration machine = Machine();
+  CacheModel caches(machine.levels);
+  Touch(caches, 0, 5000);
+  EXPECT_EQ(Touch(caches, 0, 5000), (std::vector<int64_t>{0, 5000, 0}));
+}
+
+TEST(CostModel, TheBusiestThreadCounts) {
+  EXPECT_EQ(BalanceOf(10, 1, 2).largest, 0.5);
+  EXPECT_EQ(BalanceOf(10, 1, 2).threads, 2);
+  EXPECT_EQ(BalanceOf(3, 1, 2).largest, 2.0 / 3);
+  EXPECT_EQ(BalanceOf(10, 16, 2).threads, 1);
+  EXPECT_EQ(BalanceOf(10, 16, 2).largest, 1);
+  EXPECT_EQ(BalanceOf(2, 1, 4).threads, 2);
+  EXPECT_EQ(BalanceOf(0, 1, 4).threads, 1);
+}
+
+TEST(CostModel, TheSlowerOfFlopsAndBytesCounts) {
+  const Calibration machine = Machine();
+  const Balance halves{0.5, 2}, one{1, 1};
+  // 2e6 FLOPs at 200 GFLOP/s: 10 us, and an empty launch of 1 us.
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 2'000'000, 400, {400, 0, 0}, halves), 11'000);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "vdpbf16", 2'000'000, 400, {400, 0, 0}, halves), 6'000);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "no such unit", 2'000'000, 400, {400, 0, 0}, one), 20'000);
+  // 150 kB from memory at 15 GB/s of both threads, 10 GB/s of one.
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 150'000, {0, 0, 7}, halves), 11'000);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 150'000, {0, 0, 7}, one), 15'000);
+  // Half of it from L1, at 800 GB/s.
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 160'000, {5, 0, 5}, halves),
+                   1'000 + 100 + 80'000 / 15.0);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 0, {0, 0, 0}, one), 0);
+}
+
+TEST(CostModel, TheDotUnitIsReadFromTheReduction) {
+  EXPECT_EQ(DotUnitOf("#kernel.reduction<unit = \"vdpbf16\", lanes = 16>"), "vdpbf16");
+  EXPECT_EQ(DotUnitOf("#kernel.reduction<lanes = 16>"), "fma");
+  EXPECT_EQ(DotUnitOf(""), "fma");
+  EXPECT_EQ(DotUnitOf("unit = \"am"), "am");
+}
+
+TEST(CostModel, AStepIsPredictedFromWhatTheStepBeforeLeft) {
+  auto session =
+      testing::Recorded(480, testing::List(testing::Axpy(0, 160, 320), testing::Axpy(0, 160, 320)));
+  Recorder recorder(*session, 0, nullptr, 10);
+  recorder.Start();
+  ASSERT_TRUE(session->Run(0, {}).ok());
+  const Calibration machine = Machine();
+  const std::vector<double> predicted = PredictSteps(recorder, 2, machine);
+  ASSERT_EQ(predicted.size(), 2u);
+  // 480 bytes, all in L1 (800 GB/s) although the first step touches them first; 80 FLOPs at 200 GFLOP/s.
+  EXPECT_DOUBLE_EQ(predicted[0], 1000 + 0.6);
+  EXPECT_DOUBLE_EQ(predicted[1], 1000 + 0.6);
+}
+
+} // namespace
+} // namespace weft
