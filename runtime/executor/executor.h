@@ -5,6 +5,7 @@
 #include "runtime/device/cpu.h"
 #include "runtime/device/memory.h"
 #include "runtime/device/thread_pool.h"
+#include "runtime/executor/launch_observer.h"
 #include "runtime/executor/program.h"
 
 #include "absl/status/status.h"
@@ -86,6 +87,8 @@ public:
   int64_t persistent_bytes() const { return persistent_.size(); }
   int64_t arena_bytes() const { return arena_.size(); }
   void set_profile(const ProfileHook &hook) { profile_ = hook; }
+  // Null = none. It must outlive the runs that it looks on at.
+  void set_observer(LaunchObserver *observer) { observer_ = observer; }
 
 private:
   Session() = default;
@@ -103,6 +106,7 @@ private:
     return bases_[flat.base] + offset;
   }
   void Launch(const Program &program, const LaunchStep &launch);
+  void LaunchObserved(int entry, int32_t step);
   void Copy(char *to, const char *from, int64_t bytes);
   void Zero(char *to, int64_t bytes);
 
@@ -115,6 +119,7 @@ private:
   int64_t scratch_stride_ = 0;    // bytes a thread
   std::vector<Program> programs_; // by entry
   ProfileHook profile_;
+  LaunchObserver *observer_ = nullptr;
 
   // While an entry runs.
   std::vector<char *> bases_;
