@@ -1,6 +1,7 @@
 #include "compiler/compile_program.h"
 #include "compiler/check_phases.h"
 #include "compiler/graph_builder.h"
+#include "compiler/kernel_source.h"
 #include "compiler/memory_budget.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
@@ -299,6 +300,9 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);
   mergeKernels(modules);
+  std::vector<Replaced> replaced;
+  if (std::string problem = substituteKernels(modules, request.substitutions, target.levels, replaced); !problem.empty())
+    return problem;
 
   double start = now();
   phaseName = "code";
@@ -307,6 +311,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   inputs.configJson = report.artifact.config_json;
   inputs.levels = target.levels;
   inputs.remarks = report.remarks;
+  inputs.substituted = substitutedObjects(replaced);
   auto option = [&](const char *key, auto value) {
     if constexpr (std::is_integral_v<decltype(value)>)
       inputs.options.push_back({key, std::to_string(value)});
@@ -328,6 +333,18 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   auto artifact = makeArtifact(modules, inputs);
   if (failed(artifact)) return errors.empty() ? std::string("code generation failed") : errors;
   report.artifact = std::move(*artifact);
+  std::string problem = checkSubstituted(
+      report.artifact, modules.front(), replaced, request.checkSubstitutions, [&](const Replaced &r, const std::string &what) {
+        report.remarks.push_back({"code", "remark", "kernel " + r.name + " is substituted: " + what, findKernel(modules.front(), r.name).getLoc()});
+        auto remark = std::make_unique<fb::RemarkT>();
+        remark->pass = "code";
+        remark->kind = "remark";
+        remark->message = report.remarks.back().message;
+        for (auto &kernel : report.artifact.kernels)
+          if (kernel->name == r.name && !kernel->lines.empty()) remark->line = kernel->lines.front();
+        report.artifact.remarks.push_back(std::move(remark));
+      });
+  if (!problem.empty()) return problem;
   report.codeSeconds = now() - start;
   report.numKernels = report.artifact.kernels.size();
   for (auto &stage : report.artifact.stages) {

@@ -1,6 +1,7 @@
 // From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
 #pragma once
 #include "compiler/pipeline.h"
+#include "compiler/substitute_kernel.h"
 #include "compiler/write_artifact.h"
 #include "runtime/train/recipe.h"
 #include <optional>
@@ -12,6 +13,8 @@ struct CompileRequest {
   std::optional<Phase> stopAfter; // the module's text instead of an artifact
   std::string dumpFolder;         // a file a phase; "": none
   bool checkPhases = false;
+  std::vector<Substitution> substitutions;
+  bool checkSubstitutions = true; // against the compiler's own kernels
   bool entriesForTraining = true, entriesForGeneration = true;
 };
 

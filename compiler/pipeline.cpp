@@ -65,6 +65,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     pm.addPass(createTileRowsPass({options.tileAtLeast, options.tileRows}));
     break;
   case Phase::fuse:
+    pm.addPass(createRecordOpNamesPass());
     pm.addPass(createFuseKernelsPass());
     break;
   case Phase::schedule:

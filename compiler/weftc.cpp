@@ -1,6 +1,9 @@
 // weftc: the compiler. `weft compile` starts it.
 #include "compiler/compile_program.h"
 #include "compiler/describe_import.h"
+#include "compiler/follow_ops.h"
+#include "compiler/inspect_kernel.h"
+#include "compiler/kernel_file.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/artifact/writer.h"
 #include "runtime/train/byte_size.h"
@@ -34,6 +37,10 @@ MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes e
   --stop-after PHASE      stop there and print the module
   --dump-phases DIR       the module after each phase, a file each
   --check-phases          interpret the program after each phase on random data and compare
+  --substitute-kernel KERNEL=FILE
+                          a kernel's schedule from FILE.mlir, or code from FILE.ll, FILE.s, FILE.o (of one level:
+                          KERNEL@LEVEL=FILE); held against the compiler's own on made-up data; may be given often
+  --no-substitution-check takes it unseen
   --remarks[=REGEX]       what the compiler decided and why, with the model's line; those that match
   --remarks-json FILE     all of them, a JSON object a line
   -h, --help              this text
@@ -104,6 +111,10 @@ int compile(const std::vector<std::string> &args) {
       request.checkPhases = true;
       continue;
     }
+    if (a == "--no-substitution-check") {
+      request.checkSubstitutions = false;
+      continue;
+    }
     if (a == "--remarks") {
       remarks = value;
       continue;
@@ -112,7 +123,7 @@ int compile(const std::vector<std::string> &args) {
     for (auto &[option, name] : keys)
       if (a == option) key = name;
     bool known = key || a == "-o" || a == "--set" || a == "--stop-after" || a == "--dump-phases" ||
-                 a == "--remarks-json" || a == "--data-parallel";
+                 a == "--remarks-json" || a == "--data-parallel" || a == "--substitute-kernel";
     if (!known && a.size() > 1 && a[0] == '-') return usage("unknown option " + a);
     if (known && !take()) return usage(a + " needs a value");
     if (key)
@@ -127,6 +138,11 @@ int compile(const std::vector<std::string> &args) {
       request.dumpFolder = value;
     else if (a == "--remarks-json")
       remarksFile = value;
+    else if (a == "--substitute-kernel") {
+      auto substitution = parseSubstitution(value);
+      if (auto *problem = std::get_if<std::string>(&substitution)) return usage(*problem);
+      request.substitutions.push_back(std::get<Substitution>(substitution));
+    }
     else if (a == "--stop-after") {
       const PhaseInfo *phase = findPhase(value);
       if (!phase) return usage("there is no phase " + value);
@@ -198,6 +214,8 @@ int compile(const std::vector<std::string> &args) {
     return failWith(std::string(s.message()));
   printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(),
          report.parameters / 1e6, report.numKernels);
+  for (auto &kernel : report.artifact.kernels)
+    if (!kernel->substituted.empty()) printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
   if (report.derivedBytes > 0)
@@ -228,6 +246,9 @@ int main(int argc, char **argv) {
   std::vector<std::string> args(argv + 1, argv + argc);
   if (!args.empty() && args[0] == "compile") return weft::compile({args.begin() + 1, args.end()});
   if (!args.empty() && args[0] == "describe-import") return weft::describeImportCommand(argc - 2, argv + 2);
+  if (!args.empty() && args[0] == "inspect-kernel") return weft::inspectKernelCommand(argc - 2, argv + 2);
+  if (!args.empty() && args[0] == "follow-ops") return weft::followOpsCommand(argc - 2, argv + 2);
+  if (!args.empty() && args[0] == "compile-kernel") return weft::compileKernelCommand(argc - 2, argv + 2);
   fprintf(stderr,
           "usage: weftc compile MODEL|FILE.cc|RECIPE.toml -o F.weft [options]\nhint: weft compile --help\n");
   return args.empty() || (args[0] != "--help" && args[0] != "-h") ? 2 : 0;

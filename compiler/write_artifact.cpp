@@ -1,25 +1,19 @@
 #include "compiler/write_artifact.h"
+#include "compiler/kernel_ir.h"
 #include "dialects/graph/graph.h"
 #include "dialects/kernel/kernel.h"
 #include "dialects/program/program.h"
 #include "passes/codegen/cpu/compile.h"
 #include "passes/codegen/cpu/emit.h"
 #include "runtime/artifact/reader.h"
+#include "runtime/train/file_hash.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 namespace weft {
 namespace {
-
-fb::DType dtypeOf(Type e) {
-  return e.isF32()         ? fb::DType::f32
-         : e.isF64()       ? fb::DType::f64
-         : e.isInteger(32) ? fb::DType::i32
-         : e.isInteger(64) ? fb::DType::i64
-         : e.isBF16()      ? fb::DType::bf16
-                           : fb::DType::boolean;
-}
 
 // The model's lines, each once.
 class Lines {
@@ -243,10 +237,23 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     out->num_inputs = layout.numInputs;
     out->scratch_bytes = cpu::scratchBytes(k);
     out->lines = lines.numbers(k.getLoc());
+    out->buffers = kernelBuffers(op);
+    out->makes_infinity = makesInfinity(op);
+    if (auto it = inputs.substituted.find(k.getSymName()); it != inputs.substituted.end())
+      out->substituted = it->second.what;
     artifact.kernels.push_back(std::move(out));
   }
+  PackedKernels ir = packKernels(first);
+  artifact.kernel_ir.assign(ir.deflated.begin(), ir.deflated.end());
+  artifact.kernel_ir_bytes = ir.bytes;
   for (const std::string &name : inputs.levels) {
-    auto image = cpu::compileKernels(first, *cpu::findCpuLevel(name));
+    llvm::StringMap<std::string> replaced;
+    for (auto &entry : inputs.substituted)
+      if (auto it = entry.second.objects.find(name); it != entry.second.objects.end())
+        replaced[entry.first()] = it->second;
+    cpu::CompileOptions options;
+    options.replaced = &replaced;
+    auto image = cpu::compileKernels(first, *cpu::findCpuLevel(name), options);
     if (failed(image)) return failure();
     auto object = std::make_unique<fb::ObjectT>();
     object->level = name;
@@ -276,6 +283,14 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     out->line = lines.number(r.location);
     artifact.remarks.push_back(std::move(out));
   }
+  llvm::StringSet<> files;
+  for (auto &line : artifact.lines)
+    if (files.insert(line->file).second) {
+      auto source = std::make_unique<fb::SourceFileT>();
+      source->file = line->file;
+      if (auto hash = HashFile(line->file); hash.ok()) source->hash = hash->hash;
+      artifact.sources.push_back(std::move(source));
+    }
   return artifact;
 }
 

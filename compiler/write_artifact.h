@@ -2,6 +2,8 @@
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/artifact/artifact_generated.h"
+#include "llvm/ADT/StringMap.h"
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,11 +14,18 @@ struct Remark {
   mlir::Location location;
 };
 
+// What a user has put in place of a kernel's code.
+struct Substituted {
+  std::string what;                           // for the artifact: the file, and how the results compare
+  std::map<std::string, std::string> objects; // relocatable, by level; none: another schedule, compiled as any
+};
+
 struct ArtifactInputs {
   std::string model, configJson;
   std::vector<std::pair<std::string, std::string>> options;
   std::vector<std::string> levels; // of the CPU, lowest first
   std::vector<Remark> remarks;
+  llvm::StringMap<Substituted> substituted; // by the kernel's name
 };
 
 // Compiles the kernels for each level and fills the tables. Diagnostics say what failed.

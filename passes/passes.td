@@ -106,6 +106,14 @@ def TileRowsPass : WeftPass<"tile-rows"> {
                  Option<"rows", "rows", "int64_t", "512", "rows of a block, at least; a multiple of 32 that divides all rows">];
 }
 
+def RecordOpNamesPass : WeftPass<"record-op-names"> {
+  let summary = "keeps each graph op's name in its location, for the kernel that it becomes part of";
+  let description = [{
+    Before: `%y = graph.mul %a, %b … loc("model.cc":30:9)`. After: `… loc(fused<"graph.mul">["model.cc":30:9])`. The ops of a kernel's region take their locations from the ops that
+    they came of, so that `weft inspect --source` can say which.
+  }];
+}
+
 def FuseKernelsPass : WeftPass<"fuse-kernels"> {
   let summary = "groups graph ops into structured kernels";
   let description = [{

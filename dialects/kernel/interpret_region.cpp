@@ -236,7 +236,6 @@ LogicalResult RegionInterpreter::compile(Operation &op, Step &step) {
 }
 
 LogicalResult RegionInterpreter::compile(Block &block) {
-  DenseMap<Value, int64_t> slotOf;
   auto slot = [&](Value v) {
     slotOf[v] = slots.size();
     slots.emplace_back();
@@ -308,6 +307,10 @@ void RegionInterpreter::run(ArrayRef<int64_t> index, int64_t columns) {
       break;
     }
     }
+    if (rounding && s.element == Element::f32)
+      for (double &v : out) v = double(float(v));
+    if (rounding && s.element == Element::bf16)
+      for (double &v : out) v = graph::roundToBf16(v);
   }
 }
 

@@ -15,6 +15,11 @@ public:
   // dimension being the column.
   void run(llvm::ArrayRef<int64_t> index, int64_t columns);
 
+  // Results of floats rounded to f32 or bf16 where that is their type, as code has them, instead of exact.
+  void setRounding(bool on) { rounding = on; }
+  // The columns of a value of the block, after run.
+  const std::vector<double> &valueOf(mlir::Value value) const { return slots[slotOf.lookup(value)]; }
+
   // The columns of block argument i, to be set before run; of yielded value i, after it.
   std::vector<double> &argument(int64_t i) { return slots[arguments[i]]; }
   const std::vector<double> &yielded(int64_t i) const { return slots[yields[i]]; }
@@ -33,6 +38,8 @@ private:
   };
   mlir::LogicalResult compile(mlir::Operation &op, Step &step);
 
+  bool rounding = false;
+  llvm::DenseMap<mlir::Value, int64_t> slotOf;
   std::vector<Step> steps;
   std::vector<std::vector<double>> slots; // of each value of the block
   llvm::SmallVector<int64_t> arguments, yields;

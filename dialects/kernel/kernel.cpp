@@ -3,6 +3,37 @@
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
+// Sizes as text: `?` is kDynamic. Found by the generated parsers through the types of what they parse into.
+static void printSize(mlir::AsmPrinter &printer, int64_t size) {
+  if (size == weft::kernel::kDynamic)
+    printer << '?';
+  else
+    printer << size;
+}
+static mlir::ParseResult parseSize(mlir::AsmParser &parser, int64_t &size) {
+  size = weft::kernel::kDynamic;
+  return succeeded(parser.parseOptionalQuestion()) ? mlir::success() : parser.parseInteger(size);
+}
+static void printSizes(mlir::AsmPrinter &printer, llvm::ArrayRef<int64_t> sizes) {
+  llvm::interleaveComma(sizes, printer, [&](int64_t size) { printSize(printer, size); });
+}
+static mlir::ParseResult parseSizes(mlir::AsmParser &parser, llvm::SmallVector<int64_t> &sizes) {
+  return parser.parseCommaSeparatedList([&] { return parseSize(parser, sizes.emplace_back()); });
+}
+static void printSizeList(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::DenseI64ArrayAttr sizes) {
+  printer << '[';
+  printSizes(printer, sizes.asArrayRef());
+  printer << ']';
+}
+static mlir::ParseResult parseSizeList(mlir::OpAsmParser &parser, mlir::DenseI64ArrayAttr &sizes) {
+  llvm::SmallVector<int64_t> list;
+  if (parser.parseCommaSeparatedList(mlir::AsmParser::Delimiter::Square,
+                                     [&] { return parseSize(parser, list.emplace_back()); }))
+    return mlir::failure();
+  sizes = parser.getBuilder().getDenseI64ArrayAttr(list);
+  return mlir::success();
+}
+
 #include "dialects/kernel/kernel_dialect.cpp.inc"
 #include "dialects/kernel/kernel_enums.cpp.inc"
 #define GET_ATTRDEF_CLASSES

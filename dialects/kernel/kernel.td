@@ -25,14 +25,14 @@ def Kernel_Access : AttrDef<Kernel_Dialect, "Access"> {
   let description = [{
     address(d0, d1, …) = offset + Σ strides[i] d_i, and with `index` >= 0 additionally
     clamp(value of input `index` at this point, 0, index_limit - 1) * index_stride: a gather or a scatter. The indexing input is an integer
-    and does not vary along the last dimension. Stride 0 repeats.
+    and does not vary along the last dimension. Stride 0 repeats. `?`: what the launch of an outlined kernel gives.
   }];
   let parameters = (ins "int64_t":$offset, ArrayRefParameter<"int64_t">:$strides,
       DefaultValuedParameter<"int64_t", "-1">:$index, DefaultValuedParameter<"int64_t", "0">:$index_stride,
       DefaultValuedParameter<"int64_t", "0">:$index_limit);
   // Strides come last: their list of integers ends at `>` alone.
-  let assemblyFormat = [{ `<` `offset` `=` $offset `,` (`index` `=` $index^ `,` `index_stride` `=` $index_stride `,` `index_limit` `=` $index_limit `,`)?
-    `strides` `=` $strides `>` }];
+  let assemblyFormat = [{ `<` `offset` `=` $offset `,` (`index` `=` $index^ `,` `index_stride` `=` custom<Size>($index_stride) `,` `index_limit` `=` custom<Size>($index_limit) `,`)?
+    `strides` `=` custom<Sizes>($strides) `>` }];
 }
 
 def Kernel_Reduction : AttrDef<Kernel_Dialect, "Reduction"> {
@@ -96,7 +96,7 @@ def LoopsOp : Kernel_Op<"loops", [Pure, AttrSizedOperandSegments, SingleBlockImp
       OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = [{ `domain` $domain `ins` `(` $inputs `)` `inits` `(` $inits `)` attr-dict `:` functional-type(operands, results) $body }];
+  let assemblyFormat = [{ `domain` custom<SizeList>($domain) `ins` `(` $inputs `)` `inits` `(` $inits `)` attr-dict `:` functional-type(operands, results) $body }];
   let hasCanonicalizeMethod = 1;
   let hasVerifier = 1;
 }
@@ -133,7 +133,7 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
       OptionalAttr<Kernel_GroupedBy>:$grouped, OptionalAttr<Kernel_Access>:$group_access, UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` (`groups` $groups^)? `sizes` $sizes attr-dict `:` functional-type(operands, results) $body }];
+  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` (`groups` $groups^)? `sizes` custom<SizeList>($sizes) attr-dict `:` functional-type(operands, results) $body }];
   let hasVerifier = 1;
 }
 
@@ -167,7 +167,7 @@ def AttentionOp : Kernel_Op<"attention", [Pure]> {
   let arguments = (ins Kernel_AttentionKind:$kind, Variadic<Kernel_Tensor>:$inputs, DenseI64ArrayAttr:$sizes, Kernel_Accesses:$input_access,
       Kernel_Accesses:$output_access, F64Attr:$scale, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
-  let assemblyFormat = "$kind $inputs `sizes` $sizes attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$kind $inputs `sizes` custom<SizeList>($sizes) attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -181,7 +181,7 @@ def SortOp : Kernel_Op<"sort", [Pure]> {
   let arguments = (ins Kernel_Tensor:$keys, DenseI64ArrayAttr:$sizes, Kernel_Accesses:$input_access, Kernel_Accesses:$output_access,
       OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Kernel_Tensor:$order, Kernel_Tensor:$token, Kernel_Tensor:$place, Kernel_Tensor:$offsets);
-  let assemblyFormat = "$keys `sizes` $sizes attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$keys `sizes` custom<SizeList>($sizes) attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

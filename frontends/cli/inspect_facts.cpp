@@ -1,5 +1,8 @@
 #include "frontends/cli/inspect_facts.h"
 
+#include "runtime/train/nearest.h"
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -35,6 +38,30 @@ std::vector<KernelUse> CountUses(const fb::Artifact &artifact, const std::string
       if (entry.empty() || e->name()->str() == entry) Count(e->body(), 1, uses);
   }
   return uses;
+}
+
+absl::StatusOr<int> FindKernel(const fb::Artifact &artifact, const std::string &name) {
+  std::vector<std::string> names, candidates;
+  int found = -1;
+  if (artifact.kernels())
+    for (const fb::Kernel *kernel : *artifact.kernels()) {
+      names.push_back(Text(kernel->name()));
+      if (names.back() == name) return static_cast<int>(names.size()) - 1;
+      if (name.empty() || !absl::StartsWith(names.back(), name)) continue;
+      found = static_cast<int>(names.size()) - 1;
+      candidates.push_back(names.back());
+    }
+  if (candidates.size() == 1) return found;
+  if (candidates.empty()) {
+    std::string nearest = Nearest(name, names);
+    return absl::NotFoundError(absl::StrCat(
+        "there is no kernel ", name, "\nhint: ",
+        nearest.empty() ? "weft inspect --kernels lists them" : absl::StrCat("did you mean ", nearest, "?")));
+  }
+  const size_t count = candidates.size();
+  if (count > 8) candidates.resize(8), candidates.push_back("…");
+  return absl::InvalidArgumentError(
+      absl::StrCat(count, " kernels have names that begin with ", name, ": ", absl::StrJoin(candidates, ", ")));
 }
 
 std::string Text(const flatbuffers::String *string) { return string ? string->str() : ""; }

@@ -284,7 +284,8 @@ void Clusters::join(Value root) {
   add(clusters.size() - 1, root, leaves);
 }
 
-// Whether `root`, computed by the cluster, would wait for something outside that waits for the cluster.
+// Whether `root`, computed by the cluster, would wait for something outside that waits for the cluster, or it
+// for what waits for root.
 bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
   auto outside = [&](Value v) {
     llvm::SmallSetVector<Value, 8> leaves;
@@ -295,10 +296,9 @@ bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
     return work;
   };
   if (reaches(outside(root), [&](Value v) { return cluster.roots.contains(v); })) return true;
-  // Products are grouped before what comes before them.
-  return cluster.product && llvm::any_of(cluster.roots, [&](Value own) {
-           return reaches(outside(own), [&](Value v) { return v == root; });
-         });
+  // Or the other way round: products are grouped before what comes before them.
+  return llvm::any_of(cluster.roots,
+                      [&](Value own) { return reaches(outside(own), [&](Value v) { return v == root; }); });
 }
 
 // Whether computing `work` needs a target.

@@ -382,6 +382,30 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
   return absl::OkStatus();
 }
 
+absl::Status CheckKernelBuffers(const fb::Kernel &kernel, const Where &kernel_at) {
+  if (Size(kernel.buffers()) == 0) return absl::OkStatus();
+  if (Size(kernel.buffers()) != kernel.num_buffers())
+    return kernel_at.Error("has ", Size(kernel.buffers()), " buffers when num_buffers is ",
+                           kernel.num_buffers());
+  for (int64_t i = 0; i < Size(kernel.buffers()); ++i) {
+    const fb::KernelBuffer &buffer = *kernel.buffers()->Get(i);
+    Where at{&kernel_at, "buffers", i};
+    if (ByteSize(buffer.dtype()) == 0)
+      return at.Error("dtype is ", static_cast<int>(buffer.dtype()), " when it should be 0 to 5");
+    if (buffer.use() > fb::BufferUse::MAX)
+      return at.Error("use is ", static_cast<int>(buffer.use()), " when it should be 0 to 2");
+    if (Size(buffer.dims()) > kMaxRank)
+      return at.Error("has ", Size(buffer.dims()), " dims when ", kMaxRank, " is the most");
+    if (buffer.slot() < 0 || buffer.slot() + Size(buffer.dims()) > kernel.num_sizes())
+      return at.Error("has strides at sizes ", buffer.slot(), " to ", buffer.slot() + Size(buffer.dims()),
+                      " when num_sizes is ", kernel.num_sizes());
+    for (int64_t j = 0; j < Size(buffer.dims()); ++j)
+      if (int32_t dim = buffer.dims()->Get(j); dim < 0 || dim >= kernel.num_sizes())
+        return at.Error("dims[", j, "] is ", dim, " when num_sizes is ", kernel.num_sizes());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
   int64_t kernel_lines = 0;
   for (int64_t i = 0; i < Size(artifact.kernels()); ++i) {
@@ -395,6 +419,7 @@ absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
                       " buffers");
     if (kernel.scratch_bytes() < 0 || kernel.scratch_bytes() > kMaxBytes)
       return at.Error("scratch_bytes is ", kernel.scratch_bytes(), " when it should be 0 to ", kMaxBytes);
+    if (absl::Status status = CheckKernelBuffers(kernel, at); !status.ok()) return status;
     if ((kernel_lines += Size(kernel.lines())) > kMaxKernelLines)
       return at.Error("lines: the kernels name ", kMaxKernelLines, " lines and more");
     for (int64_t j = 0; j < Size(kernel.lines()); ++j)

@@ -251,6 +251,21 @@ template <bool profile> void Session::Launch(const Program &program, const Launc
   Parallel<profile>(launch.items, launch.grain, run);
 }
 
+void Session::LaunchObserved(int entry, int32_t step) {
+  const Program &program = programs_[entry];
+  const LaunchStep &launch = program.launches[program.steps[step].index];
+  int64_t depth = 0; // loops that begin before it and end behind it
+  for (int32_t i = 0; i < step; ++i)
+    depth += program.steps[i].kind == StepKind::loop_begin ? 1 : program.steps[i].kind == StepKind::loop_end ? -1 : 0;
+  for (int32_t i = 0; i < launch.num_refs; ++i) buffers_[i] = Address(program, launch.first_ref + i);
+  const fb::Launch *source = program.sources[step]->op_as_Launch();
+  ObservedLaunch observed{source, artifact().kernels()->Get(source->kernel()), entry,
+                          absl::MakeConstSpan(buffers_.data(), launch.num_refs), absl::MakeConstSpan(counters_, depth)};
+  observer_->Before(observed);
+  Launch<false>(program, launch);
+  observer_->After(observed);
+}
+
 template <bool profile> void Session::Copy(char *to, const char *from, int64_t bytes) {
   if (to == from || bytes == 0) return;
   if (to < from + bytes && from < to + bytes) {
@@ -281,7 +296,10 @@ template <bool profile> absl::Status Session::Execute(int index, int64_t trip_co
     absl::Status status;
     switch (step.kind) {
     case StepKind::launch:
-      Launch<profile>(program, program.launches[step.index]);
+      if (observer_)
+        LaunchObserved(index, pc);
+      else
+        Launch<profile>(program, program.launches[step.index]);
       break;
     case StepKind::loop_begin: {
       const LoopStep &loop = program.loops[step.index];

@@ -5,6 +5,7 @@
 #include "runtime/device/cpu.h"
 #include "runtime/device/memory.h"
 #include "runtime/device/thread_pool.h"
+#include "runtime/executor/launch_observer.h"
 #include "runtime/executor/program.h"
 
 #include "absl/status/status.h"
@@ -97,6 +98,8 @@ public:
   int64_t persistent_bytes() const { return persistent_.size(); }
   int64_t arena_bytes() const { return arena_.size(); }
   void set_profile(const ProfileHook &hook) { profile_ = hook; }
+  // Null = none. It must outlive the runs that it looks on at.
+  void set_observer(LaunchObserver *observer) { observer_ = observer; }
 
 private:
   Session() = default;
@@ -117,6 +120,7 @@ private:
   template <bool profile> void Launch(const Program &program, const LaunchStep &launch);
   template <bool profile> void Copy(char *to, const char *from, int64_t bytes);
   template <bool profile> void Zero(char *to, int64_t bytes);
+  void LaunchObserved(int entry, int32_t step);
 
   SessionOptions options_;
   const fb::Stage *stage_ = nullptr;
@@ -128,6 +132,7 @@ private:
   std::vector<Program> programs_; // by entry
   ProfileHook profile_;
   std::vector<ThreadShare> shares_; // of the present instruction, while a profile is made
+  LaunchObserver *observer_ = nullptr;
 
   // While an entry runs.
   std::vector<char *> bases_;

@@ -48,6 +48,7 @@ bool DecidesArtifact(absl::string_view line) {
                                                      "patience",
                                                      "min_improvement",
                                                      "spike",
+                                                     "trace_nan",
                                                      "spike_deviations",
                                                      "spike_window",
                                                      "spike_most",

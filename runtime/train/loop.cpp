@@ -2,6 +2,7 @@
 #include "runtime/train/interrupt.h"
 #include "runtime/train/open_recipe.h"
 #include "runtime/train/run.h"
+#include "runtime/train/trace_nan.h"
 
 #include "absl/strings/str_format.h"
 
@@ -19,15 +20,31 @@ namespace fs = std::filesystem;
 
 } // namespace
 
-absl::Status Run::CheckFinite(int64_t step, const StepResult &result) {
+absl::Status Run::CheckFinite(int64_t step, double lr, const StepResult &result) {
   if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) return absl::OkStatus();
   Settle(/*wait=*/true);
   return absl::FailedPreconditionError(absl::StrFormat(
-      "the run has diverged: the %s is %f at step %d\nhint: %s, with a lower optimizer.lr or a longer "
+      "the run has diverged: the %s is %f at step %d\n%shint: %s, with a lower optimizer.lr or a longer "
       "optimizer.warmup",
       std::isfinite(result.loss) ? "gradient's norm" : "loss",
-      std::isfinite(result.loss) ? result.grad_norm : result.loss, step,
+      std::isfinite(result.loss) ? result.grad_norm : result.loss, step, WhereNotFinite(step, lr),
       saved_ > 0 ? absl::StrCat("--resume goes back to step ", saved_) : std::string("start again")));
+}
+
+// With train.trace_nan, what made it, as lines of an error. A step that is not finite has left the state as it was.
+std::string Run::WhereNotFinite(int64_t step, double lr) {
+  if (!recipe_.train.trace_nan) return "";
+  if (!trainer_->has_limits())
+    return "it cannot be traced: the artifact's train_step does not leave out a step that is not finite\n"
+           "hint: compile the model again with the weftc beside this weft\n";
+  Say(absl::StrCat("step ", step, " is not finite: making it again to find out where"));
+  absl::StatusOr<TracedNonFinite> traced = TraceNonFinite(
+      *ranks_,
+      [&] { return trainer_->Step(step, lr, spikes_.state().skipped, StepLimits{}).status(); },
+      Path(absl::StrCat("not-finite-step-", step)));
+  if (!traced.ok()) return absl::StrCat("it could not be traced: ", std::string(traced.status().message()), "\n");
+  return absl::StrCat(traced->text, "\n",
+                      traced->folder.empty() ? "" : absl::StrCat("what that launch read is in ", traced->folder, "\n"));
 }
 
 absl::StatusOr<TrainEnd> Run::Go() {
@@ -109,10 +126,9 @@ absl::StatusOr<TrainEnd> Run::Steps(const Schedule &schedule) {
     m.more = std::move(result->more);
     m.experts = std::move(result->experts);
     m.tokens = recipe_.train.batch * recipe_.train.seq;
-    if (warns) {
-      recorder_->Add(m);
-      if (absl::Status status = CheckFinite(step, *result); !status.ok()) return status;
-    }
+    if (warns) recorder_->Add(m);
+    if (warns || recipe_.train.trace_nan)
+      if (absl::Status status = CheckFinite(step, m.lr, *result); !status.ok()) return status;
     if (!(m.loss <= limits.loss && m.grad_norm <= limits.grad_norm)) {
       absl::StatusOr<int64_t> after = Spike(step, *result, limits);
       if (!after.ok()) return after.status();

@@ -41,6 +41,7 @@ public:
   Session &session(int rank) { return *sessions_[rank]; }
   int threads() const { return threads_; }
   const fb::Artifact &artifact() const { return *options_.artifact->root; }
+  const std::string &artifact_path() const { return options_.artifact->path; }
 
   // Calls `f` with every rank on the rank's own thread, and returns when all have returned: the error that
   // came first, if any; after one the ranks cannot be used again.

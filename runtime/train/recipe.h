@@ -40,6 +40,7 @@ struct Recipe {
     int64_t patience = 0;
     double min_improvement = 0;
     std::string spike = "warn";
+    bool trace_nan = false;
     double spike_deviations = 10;
     int64_t spike_window = 128, spike_most = 10, spike_within = 1000;
   } train;

@@ -45,6 +45,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"train.eval_batches", "integer", "micro-batches", "most micro-batches of an evaluation (0 = all of the held-out part)", {}, 0, kMany, FIELD(train.eval_batches)},
       {"train.patience", "integer", "evaluations", "evaluations in a row without a lower loss that end the run (0 = off)", {}, 0, 1e9, FIELD(train.patience)},
       {"train.min_improvement", "number", "nats", "a validation loss is lower when it is so by more than this", {}, 0, 1e6, FIELD(train.min_improvement)},
+      {"train.trace_nan", "true or false", "", "where loss or grad_norm is no finite number, make the step again, say which op of the model made it, and end the run", {}, 0, 0, FIELD(train.trace_nan)},
       {"train.spike", "text", "", "at a spike of loss or grad_norm: warn; skip the batch, so that no step is made of it; or rollback to the last checkpoint and go on behind the batch", {"off", "warn", "skip", "rollback"}, 0, 0, FIELD(train.spike)},
       {"train.spike_deviations", "number", "deviations", "a spike is so many robust standard deviations above the median of the last steps", {}, 0, 1e9, FIELD(train.spike_deviations)},
       {"train.spike_window", "integer", "steps", "steps that the median is of; spikes are looked for after half of them", {}, 2, 65536, FIELD(train.spike_window)},

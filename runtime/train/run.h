@@ -69,7 +69,8 @@ private:
   void Report(const std::string &state, const std::string &message = "");
   // loop.cpp
   absl::StatusOr<TrainEnd> Steps(const Schedule &schedule);
-  absl::Status CheckFinite(int64_t step, const StepResult &result);
+  absl::Status CheckFinite(int64_t step, double lr, const StepResult &result);
+  std::string WhereNotFinite(int64_t step, double lr);
   void SayStopped(int64_t step);
   absl::StatusOr<TrainEnd> LeaveAfterSpike(int64_t step, const SpikeState &made);
 

@@ -8,26 +8,9 @@
 #   WEFT=…    the binary (build/bin/weft)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-weft=${WEFT:-build/bin/weft} venv=build/interop-venv
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=$venv/bin/python
-  if ! cmp -s tests/interop/requirements.txt "$venv/complete"; then # none yet, or it lacks a package
-    index=https://download.pytorch.org/whl/cpu torch=() size=1.5 kilobytes=2000000
-    if curl -sfI -m 10 "$index/torch/" >/dev/null 2>&1; then
-      torch=(--index-url "$index")
-    else # PyPI's wheel of torch brings CUDA's libraries along
-      size=6 kilobytes=9000000
-    fi
-    echo "making $venv: PyTorch, transformers and tokenizers take about $size GB of disk there, and as much of pip's cache and /tmp while it works"
-    mkdir -p "$venv"
-    free=$(df --output=avail -k "$venv" | tail -1)
-    [ "$free" -ge "$kilobytes" ] || { echo "error: $((free / 1000000)) GB are free in $venv when it should be $((kilobytes / 1000000)) GB" >&2; exit 1; }
-    python3 -m venv "$venv"
-    "$PYTHON" -m pip install --quiet --no-cache-dir "${torch[@]}" torch
-    "$PYTHON" -m pip install --quiet --no-cache-dir -r tests/interop/requirements.txt
-    cp tests/interop/requirements.txt "$venv/complete"
-  fi
-fi
+weft=${WEFT:-build/bin/weft}
+source tests/venv.sh
+python_venv build/interop-venv tests/interop/requirements.txt
 work=$(mktemp -d "${TMPDIR:-/tmp}/weft-interop-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error

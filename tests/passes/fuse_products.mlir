@@ -119,3 +119,24 @@ func.func @expert_rows(%x: tensor<6x4xf32>, %w: tensor<3x4x8xf32>, %o: tensor<4x
   %s = graph.mul %y, %b : tensor<6x8xf32>
   return %s : tensor<6x8xf32>
 }
+
+// -----
+
+// The product waits for what its epilogue reads, which therefore cannot share a kernel with what reads the product, although both
+// read the same value.
+// CHECK-LABEL: func.func @waits
+// CHECK-SAME:  (%{{.*}}, %{{.*}}, %[[X:[a-z0-9]*]]: tensor<8x8xf32>)
+// CHECK-DAG:   %[[S:.*]] = kernel.loops {{.*}} ins(%[[X]]) {{.*}} -> tensor<8x8xf32>
+// CHECK-DAG:   %[[P:.*]]:2 = kernel.matmul {{.*}} extras(%[[S]])
+// CHECK-DAG:   kernel.loops {{.*}} ins(%[[P]]#{{[01]}}, %[[X]]) {{.*}} -> tensor<8xf32>
+func.func @waits(%a: tensor<8x8xf32>, %w: tensor<8x8xf32>, %x: tensor<8x8xf32>) -> (tensor<8xf32>, tensor<8x8xf32>, tensor<8x8xf32>) {
+  // expected-remark@below {{fused into the product's kernel}}
+  %p = graph.matmul %a, %w : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  %m = graph.mul %p, %x : tensor<8x8xf32>
+  // expected-remark@below {{fused into one kernel}}
+  %t = graph.reduce sum %m axes = [1] : (tensor<8x8xf32>) -> tensor<8xf32>
+  // expected-remark@below {{fused into one kernel}}
+  %s = graph.exp %x : tensor<8x8xf32>
+  %r = graph.add %p, %s : tensor<8x8xf32>
+  return %t, %s, %r : tensor<8xf32>, tensor<8x8xf32>, tensor<8x8xf32>
+}

@@ -8,9 +8,11 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -38,6 +40,13 @@ struct Part {
   std::string llvmIr, assembly, object, error;
 };
 constexpr size_t kMaxParts = 4;
+
+// A scope for the locations of each function: LLVM keeps none without.
+LogicalResult addLines(ModuleOp module) {
+  PassManager passes(module.getContext(), ModuleOp::getOperationName());
+  passes.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
+  return passes.run(module);
+}
 } // namespace
 
 FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, const CompileOptions &options) {
@@ -49,14 +58,20 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
 
   // Kernels are dealt out to parts, and threads generate the parts' code: that is where the time goes. The
   // number of parts does not depend on the machine's cores, so that the bytes do not either.
-  auto kernels = llvm::to_vector(module.getOps<program::KernelOp>());
+  SmallVector<program::KernelOp> kernels;
+  std::vector<std::string> objects;
+  for (auto kernel : module.getOps<program::KernelOp>())
+    if (options.replaced && options.replaced->contains(kernel.getSymName()))
+      objects.push_back(options.replaced->find(kernel.getSymName())->second);
+    else
+      kernels.push_back(kernel);
   std::deque<Part> parts(std::clamp<size_t>(kernels.size(), 1, kMaxParts));
   for (auto [i, part] : llvm::enumerate(parts)) {
     OwningOpRef<ModuleOp> target = ModuleOp::create(module.getLoc());
     for (size_t k = i; k < kernels.size(); k += parts.size())
       if (failed(emitKernel(kernels[k], *target, level))) return failure();
     expandBf16(*target, level);
-    if (failed(lowerToLLVM(*target))) return target->emitError("generated code does not convert to LLVM");
+    if (failed(lowerToLLVM(*target)) || (options.lines && failed(addLines(*target)))) return target->emitError("generated code does not convert to LLVM");
     part.module = translateModuleToLLVMIR(*target, part.context, "weft", /*disableVerification=*/true);
     if (!part.module) return target->emitError("generated code does not translate to LLVM IR");
     if (options.llvmIr) part.options.llvmIr = &part.llvmIr;
@@ -81,13 +96,13 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
   auto failedWith = [&](const std::string &why) {
     return module.emitError() << "compiling kernels for " << level.name << ": " << why;
   };
-  std::vector<std::string> objects;
   for (Part &part : parts) {
     if (!part.error.empty()) return failedWith(part.error);
     objects.push_back(std::move(part.object));
     if (options.llvmIr) *options.llvmIr += part.llvmIr;
     if (options.assembly) *options.assembly += part.assembly;
   }
+  if (!options.link) return objects.front();
   auto image = linkSharedObject(objects);
   if (!image) return failedWith(llvm::toString(image.takeError()));
   return std::move(*image);

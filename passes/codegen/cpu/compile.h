@@ -2,14 +2,21 @@
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/codegen/cpu/level.h"
+#include "llvm/ADT/StringMap.h"
 #include <string>
 
 namespace weft::cpu {
 
 struct CompileOptions {
-  // Filled with the LLVM IR and the assembly where set (weftc --dump-phases).
+  // Filled with the LLVM IR, as it is before instructions are chosen, and the assembly where set.
   std::string *llvmIr = nullptr;
   std::string *assembly = nullptr;
+  // A line table from the locations of the kernels' ops. The code is the same with it.
+  bool lines = false;
+  // False: the relocatable object of the only kernel instead of a shared one.
+  bool link = true;
+  // Relocatable objects in place of the kernels of these names, of which no code is generated.
+  const llvm::StringMap<std::string> *replaced = nullptr;
 };
 
 // Compiles every program.kernel of `module` for `level`: the bytes of an ELF shared object that needs no

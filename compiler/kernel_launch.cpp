@@ -1,0 +1,93 @@
+#include "compiler/kernel_launch.h"
+#include "compiler/kernel_ir.h"
+#include "dialects/kernel/kernel.h"
+#include <map>
+
+using namespace mlir;
+using namespace launch_data;
+namespace weft {
+namespace {
+
+// Where a reference points, but for its offset: references of equal keys can be compared.
+using Place = std::tuple<int, int, std::vector<std::pair<int, int64_t>>>;
+Place placeOf(const fb::RefT &ref) {
+  std::vector<std::pair<int, int64_t>> strides;
+  for (const fb::LoopStride &s : ref.strides) strides.push_back({s.depth(), s.stride()});
+  return {int(ref.space), ref.index, strides};
+}
+
+// Blocks of memory: what overlaps is together.
+void placeBuffers(const fb::LaunchT &from, Launch &to) {
+  std::map<Place, std::vector<size_t>> groups;
+  for (auto [i, ref] : llvm::enumerate(from.buffers)) groups[placeOf(*ref)].push_back(i);
+  for (auto &[place, members] : groups) {
+    llvm::stable_sort(members, [&](size_t a, size_t b) { return from.buffers[a]->offset < from.buffers[b]->offset; });
+    int64_t start = 0, end = INT64_MIN;
+    for (size_t i : members) {
+      const fb::RefT &ref = *from.buffers[i];
+      if (ref.offset >= end) {
+        to.blocks.push_back(0);
+        start = ref.offset;
+      }
+      end = std::max(end, ref.offset + ref.extent);
+      to.blocks.back() = end - start;
+      to.buffers[i].block = int(to.blocks.size()) - 1;
+      to.buffers[i].offset = ref.offset - start;
+    }
+  }
+}
+
+void fillIndices(Operation *op, const kernel::SizeLayout &layout, Launch &to) {
+  for (auto [i, access] : llvm::enumerate(layout.accesses)) {
+    if (access.getIndex() < 0) continue;
+    Buffer &index = to.buffers[access.getIndex()];
+    int64_t limit = to.sizes[layout.indexLimit(i)];
+    index.limit = index.period < 0 ? std::min(index.limit, limit) : limit;
+    index.period = -1; // known
+  }
+  for (Buffer &b : to.buffers) b.period = std::max<int64_t>(b.period, 0);
+}
+
+} // namespace
+
+Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) {
+  Launch to;
+  to.sizes = from.sizes;
+  to.items = from.items;
+  to.grain = std::max<int64_t>(from.grain, 1);
+  to.scratch_bytes = scratchBytes;
+  to.flops = double(from.flops);
+  to.bytes = double(from.bytes);
+  to.times = 1;
+  kernel::SizeLayout layout(op);
+  bool loops = isa<kernel::LoopsOp>(op);
+  static constexpr launch_data::Type types[] = {f32, f64, i32, i64, boolean, bf16};
+  for (auto [i, buffer] : llvm::enumerate(kernelBuffers(op))) {
+    Buffer b{};
+    b.type = types[int(buffer->dtype)];
+    b.output = buffer->use != fb::BufferUse::input;
+    b.input = buffer->use != fb::BufferUse::output;
+    b.bytes = from.buffers[i]->extent;
+    bool isFloat = b.type == f32 || b.type == f64 || b.type == bf16;
+    b.fill = !isFloat ? integers : loops ? positive : floats;
+    b.limit = std::max<int64_t>(2, to.sizes.empty() ? 2 : to.sizes[std::max<int64_t>(layout.numDims, 1) - 1]);
+    to.buffers.push_back(b);
+  }
+  placeBuffers(from, to);
+  fillIndices(op, layout, to);
+  if (auto matmul = dyn_cast<kernel::MatmulOp>(op); matmul && matmul.getGroups()) {
+    Buffer &groups = to.buffers[layout.numInputs - 1];
+    groups.fill = ascending;
+    groups.limit = to.sizes[matmul.getGrouped() == kernel::GroupedBy::m ? 1 : 3];
+  }
+  if (isa<kernel::AttentionOp>(op)) {
+    to.buffers[3].fill = zeros;
+    to.buffers[4].fill = ends;
+    to.buffers[4].limit = to.sizes[2];
+    to.buffers[4].period = std::max<int64_t>(to.sizes[1], 1);
+  }
+  if (isa<kernel::SortOp>(op)) to.buffers[0].limit = to.sizes[2];
+  return to;
+}
+
+} // namespace weft
