@@ -47,3 +47,18 @@ func.func @gradient_of_keys(%q: tensor<1x256x2x4xf32>, %b: tensor<1x256xi32>, %e
     -> (tensor<1x256x2x4xf32>, tensor<1x256x2x4xf32>, tensor<1x256x2x4xf32>)
   return %r#1 : tensor<1x256x2x4xf32>
 }
+
+// 16 query heads over one key head, as rows of one token: each of two threads takes half of them.
+// CHECK-LABEL: func.func @decode_over_latents
+// CHECK:         kernel.attention forward
+// CHECK-SAME:      schedule = #kernel.schedule<tile_m = 8,
+func.func @decode_over_latents(%q: tensor<1x16x1x8xf32>, %k: tensor<1x64x1x8xf32>, %b: tensor<1x16xi32>) -> tensor<1x16x1x8xf32> {
+  %o:2 = kernel.attention forward %q, %k, %k, %b, %b sizes [1, 16, 64, 1, 1, 8, 8] {scale = 0.5 : f64,
+    reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 64>,
+    input_access = [#kernel.access<offset = 0, strides = 0, 8, 0, 1>, #kernel.access<offset = 0, strides = 0, 8, 0, 1>,
+      #kernel.access<offset = 0, strides = 0, 8, 0, 1>, #kernel.access<offset = 0, strides = 0, 1>, #kernel.access<offset = 0, strides = 0, 1>],
+    output_access = [#kernel.access<offset = 0, strides = 0, 8, 0, 1>, #kernel.access<offset = 0, strides = 0, 1, 0>]}
+    : (tensor<1x16x1x8xf32>, tensor<1x64x1x8xf32>, tensor<1x64x1x8xf32>, tensor<1x16xi32>, tensor<1x16xi32>)
+    -> (tensor<1x16x1x8xf32>, tensor<1x16x1xf32>)
+  return %o#0 : tensor<1x16x1x8xf32>
+}

@@ -32,6 +32,8 @@ kernel::ScheduleAttr scheduleAttention(kernel::AttentionOp op, int64_t threads) 
   bool ownsRows = op.getKind() == AttentionKind::forward || op.getKind() == AttentionKind::grad_query;
   auto items = [&] { return sizes[0] * sizes[3] * int64_t(llvm::divideCeil(rows, tile)); };
   while (ownsRows && tile > 16 && items() < 4 * threads) tile /= 2;
+  // Some threads would have nothing to do: packing keys once more is less than waiting for one of them.
+  while (op.getKind() == AttentionKind::forward && tile > 8 && items() < threads) tile /= 2;
   if (op.getKind() != AttentionKind::forward) {
     chunk = chunkKeys(op);
     auto chunks = [&] { return sizes[0] * sizes[4] * int64_t(llvm::divideCeil(sizes[2], chunk)); };
