@@ -108,6 +108,17 @@ private:
       diff_.machine.push_back(absl::StrCat("the processor was ", a.processor, " and is ", b.processor));
     if (a.cpu_level != b.cpu_level)
       diff_.machine.push_back(absl::StrCat("the level was ", a.cpu_level, " and is ", b.cpu_level));
+    for (auto [p, which] : {std::pair(&a_, "before"), std::pair(&b_, "after")})
+      if (p->machine.disturbed)
+        diff_.machine.push_back(
+            absl::StrCat("what was measured of it ", which, " is too low: other processes ran meanwhile"));
+    const double put_aside_a = static_cast<double>(a_.preemptions) / static_cast<double>(a_.steps()),
+                 put_aside_b = static_cast<double>(b_.preemptions) / static_cast<double>(b_.steps());
+    if (std::max(put_aside_a, put_aside_b) > 20 &&
+        std::fabs(put_aside_b - put_aside_a) > 0.5 * std::max(put_aside_a, put_aside_b))
+      diff_.machine.push_back(
+          absl::StrFormat("other processes put threads aside %.0f times a step, and now %.0f times",
+                          put_aside_a, put_aside_b));
     auto rate = [&](const std::string &what, double x, double y, double unit, const char *name) {
       if (std::fabs(y - x) <= kMachineDiffers * x) return;
       diff_.machine.push_back(

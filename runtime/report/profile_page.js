@@ -9,7 +9,7 @@
     $('written').textContent = 'made ' + data.made;
     const machine = data.machine;
     const rates = Object.entries(machine.flops_per_s).map(([unit, rate]) => `${unit} ${numberText(rate.all / 1e9, 3)} GFLOP/s`).concat(machine.levels.map(l => `${l.name} ${numberText(l.bytes_per_s.all / 1e9, 3)} GB/s`));
-    $('machine').textContent = `${machine.processor}, ${machine.cpu_level}, ${machine.threads} threads: ${rates.join(', ')}, an empty launch ${numberText(machine.launch_ns / 1e3, 2)} µs (measured ${machine.measured}). Weights: ${data.weights}. Counters: ${data.no_counters || 'of the processor'}.`;
+    $('machine').textContent = `${machine.processor}, ${machine.cpu_level}, ${machine.threads} threads: ${rates.join(', ')}, an empty launch ${numberText(machine.launch_ns / 1e3, 2)} µs (measured ${machine.measured}${machine.disturbed ? ', beside other processes: too low' : ''}). Weights: ${data.weights}. Counters: ${data.no_counters || 'of the processor'}.`;
     const tile = (name, value) => $('tiles').append(el('div', {class: 'tile'}, el('span', {}, name), el('b', {}, value)));
     const step = total / times, kernels = data.kernels.reduce((sum, k) => sum + k.work.wall_ns, 0), flops = data.kernels.reduce((sum, k) => sum + k.work.flops, 0);
     tile(`step, mean of ${data.step_ns.length}`, numberText(step / 1e6) + ' ms');
@@ -18,6 +18,7 @@
     tile('GFLOP/s', numberText(flops / total, 3));
     tile('of the roof, in kernels', percent(data.kernels.reduce((sum, k) => sum + k.work.roof_ns, 0), kernels));
     tile('ranks × threads', `${data.ranks} × ${data.threads}`);
+    tile('put aside for others', numberText(data.preemptions / data.step_ns.length, 3) + ' a step');
     if (data.plain_ns.length) tile('profiler costs', percent(median(data.step_ns) - median(data.plain_ns), median(data.plain_ns)));
     $('recipe').querySelector('pre').textContent = data.recipe;
   }

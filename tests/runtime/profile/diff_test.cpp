@@ -58,6 +58,16 @@ TEST(Diff, TheSameCodeIsSlowedByTheMachineOrByChance) {
   EXPECT_NE(RowOf(diff, "matmul_0").why.find("+50.0 % are expected"), std::string::npos);
 }
 
+TEST(Diff, OtherProcessesAreSeen) {
+  Profile after = SmallProfile();
+  after.preemptions = 400;
+  after.machine.disturbed = true;
+  const std::vector<std::string> expected = {
+      "what was measured of it after is too low: other processes ran meanwhile",
+      "other processes put threads aside 0 times a step, and now 200 times"};
+  EXPECT_EQ(CompareProfiles(SmallProfile(), after).machine, expected);
+}
+
 TEST(Diff, AnotherScheduleIsNamed) {
   Profile after = SmallProfile();
   after.kernels[0].name = "matmul_5", after.kernels[0].schedule = "#kernel.schedule<tile_m = 8>";
