@@ -240,12 +240,15 @@ private:
   std::string WhySame(const DiffRow &row, double predicted_a, double predicted_b) const {
     if (std::fabs(row.change_ms()) <= diff_.spread * row.before_ms)
       return "the same code and work; within the spread of the steps";
-    if (predicted_a > 0 && std::fabs(predicted_b - predicted_a) > 0.03 * predicted_a)
-      return absl::StrCat(
-          "the same code and work on another machine, or a machine in another state: by what was "
-          "measured of both, ",
-          Relative(predicted_a, predicted_b), " are expected");
-    return "the same code and work, and by its measurements the same machine: other load on it, or other "
+    // What the measurements of both machines expect counts as a reason when it is a good part of the change.
+    const double expected = predicted_a > 0 ? (predicted_b - predicted_a) / predicted_a : 0,
+                 changed = row.before_ms > 0 ? row.change_ms() / row.before_ms : 0;
+    if (std::fabs(expected) > 0.03 && expected * changed > 0 &&
+        std::fabs(expected) > 0.3 * std::fabs(changed))
+      return absl::StrCat("the same code and work on another machine, or a machine in another state: by what "
+                          "was measured of both, ",
+                          Relative(predicted_a, predicted_b), " are expected");
+    return "the same code and work, and not what was measured of the machines: other load on them, or other "
            "places in "
            "memory";
   }
