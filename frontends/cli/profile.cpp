@@ -92,7 +92,8 @@ int ProfileCommand(const Arguments &arguments) {
   options.cpu_level = args.Text("--cpu-level");
   options.say = Notice;
   absl::StatusOr<Profile> profile = MakeProfile(*std::move(recipe), options);
-  if (!profile.ok()) return Fail(profile.status());
+  if (!profile.ok())
+    return absl::IsCancelled(profile.status()) ? (Fail(profile.status()), 130) : Fail(profile.status());
   Print(args.Has("--json") ? ProfileJson(*profile) + "\n" : ProfileText(*profile, top));
   std::fflush(stdout); // before what follows on stderr
   Notice(absl::StrCat("wrote profile.json, trace.json and report.html into ", options.folder));

@@ -124,8 +124,8 @@ std::string MachineText(const Profile &p) {
     absl::StrAppendFormat(&out, "%s %.0f GFLOP/s, ", unit, rate.all / 1e9);
   for (const MemoryLevel &level : p.machine.levels)
     absl::StrAppendFormat(&out, "%s %.0f GB/s, ", level.name, level.rate.all / 1e9);
-  absl::StrAppendFormat(&out, "an empty launch %.2f us (measured %s)\n", p.machine.launch_ns / 1e3,
-                        p.machine.measured);
+  absl::StrAppendFormat(&out, "an empty launch %.2f us (measured %s%s)\n", p.machine.launch_ns / 1e3,
+                        p.machine.measured, p.machine.disturbed ? ", beside other processes: too low" : "");
   return out;
 }
 
@@ -145,6 +145,8 @@ std::string ProfileText(const Profile &p, int64_t top) {
         &out, "profiler  %.1f ms without it, %.1f with it (medians of steps by turns): %+.1f %%\n", plain,
         profiled, 100 * (profiled - plain) / plain);
   out += MachineText(p);
+  absl::StrAppendFormat(&out, "others    threads were put aside for other processes %.1f times a step\n",
+                        static_cast<double>(p.preemptions) / static_cast<double>(p.steps()));
   absl::StrAppend(&out, "model     ", p.model, ", ", p.weights, "\n");
   absl::StrAppend(&out, "counters  ",
                   p.no_counters.empty() ? "of the processor, in the threads' shares" : p.no_counters, "\n\n");

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <climits>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 
 namespace weft {
@@ -54,6 +55,25 @@ double BestRate(ThreadPool &pool, int threads, double amount, int bursts, double
     best = std::max(best, amount * threads * static_cast<double>(rounds) / ns * 1e9);
   }
   return best;
+}
+
+// Whether the threads lack a tenth of the processors' time while they compute: something else has it.
+bool IsDisturbed(ThreadPool &pool, const PeakLoop &loop, double rate) {
+  const int64_t rounds =
+      std::max<int64_t>(1, static_cast<int64_t>(rate * 0.05 / static_cast<double>(loop.flops_a_round)));
+  std::vector<double> part(pool.size());
+  TimeNs(pool, pool.size(), [&](int thread) {
+    timespec before, after;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    const double start = NowNs();
+    loop.run(rounds);
+    const double wall = NowNs() - start;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    part[thread] = (static_cast<double>(after.tv_sec - before.tv_sec) * 1e9 +
+                    static_cast<double>(after.tv_nsec - before.tv_nsec)) /
+                   wall;
+  });
+  return *std::min_element(part.begin(), part.end()) < 0.9;
 }
 
 struct CacheSize {
@@ -136,6 +156,8 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
                       [&](int, int64_t rounds) { loop.run(rounds); });
     }));
 
+  const bool disturbed = IsDisturbed(pool, loops[0], made.flops.at("fma").one); // and again at the end
+
   const int64_t threads = pool.size();
   const std::vector<CacheSize> caches = Caches();
   int64_t largest = 0;
@@ -176,10 +198,11 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
     Rate &near = made.levels[i - 1].rate;
     near = {std::max(near.one, made.levels[i].rate.one), std::max(near.all, made.levels[i].rate.all)};
   }
+  made.disturbed = IsDisturbed(pool, loops[0], made.flops.at("fma").one) || disturbed;
   std::vector<double> launches;
   for (int i = 0; i < 400; ++i) launches.push_back(TimeNs(pool, pool.size(), [](int) {}));
-  std::nth_element(launches.begin(), launches.begin() + 200, launches.end());
-  made.launch_ns = launches[200];
+  std::nth_element(launches.begin(), launches.begin() + 100, launches.end());
+  made.launch_ns = launches[100];
   made.measured = absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());
   return made;
 }

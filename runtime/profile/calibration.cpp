@@ -48,7 +48,7 @@ std::string CalibrationJson(const Calibration &c) {
     levels.push_back({{"name", level.name}, {"bytes", level.bytes}, {"bytes_per_s", RateJson(level.rate)}});
   json root = {{"processor", c.processor}, {"cpu_level", c.cpu_level}, {"threads", c.threads},
                {"flops_per_s", flops},     {"levels", levels},         {"launch_ns", c.launch_ns},
-               {"measured", c.measured}};
+               {"measured", c.measured},   {"disturbed", c.disturbed}};
   return root.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -63,6 +63,8 @@ absl::StatusOr<Calibration> ParseCalibration(std::string_view text, const std::s
   for (auto [key, field] : {std::pair("processor", &c.processor), std::pair("cpu_level", &c.cpu_level),
                             std::pair("measured", &c.measured)})
     if (!ReadText(root, key, field)) return wrong("has no text \"", key, "\"");
+  if (!root.contains("disturbed") || !root["disturbed"].is_boolean()) return wrong("has no \"disturbed\"");
+  c.disturbed = root["disturbed"].get<bool>();
   if (!root.contains("threads") || !root["threads"].is_number_integer()) return wrong("has no \"threads\"");
   const int64_t threads = root["threads"].is_number_unsigned() && root["threads"].get<uint64_t>() > INT32_MAX
                               ? -1
@@ -124,7 +126,10 @@ absl::StatusOr<Calibration> CachedCalibration(ThreadPool &pool, const std::strin
   say(absl::StrCat("measuring this machine: ", key.threads, key.threads == 1 ? " thread, " : " threads, ",
                    cpu_level));
   absl::StatusOr<Calibration> made = Calibrate(pool, cpu_level);
-  if (!made.ok() || path.empty()) return made;
+  if (made.ok() && made->disturbed)
+    say("warning: other processes ran meanwhile: what was measured is too low, and not kept for the next "
+        "time");
+  if (!made.ok() || made->disturbed || path.empty()) return made;
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (absl::Status status = WriteFileAtomically(path, CalibrationJson(*made)); !status.ok())

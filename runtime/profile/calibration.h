@@ -33,6 +33,7 @@ struct Calibration {
   std::vector<MemoryLevel> levels;   // the nearest first, memory last
   double launch_ns = 0;              // from the call to the end of a launch that computes nothing
   std::string measured;              // "2026-11-26 12:00 UTC"
+  bool disturbed = false;            // other processes ran on its processors meanwhile: the rates are too low
 
   // Of a dot unit; of one that the level has no instruction for, that of fma.
   const Rate &FlopsOf(const std::string &unit) const;
@@ -45,7 +46,8 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
 
 // The calibration that an earlier call left in a file of the user's cache folder ($XDG_CACHE_HOME/weft or
 // ~/.cache/weft), for this processor, level and number of threads; measured and left there when there is
-// none, or with `again`. A cache that cannot be written or read is told to `say`, and is no error.
+// none, or with `again`. What was disturbed is not left there. A cache that cannot be written or read is told
+// to `say`, and is no error.
 absl::StatusOr<Calibration> CachedCalibration(ThreadPool &pool, const std::string &cpu_level, bool again,
                                               void (*say)(const std::string &));
 // "" without a home. For messages.

@@ -108,6 +108,17 @@ private:
       diff_.machine.push_back(absl::StrCat("the processor was ", a.processor, " and is ", b.processor));
     if (a.cpu_level != b.cpu_level)
       diff_.machine.push_back(absl::StrCat("the level was ", a.cpu_level, " and is ", b.cpu_level));
+    for (auto [p, which] : {std::pair(&a_, "before"), std::pair(&b_, "after")})
+      if (p->machine.disturbed)
+        diff_.machine.push_back(
+            absl::StrCat("what was measured of it ", which, " is too low: other processes ran meanwhile"));
+    const double put_aside_a = static_cast<double>(a_.preemptions) / static_cast<double>(a_.steps()),
+                 put_aside_b = static_cast<double>(b_.preemptions) / static_cast<double>(b_.steps());
+    if (std::max(put_aside_a, put_aside_b) > 20 &&
+        std::fabs(put_aside_b - put_aside_a) > 0.5 * std::max(put_aside_a, put_aside_b))
+      diff_.machine.push_back(
+          absl::StrFormat("other processes put threads aside %.0f times a step, and now %.0f times",
+                          put_aside_a, put_aside_b));
     auto rate = [&](const std::string &what, double x, double y, double unit, const char *name) {
       if (std::fabs(y - x) <= kMachineDiffers * x) return;
       diff_.machine.push_back(
@@ -229,12 +240,15 @@ private:
   std::string WhySame(const DiffRow &row, double predicted_a, double predicted_b) const {
     if (std::fabs(row.change_ms()) <= diff_.spread * row.before_ms)
       return "the same code and work; within the spread of the steps";
-    if (predicted_a > 0 && std::fabs(predicted_b - predicted_a) > 0.03 * predicted_a)
-      return absl::StrCat(
-          "the same code and work on another machine, or a machine in another state: by what was "
-          "measured of both, ",
-          Relative(predicted_a, predicted_b), " are expected");
-    return "the same code and work, and by its measurements the same machine: other load on it, or other "
+    // What the measurements of both machines expect counts as a reason when it is a good part of the change.
+    const double expected = predicted_a > 0 ? (predicted_b - predicted_a) / predicted_a : 0,
+                 changed = row.before_ms > 0 ? row.change_ms() / row.before_ms : 0;
+    if (std::fabs(expected) > 0.03 && expected * changed > 0 &&
+        std::fabs(expected) > 0.3 * std::fabs(changed))
+      return absl::StrCat("the same code and work on another machine, or a machine in another state: by what "
+                          "was measured of both, ",
+                          Relative(predicted_a, predicted_b), " are expected");
+    return "the same code and work, and not what was measured of the machines: other load on them, or other "
            "places in "
            "memory";
   }

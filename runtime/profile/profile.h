@@ -87,6 +87,7 @@ struct Profile {
   int64_t ranks = 1, threads = 1, tokens = 0; // threads: of a rank; tokens: of a step
   std::vector<int64_t> step_ns;               // measured steps, with the profiler
   std::vector<int64_t> plain_ns;              // steps in between, without it
+  int64_t preemptions = 0; // how often a thread was put aside for another process, in the measured steps
   std::vector<ProfileLine> lines;
   std::vector<ProfileKernel> kernels; // those that were launched
   std::vector<ProfileSite> sites;

@@ -166,6 +166,7 @@ std::string ProfileJson(const Profile &p) {
                {"tokens", p.tokens},
                {"step_ns", p.step_ns},
                {"plain_ns", p.plain_ns},
+               {"preemptions", p.preemptions},
                {"lines", lines},
                {"kernels", kernels},
                {"sites", sites},
@@ -208,6 +209,7 @@ absl::StatusOr<Profile> ParseProfile(std::string_view text, const std::string &n
   f.Integer("ranks", &p.ranks, 1, 1 << 20);
   f.Integer("threads", &p.threads, 1, 1 << 20);
   f.Integer("tokens", &p.tokens);
+  f.Integer("preemptions", &p.preemptions);
   f.Integer("host_ns", &p.host_ns);
   f.Integer("data_ns", &p.data_ns);
   f.Integer("other_ranks_ns", &p.other_ranks_ns);

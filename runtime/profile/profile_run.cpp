@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <sys/resource.h>
 
 namespace weft {
 namespace {
@@ -32,12 +33,19 @@ int64_t NowNs() {
       .count();
 }
 
+// How often threads of this process were put aside although they could have gone on.
+int64_t Preemptions() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
 class ProfileRun {
 public:
   ProfileRun(Recipe recipe, const ProfileOptions &options) : recipe_(std::move(recipe)), options_(options) {}
 
   absl::StatusOr<Profile> Go() {
     if (absl::Status status = CheckThreads(recipe_); !status.ok()) return status;
+    if (absl::Status status = CheckFolder(); !status.ok()) return status;
     absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::Open(options_.folder);
     if (!folder.ok()) return folder.status();
     if (absl::Status status = Open(); !status.ok()) return status;
@@ -51,6 +59,21 @@ private:
   std::string Path(absl::string_view name) const { return absl::StrCat(options_.folder, "/", name); }
   void Say(const std::string &text) const {
     if (options_.say) options_.say(text);
+  }
+
+  // A run's recipe, artifact and report have the names that a profile's have.
+  absl::Status CheckFolder() const {
+    std::error_code error;
+    fs::path here = fs::absolute(options_.folder, error).lexically_normal();
+    if (!here.has_filename()) here = here.parent_path(); // "run/"
+    if (here != fs::path(recipe_.run.dir) && !fs::equivalent(here, recipe_.run.dir, error) &&
+        !fs::exists(here / "metrics.jsonl", error) && !fs::exists(here / "checkpoints", error))
+      return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(options_.folder,
+                     " is a run directory, whose files a profile would overwrite\nhint: "
+                     "-o ",
+                     options_.folder, "/profile"));
   }
 
   // What a run of the recipe has made already. Files of a run are replaced and never changed, so that a
@@ -157,7 +180,7 @@ private:
       const bool measured = i >= options_.warm_up && (i - options_.warm_up) % 2 == 1;
       if (measured)
         for (auto &recorder : recorders_) recorder->Start();
-      const int64_t start = NowNs();
+      const int64_t preemptions = Preemptions(), start = NowNs();
       absl::StatusOr<StepResult> result = trainer_->Step(step + 1, schedule->At(step + 1));
       const int64_t end = NowNs();
       for (auto &recorder : recorders_) recorder->Stop();
@@ -168,6 +191,7 @@ private:
       if (i >= options_.warm_up && !measured) profile_.plain_ns.push_back(end - start);
       if (!measured) continue;
       profile_.step_ns.push_back(end - start);
+      profile_.preemptions += Preemptions() - preemptions;
       for (int rank = 0; rank < size; ++rank) {
         const StepTimes &t = trainer_->times(rank);
         times_[rank].before_ns += t.begin_ns - start;

@@ -23,7 +23,8 @@ struct ProfileOptions {
 
 // Compiles, prepares the text, runs the steps, and writes the files. `recipe` is resolved; its own run
 // directory is only read: text and artifact that fit are taken over from there. Errors are those of
-// training's start and steps, and of writing, each with the thing's name.
+// training's start and steps, and of writing, each with the thing's name; InvalidArgument when the folder is
+// a run's; Cancelled by Ctrl-C.
 absl::StatusOr<Profile> MakeProfile(Recipe recipe, const ProfileOptions &options);
 
 } // namespace weft

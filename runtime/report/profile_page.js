@@ -8,16 +8,17 @@
   function header() {
     $('written').textContent = 'made ' + data.made;
     const machine = data.machine;
-    const rates = Object.entries(machine.flops_per_s).map(([unit, rate]) => `${unit} ${numberText(rate.all / 1e9, 3)} GFLOP/s`).concat(machine.levels.map(l => `${l.name} ${numberText(l.bytes_per_s.all / 1e9, 3)} GB/s`));
-    $('machine').textContent = `${machine.processor}, ${machine.cpu_level}, ${machine.threads} threads: ${rates.join(', ')}, an empty launch ${numberText(machine.launch_ns / 1e3, 2)} µs (measured ${machine.measured}). Weights: ${data.weights}. Counters: ${data.no_counters || 'of the processor'}.`;
+    const rates = Object.entries(machine.flops_per_s).map(([unit, rate]) => `${unit} ${numberText(rate.all / 1e9, 4)} GFLOP/s`).concat(machine.levels.map(l => `${l.name} ${numberText(l.bytes_per_s.all / 1e9, 4)} GB/s`));
+    $('machine').textContent = `${machine.processor}, ${machine.cpu_level}, ${machine.threads} threads: ${rates.join(', ')}, an empty launch ${numberText(machine.launch_ns / 1e3, 4)} µs (measured ${machine.measured}${machine.disturbed ? ', beside other processes: too low' : ''}). Weights: ${data.weights}. Counters: ${data.no_counters || 'of the processor'}.`;
     const tile = (name, value) => $('tiles').append(el('div', {class: 'tile'}, el('span', {}, name), el('b', {}, value)));
     const step = total / times, kernels = data.kernels.reduce((sum, k) => sum + k.work.wall_ns, 0), flops = data.kernels.reduce((sum, k) => sum + k.work.flops, 0);
     tile(`step, mean of ${data.step_ns.length}`, numberText(step / 1e6) + ' ms');
     tile('tokens/s', numberText(data.tokens / (step / 1e9), 4));
     tile('in kernels', percent(kernels, total));
-    tile('GFLOP/s', numberText(flops / total, 3));
+    tile('GFLOP/s', numberText(flops / total, 4));
     tile('of the roof, in kernels', percent(data.kernels.reduce((sum, k) => sum + k.work.roof_ns, 0), kernels));
     tile('ranks × threads', `${data.ranks} × ${data.threads}`);
+    tile('put aside for others', numberText(data.preemptions / data.step_ns.length, 3) + ' a step');
     if (data.plain_ns.length) tile('profiler costs', percent(median(data.step_ns) - median(data.plain_ns), median(data.plain_ns)));
     $('recipe').querySelector('pre').textContent = data.recipe;
   }
@@ -50,9 +51,9 @@
 
   const workColumns = [
     ['calls', w => w.calls / times, x => numberText(x, 4)], ['ms', w => ms(w.wall_ns), x => x.toFixed(3)], ['share', w => w.wall_ns / total, x => percent(x, 1)],
-    ['busy', w => w.busy_ns / (w.wall_ns * data.threads || 1), x => percent(x, 1)], ['GFLOP', w => w.flops / times / 1e9, x => numberText(x, 3)],
-    ['MB', w => w.bytes / times / 1e6, x => numberText(x, 3)], ['GFLOP/s', w => w.flops / (w.wall_ns || 1), x => numberText(x, 3)],
-    ['GB/s', w => w.bytes / (w.wall_ns || 1), x => numberText(x, 3)], ['of roof', w => w.roof_ns / (w.wall_ns || 1), x => percent(x, 1)],
+    ['busy', w => w.busy_ns / (w.wall_ns * data.threads || 1), x => percent(x, 1)], ['GFLOP', w => w.flops / times / 1e9, x => numberText(x, 4)],
+    ['MB', w => w.bytes / times / 1e6, x => numberText(x, 4)], ['GFLOP/s', w => w.flops / (w.wall_ns || 1), x => numberText(x, 4)],
+    ['GB/s', w => w.bytes / (w.wall_ns || 1), x => numberText(x, 4)], ['of roof', w => w.roof_ns / (w.wall_ns || 1), x => percent(x, 1)],
     ['predicted', w => ms(w.predicted_ns), x => x > 0 ? x.toFixed(3) : ''], ['error', w => w.predicted_ns > 0 && w.wall_ns > 0 ? w.predicted_ns / w.wall_ns - 1 : 0, x => x ? (100 * x).toFixed(0) + ' %' : '']];
 
   // rows: [{name, where, work, index}]. A table that is sorted by clicks on its head and searched in; opened(row) gives what is below a row.
@@ -122,7 +123,7 @@
       for (const name of ['cycles', 'instructions', 'cache_references', 'cache_misses']) say(name.replace('_', ' '), k.work[name] ? numberText(k.work[name] / times) + ' a step' : '');
       const body = el('tbody');
       for (const s of sites.sort((a, b) => b.work.wall_ns - a.work.wall_ns))
-        body.append(el('tr', {}, el('td', {}, lineText(s.line) || '–'), el('td', {class: 'number'}, numberText(s.work.calls / times)), el('td', {class: 'number'}, ms(s.work.wall_ns).toFixed(3)), el('td', {class: 'number'}, `${numberText(s.least_ns / 1e3, 3)} to ${numberText(s.most_ns / 1e3, 3)}`)));
+        body.append(el('tr', {}, el('td', {}, lineText(s.line) || '–'), el('td', {class: 'number'}, numberText(s.work.calls / times)), el('td', {class: 'number'}, ms(s.work.wall_ns).toFixed(3)), el('td', {class: 'number'}, `${numberText(s.least_ns / 1e3, 4)} to ${numberText(s.most_ns / 1e3, 4)}`)));
       return el('div', {}, list, el('table', {}, el('thead', {}, el('tr', {}, el('th', {}, 'launched from'), el('th', {class: 'number'}, 'calls'), el('th', {class: 'number'}, 'ms'), el('th', {class: 'number'}, 'µs a call'))), body));
     };
     const table = workTable($('kernels'), 'kernels', rows, detail);

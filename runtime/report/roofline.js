@@ -40,11 +40,11 @@ function roofline(host, {kernels, machine, choose}) {
       svg.append(svgEl('line', {class: memory ? 'roof' : 'roof far', x1: x(from), y1: y(from * level.rate), x2: x(to), y2: y(to * level.rate)}));
       // Lines of near rates are near: each has its text at another part of its length.
       const at = from * (to / from) ** ((levels.indexOf(level) + 0.5) / levels.length);
-      svg.append(svgEl('text', memory ? {x: x(at) + 8, y: y(at * level.rate) + 14} : {x: x(at) - 6, y: y(at * level.rate) - 2, 'text-anchor': 'end'}, `${level.name} ${numberText(level.rate, 3)} GB/s`));
+      svg.append(svgEl('text', memory ? {x: x(at) + 8, y: y(at * level.rate) + 14} : {x: x(at) - 6, y: y(at * level.rate) - 2, 'text-anchor': 'end'}, `${level.name} ${numberText(level.rate, 4)} GB/s`));
     }
     for (const {unit, rate} of units) {
       svg.append(svgEl('line', {class: 'roof', x1: x(Math.max(x0, rate / levels[0].rate)), x2: right, y1: y(rate), y2: y(rate)}));
-      svg.append(svgEl('text', {x: right, y: y(rate) - 5, 'text-anchor': 'end'}, `${unit} ${numberText(rate, 3)} GFLOP/s`));
+      svg.append(svgEl('text', {x: right, y: y(rate) - 5, 'text-anchor': 'end'}, `${unit} ${numberText(rate, 4)} GFLOP/s`));
     }
     dots.clear();
     for (const k of [...shown].sort((a, b) => b.ns - a.ns)) {
@@ -64,6 +64,7 @@ function roofline(host, {kernels, machine, choose}) {
   function mark(index) {
     chosen = index;
     dots.forEach((dot, i) => dot.classList.toggle('chosen', i === index));
+    if (dots.has(index)) svg.append(dots.get(index)); // above the others
     say(null);
   }
   new ResizeObserver(draw).observe(svg);

@@ -115,6 +115,16 @@ TEST_F(ProfileCommand, ARunIsProfiledWithItsNewestWeightsAndLeftAsItWas) {
   for (const auto &[path, content] : before) EXPECT_EQ(Slurp(path), content) << path;
 }
 
+TEST_F(ProfileCommand, CtrlCLeavesNoProfile) {
+  Child child(folder_, {"profile", recipe_, "run.dir=" + run_, "--steps", "10000"});
+  ASSERT_TRUE(child.Says("step 1 of 10000"));
+  child.Signal(SIGINT);
+  ChildResult result = child.Wait();
+  EXPECT_EQ(result.status, 130);
+  EXPECT_TRUE(result.error.ends_with("error: interrupted: no profile was written\n")) << result.error;
+  EXPECT_FALSE(fs::exists(run_ + "/profile/profile.json"));
+}
+
 TEST_F(ProfileCommand, WrongUsageAndWrongFilesAreNamed) {
   EXPECT_TRUE(Weft({"profile", "--help"}).out.starts_with("usage: weft profile RECIPE.toml|RUN"));
   EXPECT_TRUE(Weft({"profile", "diff", "--help"}).out.starts_with("usage: weft profile diff BEFORE AFTER"));
@@ -133,6 +143,12 @@ TEST_F(ProfileCommand, WrongUsageAndWrongFilesAreNamed) {
   EXPECT_NE(Profile({"-o", file + "/x"}).error.find("error: cannot create the run directory " + file + "/x"),
             std::string::npos);
   EXPECT_EQ(Profile({"--cpu-level", "sse"}).status, 1);
+  const std::string lost = " is a run directory, whose files a profile would overwrite\nhint: -o ";
+  EXPECT_EQ(Profile({"-o", run_}).error, "error: " + run_ + lost + run_ + "/profile\n");
+  EXPECT_EQ(Profile({"run.dir=" + (folder_ / "new"), "-o", folder_ / "new/"}).status, 1);
+  const std::string other = MakeRun("other");
+  ASSERT_EQ(Train(other).status, 0);
+  EXPECT_EQ(Profile({"-o", other}).error, "error: " + other + lost + other + "/profile\n");
 }
 
 } // namespace

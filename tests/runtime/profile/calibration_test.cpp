@@ -34,7 +34,7 @@ TEST_F(CalibrationTest, MeasuresTheMachineOnceAndKeepsIt) {
   if (DetectCpuLevel() == CpuLevel::none) GTEST_SKIP() << "this machine is below avx2";
   absl::StatusOr<Calibration> made = Cached();
   ASSERT_TRUE(made.ok()) << made.status();
-  ASSERT_EQ(lines_.size(), 1u);
+  ASSERT_GE(lines_.size(), 1u);
   EXPECT_EQ(lines_[0].find("measuring this machine: 2 threads, "), 0u);
   EXPECT_EQ(made->threads, 2);
   EXPECT_GT(made->flops.at("fma").one, 1e8);
@@ -47,6 +47,7 @@ TEST_F(CalibrationTest, MeasuresTheMachineOnceAndKeepsIt) {
   }
   EXPECT_GT(made->launch_ns, 0);
 
+  if (made->disturbed) GTEST_SKIP() << "other processes run: " << lines_.back();
   absl::StatusOr<Calibration> kept = Cached();
   ASSERT_TRUE(kept.ok()) << kept.status();
   EXPECT_TRUE(lines_.empty());
@@ -55,7 +56,7 @@ TEST_F(CalibrationTest, MeasuresTheMachineOnceAndKeepsIt) {
   // What is broken is measured again, and says so.
   std::ofstream(CalibrationPath(*made)) << "{\"threads\": 2}";
   ASSERT_TRUE(Cached().ok());
-  ASSERT_EQ(lines_.size(), 2u);
+  ASSERT_GE(lines_.size(), 2u);
   EXPECT_NE(lines_[0].find("has no text \"processor\"; the machine is measured again"), std::string::npos)
       << lines_[0];
 
@@ -63,7 +64,7 @@ TEST_F(CalibrationTest, MeasuresTheMachineOnceAndKeepsIt) {
   std::filesystem::remove_all(folder_ / "weft");
   folder_.Write("weft", "a file where the folder should be");
   ASSERT_TRUE(Cached(true).ok());
-  ASSERT_EQ(lines_.size(), 2u);
+  ASSERT_GE(lines_.size(), 2u);
   EXPECT_EQ(lines_[1].find("warning: "), 0u) << lines_[1];
 }
 
@@ -97,6 +98,7 @@ TEST(CalibrationJson, WhatIsWrongIsNamed) {
             "m.json has a level of 10 bytes when each should be larger than the one before");
   EXPECT_EQ(error("/levels/1/bytes_per_s/one", -1), "m.json has a level without name, bytes or bytes_per_s");
   EXPECT_EQ(error("/launch_ns", -1), "m.json has a launch_ns of -1");
+  EXPECT_EQ(error("/disturbed", 0), "m.json has no \"disturbed\"");
   EXPECT_EQ(error("/processor", 3), "m.json has no text \"processor\"");
   EXPECT_EQ(ParseCalibration("[]", "m.json").status().message(), "m.json is not a JSON object");
 }

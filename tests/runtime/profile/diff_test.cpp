@@ -49,13 +49,27 @@ TEST(Diff, TheSameCodeIsSlowedByTheMachineOrByChance) {
             "the same code and work; within the spread of the steps");
   Slow(after, 0, 5'000'000);
   EXPECT_EQ(RowOf(CompareProfiles(SmallProfile(), after), "matmul_0").why,
-            "the same code and work, and by its measurements the same machine: other load on it, or other "
+            "the same code and work, and not what was measured of the machines: other load on them, or other "
             "places in memory");
   after.machine.levels.back().rate.all /= 2;
   after.kernels[0].work.predicted_ns *= 1.5;
   const ProfileDiff diff = CompareProfiles(SmallProfile(), after);
   EXPECT_EQ(diff.machine, std::vector<std::string>{"the rate of memory was 15 and is 7.5 GB/s (-50.0 %)"});
   EXPECT_NE(RowOf(diff, "matmul_0").why.find("+50.0 % are expected"), std::string::npos);
+  // A machine that was measured to be faster is no reason to be slower.
+  after.kernels[0].work.predicted_ns /= 4;
+  EXPECT_NE(RowOf(CompareProfiles(SmallProfile(), after), "matmul_0").why.find("other load on them"),
+            std::string::npos);
+}
+
+TEST(Diff, OtherProcessesAreSeen) {
+  Profile after = SmallProfile();
+  after.preemptions = 400;
+  after.machine.disturbed = true;
+  const std::vector<std::string> expected = {
+      "what was measured of it after is too low: other processes ran meanwhile",
+      "other processes put threads aside 0 times a step, and now 200 times"};
+  EXPECT_EQ(CompareProfiles(SmallProfile(), after).machine, expected);
 }
 
 TEST(Diff, AnotherScheduleIsNamed) {
