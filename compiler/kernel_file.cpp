@@ -90,8 +90,7 @@ std::string differenceBesideSchedule(program::KernelOp mine, program::KernelOp t
   return "the texts differ";
 }
 
-// What is wrong with a relocatable object that should define `name` alone; "" for nothing.
-static std::string objectProblem(StringRef bytes, StringRef name) {
+std::string kernelObjectProblem(StringRef bytes, StringRef name) {
   auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(bytes, "object"));
   if (!file) return "is no ELF object: " + llvm::toString(file.takeError());
   auto *elf = dyn_cast<llvm::object::ELFObjectFileBase>(file->get());
@@ -186,7 +185,8 @@ std::variant<KernelFile, std::string> readKernelFile(MLIRContext &context, const
     out.object = std::move(*content);
   } else
     return path + ": should end in .mlir (another schedule), .ll, .s or .o (code)";
-  if (std::string problem = objectProblem(out.object, name); !problem.empty()) return path + ": " + problem;
+  if (std::string problem = kernelObjectProblem(out.object, name); !problem.empty())
+    return path + ": " + problem;
   return out;
 }
 

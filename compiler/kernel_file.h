@@ -21,6 +21,8 @@ std::variant<KernelFile, std::string> readKernelFile(mlir::MLIRContext &context,
 // Whether it is MLIR, which is for every level.
 bool isKernelText(llvm::StringRef path);
 
+// What is wrong with a relocatable object that should define `name` alone; "" for nothing.
+std::string kernelObjectProblem(llvm::StringRef bytes, llvm::StringRef name);
 // What is wrong with a kernel op's schedule; "" for nothing.
 std::string scheduleProblem(mlir::Operation *kernelOp);
 // Where two kernels differ in more than the schedule; "" for nowhere.
