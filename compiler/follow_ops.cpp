@@ -232,7 +232,8 @@ private:
     for (int64_t k = firstK; k < lastK; ++k) {
       double l = element(0, address(0, {b, m, k})), r;
       if (matmul.getPackedRhs()) {
-        int64_t pair = n / kernel::kPanelColumns * (sizes[3] / 2) + k / 2;
+        int64_t pair =
+            n / kernel::kPanelColumns * (int64_t(llvm::alignTo(sizes[3], kernel::kPanelDepth)) / 2) + k / 2;
         r = element(1, b * sizes[layout.stride(1, 0)] +
                            (pair * kernel::kPanelColumns + n % kernel::kPanelColumns) * 2 + k % 2);
       } else
