@@ -134,7 +134,7 @@ printf '.globl other\n.type other,@function\nother:\n  ret\n.size other, .-other
 expect_error 1 "defines other when it should define $tanh" -- compile -o "$work/x.weft" --substitute-kernel "$tanh=$work/wrong.s"
 expect_error 1 'code is of one level' "$tanh@" -- compile --target cpu -o "$work/x.weft" --substitute-kernel "$tanh=$work/k/kernel.s"
 expect_error 1 'has no kernel matmul_999' -- compile -o "$work/x.weft" --substitute-kernel "matmul_999=$work/k/kernel.s"
-expect_error 1 'cannot open' 'none.s' -- compile -o "$work/x.weft" --substitute-kernel "$tanh=$work/none.s"
+expect_error 1 'cannot read' 'none.s' -- compile -o "$work/x.weft" --substitute-kernel "$tanh=$work/none.s"
 expect_error 2 'should be KERNEL=FILE' -- compile -o "$work/x.weft" --substitute-kernel "$tanh"
 [[ ! -e $work/x.weft ]] || fail "an artifact was written all the same"
 done_testing
