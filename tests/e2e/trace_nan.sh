@@ -42,7 +42,7 @@ said=$(trains plain model.way=1 2>&1) && fail "a run of NaN succeeds"
 grep -q 'the run has diverged: the loss is -*nan at step 1' <<<"$said" || fail "it does not say that it diverged" "$said"
 ! grep -q 'the first to make it' <<<"$said" || fail "it was traced without being asked for" "$said"
 expect_error 1 'the run has diverged: the loss is' 'at step 1' 'the first to make it: kernel ' 'in train_step, iteration 0, 0' \
-  'math.log: -1 gives' "that is graph.log model.cc:$(at 1) (layers)" 'inputs.safetensors' 'hint: start again' -- trains one model.way=1 --trace-nan
+  'math.log: -1 gives' "that is graph.log model.cc:$(at 1) (layers)" 'what that launch read is in' 'hint: start again' -- trains one model.way=1 --trace-nan
 [[ -s $work/one/not-finite-step-1/inputs.safetensors ]] || fail "what the launch read is not kept"
 expect_error 1 'math.exp: 90 gives inf' "that is graph.exp model.cc:$(at 2) (layers)" -- trains two model.way=2 train.trace_nan=true
 said=$(trains three model.way=3 --trace-nan 2>&1) && fail "a run of infinities succeeds"
