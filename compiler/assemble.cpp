@@ -44,7 +44,8 @@ Expected<std::string> assemble(StringRef text, StringRef name, const cpu::CpuLev
   std::unique_ptr<MCRegisterInfo> registers(target->createMCRegInfo(triple.str()));
   std::unique_ptr<MCAsmInfo> assembly(target->createMCAsmInfo(*registers, triple.str(), options));
   std::unique_ptr<MCInstrInfo> instructions(target->createMCInstrInfo());
-  std::unique_ptr<MCSubtargetInfo> subtarget(target->createMCSubtargetInfo(triple.str(), "x86-64", level.features));
+  std::unique_ptr<MCSubtargetInfo> subtarget(
+      target->createMCSubtargetInfo(triple.str(), "x86-64", level.features));
   MCContext context(triple, assembly.get(), registers.get(), subtarget.get(), &sources, &options);
   std::unique_ptr<MCObjectFileInfo> file(target->createMCObjectFileInfo(context, /*PIC=*/true));
   context.setObjectFileInfo(file.get());
@@ -53,11 +54,13 @@ Expected<std::string> assemble(StringRef text, StringRef name, const cpu::CpuLev
   std::unique_ptr<MCAsmBackend> backend(target->createMCAsmBackend(*subtarget, *registers, options));
   std::unique_ptr<MCObjectWriter> writer = backend->createObjectWriter(out);
   std::unique_ptr<MCCodeEmitter> emitter(target->createMCCodeEmitter(*instructions, context));
-  std::unique_ptr<MCStreamer> streamer(target->createMCObjectStreamer(
-      triple, context, std::move(backend), std::move(writer), std::move(emitter), *subtarget, /*RelaxAll=*/false,
-      /*IncrementalLinkerCompatible=*/false, /*DWARFMustBeAtTheEnd=*/false));
+  std::unique_ptr<MCStreamer> streamer(
+      target->createMCObjectStreamer(triple, context, std::move(backend), std::move(writer),
+                                     std::move(emitter), *subtarget, /*RelaxAll=*/false,
+                                     /*IncrementalLinkerCompatible=*/false, /*DWARFMustBeAtTheEnd=*/false));
   std::unique_ptr<MCAsmParser> parser(createMCAsmParser(sources, context, *streamer, *assembly));
-  std::unique_ptr<MCTargetAsmParser> machine(target->createMCAsmParser(*subtarget, *parser, *instructions, options));
+  std::unique_ptr<MCTargetAsmParser> machine(
+      target->createMCAsmParser(*subtarget, *parser, *instructions, options));
   if (!machine) return failed("this LLVM has no assembler for x86-64");
   parser->setTargetParser(*machine);
   bool bad = parser->Run(/*NoInitialTextSection=*/false);

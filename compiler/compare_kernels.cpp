@@ -58,7 +58,8 @@ void compare(const Launch &l, const Memory &a, const Memory &b, KernelComparison
       double was = valueAt(buffer.type, x), is = valueAt(buffer.type, y);
       if (std::isfinite(was)) largest = std::max(largest, std::fabs(was));
       if (!same && !(std::isnan(was) && std::isnan(is)))
-        difference = std::isfinite(was) && std::isfinite(is) ? std::max(difference, std::fabs(was - is)) : INFINITY;
+        difference =
+            std::isfinite(was) && std::isfinite(is) ? std::max(difference, std::fabs(was - is)) : INFINITY;
     }
     out.elements += count;
     if (difference > 0) out.relative = std::max(out.relative, largest > 0 ? difference / largest : INFINITY);
@@ -87,7 +88,8 @@ std::string run(StringRef first, StringRef second, const std::string &name, llvm
     };
     for (uint64_t seed : {1, 2}) {
       Memory a, b, c;
-      if (!a.take(l, 1) || !b.take(other, 1) || !c.take(other, 1)) return "there is not enough memory to run it";
+      if (!a.take(l, 1) || !b.take(other, 1) || !c.take(other, 1))
+        return "there is not enough memory to run it";
       a.fill(l, seed);
       b.fill(other, seed);
       c.fill(other, seed);
@@ -97,14 +99,17 @@ std::string run(StringRef first, StringRef second, const std::string &name, llvm
       if (other.items > 0) theirs(b.buffers(), other.sizes.data(), 0, other.items, b.scratch(0));
       for (int64_t t = 0; t < 3; ++t) {
         int64_t blocks = (other.items + other.grain - 1) / other.grain;
-        int64_t begin = std::min(other.items, blocks * t / 3 * other.grain), end = std::min(other.items, blocks * (t + 1) / 3 * other.grain);
+        int64_t begin = std::min(other.items, blocks * t / 3 * other.grain),
+                end = std::min(other.items, blocks * (t + 1) / 3 * other.grain);
         if (begin < end) theirs(c.buffers(), other.sizes.data(), begin, end, c.scratch(0));
       }
       compare(l, a, b, out);
       KernelComparison parts;
       compare(other, b, c, parts);
       if (parts.differing)
-        return "results depend on how work items are cut into ranges: with threads they would differ (launch " + std::to_string(i) + ")";
+        return "results depend on how work items are cut into ranges: with threads they would differ "
+               "(launch " +
+               std::to_string(i) + ")";
     }
   }
   return "";
@@ -112,8 +117,10 @@ std::string run(StringRef first, StringRef second, const std::string &name, llvm
 
 } // namespace
 
-std::variant<KernelComparison, std::string> compareKernels(StringRef first, StringRef second, const std::string &name,
-                                                           llvm::ArrayRef<Launch> launches, llvm::ArrayRef<Launch> others) {
+std::variant<KernelComparison, std::string> compareKernels(StringRef first, StringRef second,
+                                                           const std::string &name,
+                                                           llvm::ArrayRef<Launch> launches,
+                                                           llvm::ArrayRef<Launch> others) {
   int result[2], progress[2];
   if (pipe(result) != 0) return std::string("cannot make a pipe");
   if (pipe(progress) != 0) {
@@ -147,10 +154,13 @@ std::variant<KernelComparison, std::string> compareKernels(StringRef first, Stri
   if (!WIFEXITED(status) || said.size() < sizeof(KernelComparison)) {
     std::string where = steps.size() < 2 ? "" : " on launch " + std::to_string(int(steps[steps.size() - 2]));
     bool original = !steps.empty() && steps.back() == 'o';
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return "it did not end within " + std::to_string(kSeconds) + " s" + where;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+      return "it did not end within " + std::to_string(kSeconds) + " s" + where;
     return (original ? "the compiler's own kernel was ended by " : "it was ended by ") +
            (WIFSIGNALED(status) ? std::string(strsignal(WTERMSIG(status))) : "an exit") + where +
-           (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV && !original ? ": does it reach behind a buffer?" : "");
+           (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV && !original
+                ? ": does it reach behind a buffer?"
+                : "");
   }
   KernelComparison out;
   memcpy(&out, said.data(), sizeof out);

@@ -301,7 +301,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   for (auto &stage : stages) modules.push_back(*stage);
   mergeKernels(modules);
   std::vector<Replaced> replaced;
-  if (std::string problem = substituteKernels(modules, request.substitutions, target.levels, replaced); !problem.empty())
+  if (std::string problem = substituteKernels(modules, request.substitutions, target.levels, replaced);
+      !problem.empty())
     return problem;
 
   double start = now();
@@ -334,8 +335,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   if (failed(artifact)) return errors.empty() ? std::string("code generation failed") : errors;
   report.artifact = std::move(*artifact);
   std::string problem = checkSubstituted(
-      report.artifact, modules.front(), replaced, request.checkSubstitutions, [&](const Replaced &r, const std::string &what) {
-        report.remarks.push_back({"code", "remark", "kernel " + r.name + " is substituted: " + what, findKernel(modules.front(), r.name).getLoc()});
+      report.artifact, modules.front(), replaced, request.checkSubstitutions,
+      [&](const Replaced &r, const std::string &what) {
+        report.remarks.push_back({"code", "remark", "kernel " + r.name + " is substituted: " + what,
+                                  findKernel(modules.front(), r.name).getLoc()});
         auto remark = std::make_unique<fb::RemarkT>();
         remark->pass = "code";
         remark->kind = "remark";

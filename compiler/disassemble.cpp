@@ -46,7 +46,8 @@ struct Machine {
     subtarget.reset(target->createMCSubtargetInfo(triple.str(), "x86-64", cpu::amxLevel().features));
     context = std::make_unique<MCContext>(triple, assembly.get(), registers.get(), subtarget.get());
     disassembler.reset(target->createMCDisassembler(*subtarget, *context));
-    printer.reset(target->createMCInstPrinter(triple, /*SyntaxVariant=*/1, *assembly, *instructions, *registers));
+    printer.reset(
+        target->createMCInstPrinter(triple, /*SyntaxVariant=*/1, *assembly, *instructions, *registers));
     analysis.reset(target->createMCInstrAnalysis(instructions.get()));
     if (!disassembler || !printer || !analysis) return failed("this LLVM cannot disassemble x86-64");
     printer->setPrintImmHex(false);
@@ -74,7 +75,9 @@ StringRef bytesAt(const object::ELFObjectFileBase &object, uint64_t address, uin
 // Floats where they read as such: "1.4427 ×16" for one repeated.
 std::string constantText(StringRef bytes, const Instruction &code) {
   bool doubles = StringRef(code.mnemonic).ends_with("pd") || StringRef(code.mnemonic).ends_with("sd");
-  bool integers = StringRef(code.mnemonic).starts_with("vp") && !StringRef(code.mnemonic).starts_with("vpbroadcastd");
+  bool integers =
+      StringRef(code.mnemonic).starts_with("vp") && !StringRef(code.mnemonic).starts_with("vpbroadcastd");
+  if (bytes.empty()) return "";
   size_t width = doubles ? 8 : 4;
   if (bytes.size() < width) width = bytes.size();
   std::vector<std::string> values;
@@ -85,7 +88,8 @@ std::string constantText(StringRef bytes, const Instruction &code) {
     float single;
     double wide;
     memcpy(&single, &word, 4);
-    bool plain = !integers && (word == 0 || (std::fabs(single) > 1e-30 && std::fabs(single) < 1e30) || std::isinf(single));
+    bool plain = !integers &&
+                 (word == 0 || (std::fabs(single) > 1e-30 && std::fabs(single) < 1e30) || std::isinf(single));
     if (width == 8) {
       memcpy(&wide, bytes.data() + i, 8);
       snprintf(text, sizeof text, "%.9g", wide);
@@ -106,15 +110,19 @@ std::string constantText(StringRef bytes, const Instruction &code) {
 uint64_t operandBytes(StringRef operands) {
   uint64_t repeat = 1;
   if (size_t at = operands.find("{1to"); at != StringRef::npos) repeat = 1;
-  for (auto [word, bytes] : {std::pair{"zmmword ptr", 64}, {"ymmword ptr", 32}, {"xmmword ptr", 16},
-                             {"qword ptr", 8}, {"dword ptr", 4}})
+  for (auto [word, bytes] : {std::pair{"zmmword ptr", 64},
+                             {"ymmword ptr", 32},
+                             {"xmmword ptr", 16},
+                             {"qword ptr", 8},
+                             {"dword ptr", 4}})
     if (operands.contains(word)) return bytes * repeat;
   return 0;
 }
 
 bool isFma(StringRef mnemonic) {
-  return mnemonic.starts_with("vfmadd") || mnemonic.starts_with("vfnmadd") || mnemonic.starts_with("vfmsub") ||
-         mnemonic.starts_with("vfnmsub") || mnemonic == "vdpbf16ps" || mnemonic == "tdpbf16ps";
+  return mnemonic.starts_with("vfmadd") || mnemonic.starts_with("vfnmadd") ||
+         mnemonic.starts_with("vfmsub") || mnemonic.starts_with("vfnmsub") || mnemonic == "vdpbf16ps" ||
+         mnemonic == "tdpbf16ps";
 }
 bool isScalar(StringRef mnemonic) { return mnemonic.ends_with("ss") || mnemonic.ends_with("sd"); }
 bool isVector(StringRef mnemonic) { return mnemonic.starts_with("v") || mnemonic.starts_with("t"); }
@@ -216,9 +224,11 @@ Expected<Disassembly> disassemble(StringRef image, StringRef symbol, bool lines)
     code.store = desc.mayStore();
     code.ends = desc.isReturn() || desc.isUnconditionalBranch();
     uint64_t to = 0;
-    if (machine.analysis->evaluateBranch(inst, address + at, length, to) && to >= address && to - address < size)
+    if (machine.analysis->evaluateBranch(inst, address + at, length, to) && to >= address &&
+        to - address < size)
       code.target = int64_t(to - address);
-    if (auto from = machine.analysis->evaluateMemoryOperandAddress(inst, machine.subtarget.get(), address + at, length))
+    if (auto from = machine.analysis->evaluateMemoryOperandAddress(inst, machine.subtarget.get(),
+                                                                   address + at, length))
       code.constant = constantText(bytesAt(*object, *from, operandBytes(code.operands)), code);
     if (dwarf) {
       DILineInfo info = dwarf->getLineInfoForAddress({address + at, section.getIndex()});
@@ -247,15 +257,20 @@ InstructionMix mixOf(const Disassembly &code, size_t first, size_t last) {
     bool memory = operands.contains('[') && m != "lea" && !m.starts_with("nop");
     if (m == "push" || m == "pop" || m == "ret" || m == "lea") memory = false;
     if (memory && c.store) ++mix.kinds[stack ? "spill" : "store"];
-    if (memory && c.load && !m.starts_with("prefetch")) ++mix.kinds[stack ? "reload" : !c.constant.empty() ? "load of a constant" : "load"];
+    if (memory && c.load && !m.starts_with("prefetch"))
+      ++mix.kinds[stack ? "reload" : !c.constant.empty() ? "load of a constant" : "load"];
     if (m.starts_with("prefetch")) ++mix.kinds["prefetch"];
     if (isFma(m))
-      ++mix.kinds[isScalar(m) ? "scalar fma" : m.starts_with("td") ? "tile dot product" : m.starts_with("vdp") ? "bf16 dot product" : "fma"];
+      ++mix.kinds[isScalar(m)            ? "scalar fma"
+                  : m.starts_with("td")  ? "tile dot product"
+                  : m.starts_with("vdp") ? "bf16 dot product"
+                                         : "fma"];
     else if (m.starts_with("vdiv") || m.starts_with("vsqrt"))
       ++mix.kinds["division or root"];
     else if (m.starts_with("j"))
       ++mix.kinds["jump"];
-    else if (m.starts_with("vmov") || m.starts_with("vbroadcast") || m.starts_with("vpbroadcast") || m.starts_with("tile")) {
+    else if (m.starts_with("vmov") || m.starts_with("vbroadcast") || m.starts_with("vpbroadcast") ||
+             m.starts_with("tile")) {
       if (!memory) ++mix.kinds["vector move"];
     } else if (isVector(m) && !m.starts_with("test"))
       ++mix.kinds[isScalar(m) ? "scalar float" : "vector arithmetic"];
@@ -275,7 +290,8 @@ bool sameCode(const Disassembly &a, const Disassembly &b) {
   return a.instructions.size() == b.instructions.size() &&
          llvm::all_of(llvm::zip(a.instructions, b.instructions), [&](auto pair) {
            auto &[x, y] = pair;
-           return x.mnemonic == y.mnemonic && x.offset == y.offset && x.target == y.target && text(x) == text(y);
+           return x.mnemonic == y.mnemonic && x.offset == y.offset && x.target == y.target &&
+                  text(x) == text(y);
          });
 }
 

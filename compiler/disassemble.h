@@ -35,7 +35,7 @@ struct InstructionMix {
 struct Disassembly {
   std::vector<Instruction> instructions;
   std::vector<CodeLoop> loops; // by where they start
-  int64_t hot = -1;            // the innermost loop with the most multiply-adds, else the longest with vector code
+  int64_t hot = -1; // the innermost loop with the most multiply-adds, else the longest with vector code
 };
 
 // `symbol` of an ELF object, shared or relocatable, compiled for x86-64; with `lines`, the line of each

@@ -10,9 +10,11 @@ namespace weft {
 static std::string dotUnit(StringRef unit) {
   if (unit == "fma") return "one chain of fused multiply-adds, ascending in k";
   if (unit == "amx")
-    return "bf16 factors, f32 sums, denormals flushed: for each 32 along k a chain over the even k and one over the odd k, "
+    return "bf16 factors, f32 sums, denormals flushed: for each 32 along k a chain over the even k and one "
+           "over the odd k, "
            "then sum += even + odd, as TDPBF16PS does";
-  return "bf16 factors, f32 sums, denormals flushed: one chain over k in the order 1, 0, 3, 2, …, as VDPBF16PS does";
+  return "bf16 factors, f32 sums, denormals flushed: one chain over k in the order 1, 0, 3, 2, …, as "
+         "VDPBF16PS does";
 }
 
 std::vector<std::string> explainReduction(Operation *op) {
@@ -20,10 +22,12 @@ std::vector<std::string> explainReduction(Operation *op) {
   auto reduction = op->getAttrOfType<kernel::ReductionAttr>("reduction");
   if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
     if (loops.getReduceDims() > 0)
-      out.push_back(formatv("sums over the first {0} of {1} dimensions, in ascending order, one chain a result element",
-                            loops.getReduceDims(), loops.getDomain().size()));
+      out.push_back(
+          formatv("sums over the first {0} of {1} dimensions, in ascending order, one chain a result element",
+                  loops.getReduceDims(), loops.getDomain().size()));
     else if (kernel::hasRowReduction(loops))
-      out.push_back(formatv("kernel.reduce: {0} virtual lanes, lane j takes columns j, j + {0}, …; lanes are combined by halves",
+      out.push_back(formatv("kernel.reduce: {0} virtual lanes, lane j takes columns j, j + {0}, …; lanes are "
+                            "combined by halves",
                             reduction ? reduction.getLanes() : 16));
     else
       out.push_back("none: each element is computed on its own");
@@ -31,13 +35,16 @@ std::vector<std::string> explainReduction(Operation *op) {
     out.push_back("each result element: " + dotUnit(reduction ? reduction.getUnit() : "fma"));
     if (matmul.getInit()) out.push_back("chains go on from what the result holds");
     if (matmul.getGroups())
-      out.push_back(matmul.getGrouped() == kernel::GroupedBy::m ? "each row belongs to one group, whose factor it is multiplied by"
-                                                                : "each group's sum is over its own part of k");
+      out.push_back(matmul.getGrouped() == kernel::GroupedBy::m
+                        ? "each row belongs to one group, whose factor it is multiplied by"
+                        : "each group's sum is over its own part of k");
   } else if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     if (reduction) {
-      out.push_back(formatv("keys in blocks of {0}, counted from where the range begins", reduction.getKeyBlock()));
+      out.push_back(
+          formatv("keys in blocks of {0}, counted from where the range begins", reduction.getKeyBlock()));
       out.push_back("products: " + dotUnit(reduction.getUnit()));
-      out.push_back(formatv("sums of a block's weights: {0} virtual lanes, combined by halves", reduction.getLanes()));
+      out.push_back(
+          formatv("sums of a block's weights: {0} virtual lanes, combined by halves", reduction.getLanes()));
     }
   } else
     out.push_back("none: a stable counting sort");
@@ -48,23 +55,26 @@ std::vector<std::string> explainSchedule(Operation *op) {
   auto s = op->getAttrOfType<kernel::ScheduleAttr>("schedule");
   if (!s) return {};
   if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
-    std::string steps = formatv("{0} vectors of 16 lanes a step", s.getUnroll());
     if (loops.getReduceDims() > 0)
-      return {formatv("a work item: {0} columns of the result, over all that is summed", s.getBlockN()), steps};
-    if (kernel::hasRowReduction(loops)) return {"a work item: a row", steps};
-    return {formatv("a work item: {0} columns of a row", s.getBlockN()), steps};
+      return {formatv("a work item: {0} columns of the result, over all that is summed", s.getBlockN())};
+    if (kernel::hasRowReduction(loops)) return {"a work item: a row"};
+    return {formatv("a work item: {0} columns of a row", s.getBlockN())};
   }
   if (isa<kernel::MatmulOp>(op))
-    return {formatv("a work item: a block of {0} rows and {1} columns of the result", s.getBlockM(), s.getBlockN()),
+    return {formatv("a work item: a block of {0} rows and {1} columns of the result", s.getBlockM(),
+                    s.getBlockN()),
             formatv("registers hold a tile of {0} rows and {1} columns", s.getTileM(), s.getTileN()),
-            s.getBlockK() ? formatv("k in blocks of {0}", s.getBlockK()).str() : std::string("k in one piece")};
+            s.getBlockK() ? formatv("k in blocks of {0}", s.getBlockK()).str()
+                          : std::string("k in one piece")};
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     using Kind = kernel::AttentionKind;
     if (attention.getKind() == Kind::backward)
-      return {"a work item: a head of the keys in one sequence", formatv("tiles of {0} queries", s.getTileM()),
+      return {"a work item: a head of the keys in one sequence",
+              formatv("tiles of {0} queries", s.getTileM()),
               formatv("{0} keys whose packed form and sums are kept", s.getTileN())};
     if (attention.getKind() == Kind::grad_key_value)
-      return {formatv("a work item: {0} keys of a head", s.getTileN()), formatv("tiles of {0} queries", s.getTileM())};
+      return {formatv("a work item: {0} keys of a head", s.getTileN()),
+              formatv("tiles of {0} queries", s.getTileM())};
     return {formatv("a work item: {0} queries of a head", s.getTileM())};
   }
   return {"one work item"};

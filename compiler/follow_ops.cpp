@@ -37,7 +37,8 @@ public:
     if (std::string problem = read(); !problem.empty()) return "the ops cannot be followed: " + problem;
     if (auto loops = dyn_cast<kernel::LoopsOp>(op)) return followLoops(loops);
     if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) return followMatmul(matmul);
-    if (auto attention = dyn_cast<kernel::AttentionOp>(op); attention && attention.getKind() == kernel::AttentionKind::forward)
+    if (auto attention = dyn_cast<kernel::AttentionOp>(op);
+        attention && attention.getKind() == kernel::AttentionKind::forward)
       return followAttention(attention);
     return "op: the kernel is one op, " + op->getName().getStringRef().str() + ": " + placesOf(op->getLoc());
   }
@@ -59,7 +60,8 @@ private:
     std::istringstream words(fact("sizes"));
     for (int64_t size; words >> size;) sizes.push_back(size);
     if (int64_t(sizes.size()) != layout.numSlots())
-      return formatv("{0} has {1} sizes when the kernel takes {2}", reader.path(), sizes.size(), layout.numSlots());
+      return formatv("{0} has {1} sizes when the kernel takes {2}", reader.path(), sizes.size(),
+                     layout.numSlots());
     for (auto [i, size] : llvm::enumerate(sizes))
       if (size < 0 || size > (int64_t{1} << (int64_t(i) < layout.numDims ? 31 : 40)))
         return formatv("size {0} of {1} is {2}", i, reader.path(), size);
@@ -67,12 +69,14 @@ private:
     std::istringstream places(fact("index"));
     for (std::string place; places >> place;) {
       int64_t dim = 0, at = 0;
-      if (sscanf(place.c_str(), "%ld:%ld", &dim, &at) != 2 || dim < 0 || dim >= layout.numDims || at < 0 || at >= sizes[dim])
+      if (sscanf(place.c_str(), "%ld:%ld", &dim, &at) != 2 || dim < 0 || dim >= layout.numDims || at < 0 ||
+          at >= sizes[dim])
         return "the place " + place + " is not one in the kernel's sizes";
       index[dim] = at;
     }
     int64_t buffer = 0;
-    if (StringRef(fact("buffer")).getAsInteger(10, buffer) || buffer < layout.numInputs || buffer >= int64_t(layout.accesses.size()))
+    if (StringRef(fact("buffer")).getAsInteger(10, buffer) || buffer < layout.numInputs ||
+        buffer >= int64_t(layout.accesses.size()))
       return "buffer " + fact("buffer") + " is no result of the kernel";
     result = buffer - layout.numInputs;
     bytes.resize(layout.accesses.size());
@@ -80,12 +84,15 @@ private:
       auto it = reader.tensors().find("buffer." + std::to_string(i));
       if (it == reader.tensors().end()) continue;
       bytes[i].resize(it->second.bytes);
-      if (absl::Status s = reader.ReadPart(it->second, 0, absl::MakeSpan(bytes[i])); !s.ok()) return std::string(s.message());
+      if (absl::Status s = reader.ReadPart(it->second, 0, absl::MakeSpan(bytes[i])); !s.ok())
+        return std::string(s.message());
     }
     return "";
   }
 
-  Type elementOf(int64_t i) { return cast<RankedTensorType>(kernel::accessedValue(op, i).getType()).getElementType(); }
+  Type elementOf(int64_t i) {
+    return cast<RankedTensorType>(kernel::accessedValue(op, i).getType()).getElementType();
+  }
 
   // NaN where there is no such element: a file of another launch.
   double element(int64_t i, int64_t address) {
@@ -132,13 +139,16 @@ private:
         text += (i ? ", " : "") + number(region.valueOf(v)[column]);
         if (reduces) text += formatv(" (and the other {0} columns of the row)", region.valueOf(v).size() - 1);
       }
-      return text + " gives " + number(region.valueOf(o.getResult(0))[column]) + "\n  that is " + placesOf(o.getLoc());
+      return text + " gives " + number(region.valueOf(o.getResult(0))[column]) + "\n  that is " +
+             placesOf(o.getLoc());
     }
     return "";
   }
 
   std::string notFound(const char *what) {
-    return std::string("op: computed again from what it read, ") + what + " is finite: it is a matter of how the code rounds or approximates, or a mistake of the compiler's\n  the kernel is " +
+    return std::string("op: computed again from what it read, ") + what +
+           " is finite: it is a matter of how the code rounds or approximates, or a mistake of the "
+           "compiler's\n  the kernel is " +
            placesOf(op->getLoc());
   }
 
@@ -146,7 +156,8 @@ private:
     Block &body = loops.getBody().front();
     kernel::RegionInterpreter region;
     region.setRounding(true);
-    if (failed(region.compile(body))) return "the ops cannot be followed: the interpreter does not know one of them";
+    if (failed(region.compile(body)))
+      return "the ops cannot be followed: the interpreter does not know one of them";
     int64_t columns = sizes[layout.numDims - 1], column = index.back(), numInputs = loops.getInputs().size();
     std::vector<int64_t> at = index;
     auto runRow = [&] {
@@ -161,7 +172,9 @@ private:
             int64_t a = address(i, at);
             if (indexed) {
               int64_t limit = sizes[layout.indexLimit(i)];
-              a += std::clamp<int64_t>(int64_t(region.argument(access.getIndex())[c]), 0, std::max<int64_t>(limit - 1, 0)) * sizes[layout.indexStride(i)];
+              a += std::clamp<int64_t>(int64_t(region.argument(access.getIndex())[c]), 0,
+                                       std::max<int64_t>(limit - 1, 0)) *
+                   sizes[layout.indexStride(i)];
             }
             values[c] = element(i, a);
           }
@@ -181,18 +194,22 @@ private:
     constexpr int64_t kMostRows = 1 << 20;
     for (int64_t r = 0; r < std::min(rows, kMostRows); ++r) {
       int64_t rest = r;
-      for (int64_t d = std::min<int64_t>(reduced, layout.numDims - 1); d-- > 0; rest /= sizes[d]) at[d] = rest % sizes[d];
+      for (int64_t d = std::min<int64_t>(reduced, layout.numDims - 1); d-- > 0; rest /= sizes[d])
+        at[d] = rest % sizes[d];
       runRow();
       for (int64_t c = 0; c < columns; ++c) {
         if (!scatter && reduced < layout.numDims && c != column) continue;
         double v = region.yielded(result)[c];
         if (!std::isfinite(v)) {
           std::string found = firstOp(body, region, c);
-          return found.empty() ? notFound("every summand's op") : found + formatv("\n  as summand {0} of the sum", r).str();
+          return found.empty() ? notFound("every summand's op")
+                               : found + formatv("\n  as summand {0} of the sum", r).str();
         }
         sum += v;
         if (!scatter && !std::isfinite(float(sum)))
-          return "op: the sum over " + std::to_string(rows) + " rows, whose summands are finite, leaves f32's range at row " + std::to_string(r) + "\n  that is " + placesOf(op->getLoc());
+          return "op: the sum over " + std::to_string(rows) +
+                 " rows, whose summands are finite, leaves f32's range at row " + std::to_string(r) +
+                 "\n  that is " + placesOf(op->getLoc());
       }
     }
     return notFound("the sum");
@@ -204,50 +221,63 @@ private:
       int64_t g = layout.numInputs - 1;
       auto bound = [&](int64_t i) { return int64_t(element(g, i * sizes[layout.stride(g, 0)])); };
       if (matmul.getGrouped() == kernel::GroupedBy::k)
-        firstK = std::clamp<int64_t>(bound(b), 0, lastK), lastK = std::clamp<int64_t>(bound(b + 1), firstK, lastK);
+        firstK = std::clamp<int64_t>(bound(b), 0, lastK),
+        lastK = std::clamp<int64_t>(bound(b + 1), firstK, lastK);
       else
         while (b + 1 < sizes[0] && bound(b + 1) <= m) ++b;
     }
     bool wide = elementOf(0).isF64();
-    double acc = matmul.getInit() ? element(layout.numInputs, address(layout.numInputs, {index[0], m, n})) : 0;
+    double acc =
+        matmul.getInit() ? element(layout.numInputs, address(layout.numInputs, {index[0], m, n})) : 0;
     for (int64_t k = firstK; k < lastK; ++k) {
       double l = element(0, address(0, {b, m, k})), r;
       if (matmul.getPackedRhs()) {
-        int64_t pair = n / kernel::kPanelColumns * (sizes[3] / 2) + k / 2;
-        r = element(1, b * sizes[layout.stride(1, 0)] + (pair * kernel::kPanelColumns + n % kernel::kPanelColumns) * 2 + k % 2);
+        int64_t pair =
+            n / kernel::kPanelColumns * (int64_t(llvm::alignTo(sizes[3], kernel::kPanelDepth)) / 2) + k / 2;
+        r = element(1, b * sizes[layout.stride(1, 0)] +
+                           (pair * kernel::kPanelColumns + n % kernel::kPanelColumns) * 2 + k % 2);
       } else
         r = element(1, address(1, {b, k, n}));
       acc = wide ? std::fma(l, r, acc) : double(float(std::fma(l, r, acc)));
       if (!std::isfinite(acc))
-        return formatv("op: the product's own sum leaves the range at k = {0} of {1}: it adds {2} × {3}\n  that is {4}", k, lastK, number(l), number(r), placesOf(op->getLoc()));
+        return formatv(
+            "op: the product's own sum leaves the range at k = {0} of {1}: it adds {2} × {3}\n  that is {4}",
+            k, lastK, number(l), number(r), placesOf(op->getLoc()));
     }
     kernel::RegionInterpreter region;
     region.setRounding(true);
     Block &body = matmul.getBody().front();
-    if (failed(region.compile(body))) return "the ops cannot be followed: the interpreter does not know one of them";
+    if (failed(region.compile(body)))
+      return "the ops cannot be followed: the interpreter does not know one of them";
     region.argument(0) = {acc};
-    for (size_t e = 0; e < matmul.getExtras().size(); ++e) region.argument(1 + e) = {element(2 + e, address(2 + e, {index[0], m, n}))};
+    for (size_t e = 0; e < matmul.getExtras().size(); ++e)
+      region.argument(1 + e) = {element(2 + e, address(2 + e, {index[0], m, n}))};
     region.run({index[0], m, n}, 1);
     std::string found = firstOp(body, region, 0);
-    return found.empty() ? notFound("the product and what follows it") : found + "\n  behind the product, whose sum is " + number(acc);
+    return found.empty() ? notFound("the product and what follows it")
+                         : found + "\n  behind the product, whose sum is " + number(acc);
   }
 
   std::string followAttention(kernel::AttentionOp attention) {
     int64_t b = index[0], t = index[1], h = index[3], S = sizes[2], H = sizes[3], G = sizes[4], D = sizes[5];
     int64_t g = H > 0 && G > 0 ? h / std::max<int64_t>(1, H / G) : 0;
-    int64_t begin = std::clamp<int64_t>(int64_t(element(3, address(3, {b, t}))), 0, S), end = std::clamp<int64_t>(int64_t(element(4, address(4, {b, t}))), 0, S);
+    int64_t begin = std::clamp<int64_t>(int64_t(element(3, address(3, {b, t}))), 0, S),
+            end = std::clamp<int64_t>(int64_t(element(4, address(4, {b, t}))), 0, S);
     double least = INFINITY, most = -INFINITY;
     int64_t bad = -1;
     for (int64_t s = begin; s < end; ++s) {
       double score = 0;
       for (int64_t d = 0; d < D; ++d)
-        score = double(float(std::fma(element(0, address(0, {b, t, h, d})), element(1, address(1, {b, s, g, d})), score)));
+        score = double(float(
+            std::fma(element(0, address(0, {b, t, h, d})), element(1, address(1, {b, s, g, d})), score)));
       score = double(float(score * attention.getScale().convertToDouble()));
       if (!std::isfinite(score) && bad < 0) bad = s;
       least = std::min(least, score), most = std::max(most, score);
     }
     std::string text = bad >= 0 ? formatv("op: the score of key {0} leaves f32's range", bad).str()
-                                : formatv("op: attention, over {0} keys with scores from {1} to {2}", end - begin, number(least), number(most)).str();
+                                : formatv("op: attention, over {0} keys with scores from {1} to {2}",
+                                          end - begin, number(least), number(most))
+                                      .str();
     return text + "\n  that is " + placesOf(op->getLoc());
   }
 };
@@ -267,7 +297,8 @@ int followOpsCommand(int argc, char **argv) {
     else
       (artifactPath.empty() ? artifactPath : inputs) = argv[i];
   if (inputs.empty() || output.empty()) {
-    fprintf(stderr, "usage: weftc follow-ops F.weft INPUTS.safetensors -o ANSWER.txt\nhint: weft train --trace-nan writes and asks\n");
+    fprintf(stderr, "usage: weftc follow-ops F.weft INPUTS.safetensors -o ANSWER.txt\nhint: weft train "
+                    "--trace-nan writes and asks\n");
     return 2;
   }
   auto artifact = LoadArtifact(artifactPath);
@@ -281,10 +312,13 @@ int followOpsCommand(int argc, char **argv) {
   auto unpacked = unpackKernels(context, **artifact);
   if (auto *problem = std::get_if<std::string>(&unpacked)) return failWith(*problem);
   auto name = reader->metadata().find("kernel");
-  program::KernelOp kernel = name == reader->metadata().end() ? nullptr : findKernel(*std::get<OwningOpRef<ModuleOp>>(unpacked), name->second);
+  program::KernelOp kernel = name == reader->metadata().end()
+                                 ? nullptr
+                                 : findKernel(*std::get<OwningOpRef<ModuleOp>>(unpacked), name->second);
   if (!kernel || !cpu::kernelOpOf(kernel)) return failWith(inputs + ": is of no kernel of " + artifactPath);
   std::string answer = Follower(cpu::kernelOpOf(kernel), *reader).follow() + "\n";
-  if (absl::Status s = WriteFileAtomically(output, answer); !s.ok()) return failWith(std::string(s.message()));
+  if (absl::Status s = WriteFileAtomically(output, answer); !s.ok())
+    return failWith(std::string(s.message()));
   return 0;
 }
 

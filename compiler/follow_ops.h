@@ -3,10 +3,10 @@
 
 namespace weft {
 
-// The arguments behind "follow-ops": ARTIFACT INPUTS.safetensors -o ANSWER.txt. INPUTS holds what a launch read
-// (tensors buffer.N of bytes) and, as metadata, `kernel`, its `sizes`, the `buffer` and the `index` ("SIZE:AT" each) that is
-// not finite. The answer names the first op whose result is not finite while its operands are, their values there, and the
-// op's place in the model. The exit status.
+// The arguments behind "follow-ops": ARTIFACT INPUTS.safetensors -o ANSWER.txt. INPUTS holds what a launch
+// read (tensors buffer.N of bytes) and, as metadata, `kernel`, its `sizes`, the `buffer` and the `index`
+// ("SIZE:AT" each) that is not finite. The answer names the first op whose result is not finite while its
+// operands are, their values there, and the op's place in the model. The exit status.
 int followOpsCommand(int argc, char **argv);
 
 } // namespace weft

@@ -29,10 +29,12 @@ std::string scheduleProblem(Operation *op) {
   auto problem = [](const char *name, int64_t got, const std::string &wanted) {
     return std::string(name) + " is " + std::to_string(got) + " when it should be " + wanted;
   };
-  auto within = [&](const char *name, int64_t value, int64_t least, int64_t most, int64_t unit) -> std::string {
+  auto within = [&](const char *name, int64_t value, int64_t least, int64_t most,
+                    int64_t unit) -> std::string {
     if (value >= least && value <= most && value % unit == 0) return "";
-    return problem(name, value, (unit > 1 ? "a multiple of " + std::to_string(unit) + ", " : std::string()) +
-                                    std::to_string(least) + " to " + std::to_string(most));
+    return problem(name, value,
+                   (unit > 1 ? "a multiple of " + std::to_string(unit) + ", " : std::string()) +
+                       std::to_string(least) + " to " + std::to_string(most));
   };
   auto first = [](std::initializer_list<std::string> all) {
     for (const std::string &text : all)
@@ -52,10 +54,12 @@ std::string scheduleProblem(Operation *op) {
                   within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8)});
   }
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
-    int64_t block = attention.getReduction() ? std::max<int64_t>(attention.getReduction()->getKeyBlock(), 1) : 1;
+    int64_t block =
+        attention.getReduction() ? std::max<int64_t>(attention.getReduction()->getKeyBlock(), 1) : 1;
     return first({within("tile_m", s.getTileM(), 1, 512, 1),
-                  attention.getKind() == kernel::AttentionKind::forward ? std::string()
-                                                                        : within("tile_n", s.getTileN(), block, 1 << 14, block)});
+                  attention.getKind() == kernel::AttentionKind::forward
+                      ? std::string()
+                      : within("tile_n", s.getTileN(), block, 1 << 14, block)});
   }
   return "";
 }
@@ -79,13 +83,14 @@ std::string differenceBesideSchedule(program::KernelOp mine, program::KernelOp t
     size_t at = 0;
     while (at < x.size() && at < y.size() && x[at] == y[at]) ++at;
     at = at > 24 ? at - 24 : 0;
-    return ("line " + Twine(i + 1) + " has `" + y.substr(at, 80) + "` when the program's has `" + x.substr(at, 80) + "`").str();
+    return ("line " + Twine(i + 1) + " has `" + y.substr(at, 80) + "` when the program's has `" +
+            x.substr(at, 80) + "`")
+        .str();
   }
   return "the texts differ";
 }
 
-// What is wrong with a relocatable object that should define `name` alone; "" for nothing.
-static std::string objectProblem(StringRef bytes, StringRef name) {
+std::string kernelObjectProblem(StringRef bytes, StringRef name) {
   auto file = llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(bytes, "object"));
   if (!file) return "is no ELF object: " + llvm::toString(file.takeError());
   auto *elf = dyn_cast<llvm::object::ELFObjectFileBase>(file->get());
@@ -95,7 +100,8 @@ static std::string objectProblem(StringRef bytes, StringRef name) {
     auto title = section.getName();
     if (!title) return llvm::toString(title.takeError());
     for (StringRef refused : {".init", ".fini", ".ctors", ".dtors", ".preinit_array", ".tdata", ".tbss"})
-      if (section.getSize() && title->starts_with(refused)) return "has a section " + title->str() + ": a kernel runs no code of its own when it is loaded";
+      if (section.getSize() && title->starts_with(refused))
+        return "has a section " + title->str() + ": a kernel runs no code of its own when it is loaded";
   }
   bool found = false;
   for (const llvm::object::ELFSymbolRef &symbol : elf->symbols()) {
@@ -108,9 +114,13 @@ static std::string objectProblem(StringRef bytes, StringRef name) {
       return "leaves " + title->str() + " undefined: a kernel calls nothing";
     }
     if (!(*flags & llvm::object::BasicSymbolRef::SF_Global)) continue;
-    if (*title != name) return "defines " + title->str() + " when it should define " + name.str() + " and nothing else";
-    if (symbol.getELFType() != llvm::ELF::STT_FUNC) return name.str() + " is not a function: `.type " + name.str() + ",@function` says that it is";
-    if (symbol.getSize() == 0) return name.str() + " has no size: `.size " + name.str() + ", .-" + name.str() + "` behind it gives it one";
+    if (*title != name)
+      return "defines " + title->str() + " when it should define " + name.str() + " and nothing else";
+    if (symbol.getELFType() != llvm::ELF::STT_FUNC)
+      return name.str() + " is not a function: `.type " + name.str() + ",@function` says that it is";
+    if (symbol.getSize() == 0)
+      return name.str() + " has no size: `.size " + name.str() + ", .-" + name.str() +
+             "` behind it gives it one";
     found = true;
   }
   return found ? "" : "does not define the function " + name.str();
@@ -130,7 +140,8 @@ static std::variant<KernelFile, std::string> fromIr(const std::string &path, Str
   if (!function || function->isDeclaration()) return path + ": does not define the function " + name.str();
   auto *pointer = llvm::PointerType::get(context, 0);
   auto *word = llvm::Type::getInt64Ty(context);
-  auto *wanted = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, pointer, word, word, pointer}, false);
+  auto *wanted =
+      llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, pointer, word, word, pointer}, false);
   if (function->getFunctionType() != wanted) {
     std::string got;
     llvm::raw_string_ostream(got) << *function->getFunctionType();
@@ -143,8 +154,8 @@ static std::variant<KernelFile, std::string> fromIr(const std::string &path, Str
   return out;
 }
 
-std::variant<KernelFile, std::string> readKernelFile(MLIRContext &context, const std::string &path, StringRef name,
-                                                     const cpu::CpuLevel &level) {
+std::variant<KernelFile, std::string> readKernelFile(MLIRContext &context, const std::string &path,
+                                                     StringRef name, const cpu::CpuLevel &level) {
   auto content = ReadFile(path, kMaxFile);
   if (!content.ok()) return std::string(content.status().message());
   KernelFile out;
@@ -154,7 +165,8 @@ std::variant<KernelFile, std::string> readKernelFile(MLIRContext &context, const
     out.module = std::move(std::get<OwningOpRef<ModuleOp>>(parsed));
     auto kernels = llvm::to_vector(out.module->getOps<program::KernelOp>());
     if (kernels.size() != 1 || !cpu::kernelOpOf(kernels[0]))
-      return path + ": holds " + std::to_string(kernels.size()) + " kernels when it should hold one program.kernel";
+      return path + ": holds " + std::to_string(kernels.size()) +
+             " kernels when it should hold one program.kernel";
     if (!name.empty() && kernels[0].getSymName() != name)
       return path + ": is kernel " + kernels[0].getSymName().str() + " when it should be " + name.str();
     if (std::string problem = scheduleProblem(cpu::kernelOpOf(kernels[0])); !problem.empty())
@@ -173,7 +185,8 @@ std::variant<KernelFile, std::string> readKernelFile(MLIRContext &context, const
     out.object = std::move(*content);
   } else
     return path + ": should end in .mlir (another schedule), .ll, .s or .o (code)";
-  if (std::string problem = objectProblem(out.object, name); !problem.empty()) return path + ": " + problem;
+  if (std::string problem = kernelObjectProblem(out.object, name); !problem.empty())
+    return path + ": " + problem;
   return out;
 }
 
@@ -183,7 +196,8 @@ static int failWith(const std::string &what) {
 }
 
 // Work items and scratch bytes of launches with the kernel's schedule; "" or what is wrong.
-static std::string writeItems(program::KernelOp kernel, const std::string &sizesFile, const std::string &itemsFile) {
+static std::string writeItems(program::KernelOp kernel, const std::string &sizesFile,
+                              const std::string &itemsFile) {
   auto text = ReadFile(sizesFile, kMaxFile);
   if (!text.ok()) return std::string(text.status().message());
   Operation *op = cpu::kernelOpOf(kernel);
@@ -194,16 +208,22 @@ static std::string writeItems(program::KernelOp kernel, const std::string &sizes
     std::istringstream words(line);
     std::vector<int64_t> sizes;
     for (int64_t size; words >> size;) sizes.push_back(size);
-    if (sizes.size() < own) return sizesFile + ": a line has " + std::to_string(sizes.size()) + " sizes when the kernel has " + std::to_string(own) + " of its own";
-    out += std::to_string(kernel::numWorkItems(op, ArrayRef(sizes).take_front(own))) + " " + std::to_string(cpu::scratchBytes(kernel)) + "\n";
+    if (sizes.size() < own)
+      return sizesFile + ": a line has " + std::to_string(sizes.size()) + " sizes when the kernel has " +
+             std::to_string(own) + " of its own";
+    out += std::to_string(kernel::numWorkItems(op, ArrayRef(sizes).take_front(own))) + " " +
+           std::to_string(cpu::scratchBytes(kernel)) + "\n";
   }
   return std::string(WriteFileAtomically(itemsFile, out).message());
 }
 
 int compileKernelCommand(int argc, char **argv) {
   std::string input, output, levelName, sizes, items, name;
-  const std::pair<const char *, std::string *> options[] = {
-      {"-o", &output}, {"--cpu-level", &levelName}, {"--sizes", &sizes}, {"--items", &items}, {"--name", &name}};
+  const std::pair<const char *, std::string *> options[] = {{"-o", &output},
+                                                            {"--cpu-level", &levelName},
+                                                            {"--sizes", &sizes},
+                                                            {"--items", &items},
+                                                            {"--name", &name}};
   for (int i = 0; i < argc; ++i) {
     std::string *to = &input;
     for (auto &[option, value] : options)
@@ -212,8 +232,10 @@ int compileKernelCommand(int argc, char **argv) {
   }
   const cpu::CpuLevel *level = cpu::findCpuLevel(levelName);
   if (input.empty() || output.empty() || !level) {
-    fprintf(stderr, "usage: weftc compile-kernel FILE.mlir|FILE.ll|FILE.s --cpu-level LEVEL -o FILE.o [--name KERNEL] [--sizes FILE --items FILE]\n"
-                    "hint: weft inspect --dump-kernel writes a folder whose Makefile does that; levels are avx2, avx512, avx512bf16, amx\n");
+    fprintf(stderr, "usage: weftc compile-kernel FILE.mlir|FILE.ll|FILE.s --cpu-level LEVEL -o FILE.o "
+                    "[--name KERNEL] [--sizes FILE --items FILE]\n"
+                    "hint: weft inspect --dump-kernel writes a folder whose Makefile does that; levels are "
+                    "avx2, avx512, avx512bf16, amx\n");
     return 2;
   }
   DialectRegistry registry;
@@ -240,10 +262,12 @@ int compileKernelCommand(int argc, char **argv) {
     if (failed(object)) return failWith(input + ": " + errors);
     file.object = std::move(*object);
     if (!items.empty())
-      if (std::string problem = writeItems(*file.module->getOps<program::KernelOp>().begin(), sizes, items); !problem.empty())
+      if (std::string problem = writeItems(*file.module->getOps<program::KernelOp>().begin(), sizes, items);
+          !problem.empty())
         return failWith(problem);
   }
-  if (absl::Status status = WriteFileAtomically(output, file.object); !status.ok()) return failWith(std::string(status.message()));
+  if (absl::Status status = WriteFileAtomically(output, file.object); !status.ok())
+    return failWith(std::string(status.message()));
   return 0;
 }
 

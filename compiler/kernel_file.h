@@ -13,14 +13,16 @@ struct KernelFile {
   std::string object;                       // of FILE.ll, FILE.s and FILE.o: relocatable, for the level
 };
 
-// By the file's ending. Checked: MLIR is one kernel whose schedule its emitter takes; code defines `name`, a function of
-// the kernels' type where that can be seen, and nothing else, and leaves no symbol undefined. Errors as text that begins
-// with the path.
+// By the file's ending. Checked: MLIR is one kernel whose schedule its emitter takes; code defines `name`, a
+// function of the kernels' type where that can be seen, and nothing else, and leaves no symbol undefined.
+// Errors as text that begins with the path.
 std::variant<KernelFile, std::string> readKernelFile(mlir::MLIRContext &context, const std::string &path,
                                                      llvm::StringRef name, const cpu::CpuLevel &level);
 // Whether it is MLIR, which is for every level.
 bool isKernelText(llvm::StringRef path);
 
+// What is wrong with a relocatable object that should define `name` alone; "" for nothing.
+std::string kernelObjectProblem(llvm::StringRef bytes, llvm::StringRef name);
 // What is wrong with a kernel op's schedule; "" for nothing.
 std::string scheduleProblem(mlir::Operation *kernelOp);
 // Where two kernels differ in more than the schedule; "" for nowhere.

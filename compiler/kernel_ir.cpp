@@ -26,7 +26,7 @@ PackedKernels packKernels(ModuleOp module) {
   return {std::string(deflated.begin(), deflated.end()), int64_t(text.size())};
 }
 
-std::variant<OwningOpRef<ModuleOp>, std::string> parseKernels(MLIRContext &context, StringRef text,
+std::variant<OwningOpRef<ModuleOp>, std::string> parseKernels(MLIRContext &context, const std::string &text,
                                                               StringRef name) {
   std::string errors;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) {
@@ -59,9 +59,9 @@ std::variant<OwningOpRef<ModuleOp>, std::string> unpackKernels(MLIRContext &cont
     return artifact.path + ": kernel_ir cannot be inflated: " + llvm::toString(std::move(error));
   }
   if (int64_t(text.size()) != bytes)
-    return artifact.path + ": kernel_ir inflates to " + std::to_string(text.size()) + " bytes when it should be " +
-           std::to_string(bytes);
-  return parseKernels(context, StringRef(reinterpret_cast<char *>(text.data()), text.size()),
+    return artifact.path + ": kernel_ir inflates to " + std::to_string(text.size()) +
+           " bytes when it should be " + std::to_string(bytes);
+  return parseKernels(context, std::string(text.begin(), text.end()),
                       artifact.path + " (kernel_ir)");
 }
 

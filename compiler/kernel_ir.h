@@ -17,12 +17,12 @@ PackedKernels packKernels(mlir::ModuleOp module);
 
 // The module, or an error's text: none kept (an artifact of an older weftc), damaged, or of another dialect.
 std::variant<mlir::OwningOpRef<mlir::ModuleOp>, std::string> unpackKernels(mlir::MLIRContext &context,
-                                                                         const LoadedArtifact &artifact);
+                                                                           const LoadedArtifact &artifact);
 
-// Parses text whose errors are returned, as "NAME:LINE:COLUMN: what". `name` is the file of the ops' locations
-// where the text gives none.
+// Parses text whose errors are returned, as "NAME:LINE:COLUMN: what". `name` is the file of the ops'
+// locations where the text gives none. A string, since MLIR's lexer reads the zero behind it.
 std::variant<mlir::OwningOpRef<mlir::ModuleOp>, std::string>
-parseKernels(mlir::MLIRContext &context, llvm::StringRef text, llvm::StringRef name);
+parseKernels(mlir::MLIRContext &context, const std::string &text, llvm::StringRef name);
 
 // A dtype of the artifact.
 fb::DType dtypeOf(mlir::Type element);

@@ -21,7 +21,8 @@ void placeBuffers(const fb::LaunchT &from, Launch &to) {
   std::map<Place, std::vector<size_t>> groups;
   for (auto [i, ref] : llvm::enumerate(from.buffers)) groups[placeOf(*ref)].push_back(i);
   for (auto &[place, members] : groups) {
-    llvm::stable_sort(members, [&](size_t a, size_t b) { return from.buffers[a]->offset < from.buffers[b]->offset; });
+    llvm::stable_sort(members,
+                      [&](size_t a, size_t b) { return from.buffers[a]->offset < from.buffers[b]->offset; });
     int64_t start = 0, end = INT64_MIN;
     for (size_t i : members) {
       const fb::RefT &ref = *from.buffers[i];

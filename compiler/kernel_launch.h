@@ -6,8 +6,8 @@
 
 namespace weft {
 
-// The launch alone: its buffers in memory of their own, overlapping where they do in the program, and what they are
-// filled with so that indices, groups and key ranges make sense. `kernelOp` is the outlined one.
+// The launch alone: its buffers in memory of their own, overlapping where they do in the program, and what
+// they are filled with so that indices, groups and key ranges make sense. `kernelOp` is the outlined one.
 launch_data::Launch planLaunch(const fb::LaunchT &launch, mlir::Operation *kernelOp, int64_t scratchBytes);
 
 } // namespace weft

@@ -32,7 +32,9 @@ std::variant<const cpu::CpuLevel *, std::string> chooseLevel(const LoadedArtifac
   }
   if (!wanted.empty() || !last)
     return artifact.path + ": has code for " + (have.empty() ? "no level" : have) +
-           (wanted.empty() ? "" : " when cpu level '" + wanted + "' was asked for: compile with --target cpu:" + wanted);
+           (wanted.empty()
+                ? ""
+                : " when cpu level '" + wanted + "' was asked for: compile with --target cpu:" + wanted);
   return best ? best : last;
 }
 
@@ -87,20 +89,25 @@ std::vector<KernelTextLine> kernelText(program::KernelOp kernel) {
   return lines;
 }
 
-static void gather(const flatbuffers::Vector<flatbuffers::Offset<fb::Instruction>> *body, int kernel, int64_t times,
-                   bool eachBatch, const std::string &entry, std::vector<LaunchGroup> &out) {
+static void gather(const flatbuffers::Vector<flatbuffers::Offset<fb::Instruction>> *body, int kernel,
+                   int64_t times, bool eachBatch, const std::string &entry, std::vector<LaunchGroup> &out) {
   if (!body) return;
   for (const fb::Instruction *instruction : *body) {
     if (const fb::Loop *loop = instruction->op_as_Loop()) {
       bool counted = loop->count_argument() >= 0;
-      gather(loop->body(), kernel, counted ? times : times * std::max<int64_t>(0, loop->end() - loop->begin()),
+      gather(loop->body(), kernel,
+             counted ? times : times * std::max<int64_t>(0, loop->end() - loop->begin()),
              eachBatch || counted, entry, out);
     }
     const fb::Launch *launch = instruction->op_as_Launch();
     if (!launch || launch->kernel() != kernel) continue;
     auto same = llvm::find_if(out, [&](const LaunchGroup &g) {
-      auto sizes = [](const fb::Launch &l) { return l.sizes() ? std::vector<int64_t>(l.sizes()->begin(), l.sizes()->end()) : std::vector<int64_t>(); };
-      return g.entry == entry && g.eachBatch == eachBatch && g.launch->line() == launch->line() && sizes(*g.launch) == sizes(*launch);
+      auto sizes = [](const fb::Launch &l) {
+        return l.sizes() ? std::vector<int64_t>(l.sizes()->begin(), l.sizes()->end())
+                         : std::vector<int64_t>();
+      };
+      return g.entry == entry && g.eachBatch == eachBatch && g.launch->line() == launch->line() &&
+             sizes(*g.launch) == sizes(*launch);
     });
     if (same == out.end())
       out.push_back({launch, entry, times, eachBatch});
@@ -113,7 +120,8 @@ std::vector<LaunchGroup> launchesOf(const fb::Artifact &artifact, int kernel) {
   std::vector<LaunchGroup> out;
   for (const fb::Stage *stage : *artifact.stages())
     if (stage->entries())
-      for (const fb::Entry *entry : *stage->entries()) gather(entry->body(), kernel, 1, false, entry->name()->str(), out);
+      for (const fb::Entry *entry : *stage->entries())
+        gather(entry->body(), kernel, 1, false, entry->name()->str(), out);
   return out;
 }
 
@@ -124,11 +132,13 @@ static std::vector<ModelLine> modelLines(const fb::Artifact &artifact, const fb:
   for (int32_t number : *kernel.lines()) {
     if (number < 0) continue;
     const fb::Line &line = *artifact.lines()->Get(number);
-    ModelLine m{line.file() ? line.file()->str() : "", line.module_path() ? line.module_path()->str() : "", line.line(), line.column()};
+    ModelLine m{line.file() ? line.file()->str() : "", line.module_path() ? line.module_path()->str() : "",
+                line.line(), line.column()};
     auto [it, fresh] = files.try_emplace(m.file);
     if (fresh) {
       std::ifstream in(m.file);
-      for (std::string text; it->second.first.size() < 100000 && std::getline(in, text);) it->second.first.push_back(text);
+      for (std::string text; it->second.first.size() < 100000 && std::getline(in, text);)
+        it->second.first.push_back(text);
       if (artifact.sources())
         for (const fb::SourceFile *source : *artifact.sources())
           if (source->file() && source->file()->string_view() == m.file && source->hash()) {
@@ -141,7 +151,9 @@ static std::vector<ModelLine> modelLines(const fb::Artifact &artifact, const fb:
     m.changed = changed;
     out.push_back(std::move(m));
   }
-  llvm::stable_sort(out, [](const ModelLine &a, const ModelLine &b) { return std::tie(a.file, a.line) < std::tie(b.file, b.line); });
+  llvm::stable_sort(out, [](const ModelLine &a, const ModelLine &b) {
+    return std::tie(a.file, a.line) < std::tie(b.file, b.line);
+  });
   return out;
 }
 
@@ -174,7 +186,8 @@ std::variant<KernelSource, std::string> kernelSource(MLIRContext &context, const
   if (!stored) return artifact.path + ": " + llvm::toString(stored.takeError());
   out.code = std::move(*stored);
 
-  // The code is generated again, with lines of the text above, to find out which instruction came of which op.
+  // The code is generated again, with lines of the text above, to find out which instruction came of which
+  // op.
   std::string errors;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) { errors += d.str() + "\n"; });
   auto placed = parseKernels(context, textOf(op), "kernel");
@@ -183,7 +196,8 @@ std::variant<KernelSource, std::string> kernelSource(MLIRContext &context, const
   cpu::CompileOptions plain, withLines;
   plain.llvmIr = &out.llvmIr;
   withLines.lines = true;
-  if (failed(cpu::compileKernels(module, level, plain))) return "kernel " + out.name + " does not compile again: " + errors;
+  if (failed(cpu::compileKernels(module, level, plain)))
+    return "kernel " + out.name + " does not compile again: " + errors;
   auto again = cpu::compileKernels(module, level, withLines);
   if (failed(again)) return "kernel " + out.name + " does not compile again: " + errors;
   auto lined = disassemble(*again, out.name, /*lines=*/true);
@@ -195,7 +209,8 @@ std::variant<KernelSource, std::string> kernelSource(MLIRContext &context, const
     out.note = "the code is not the compiler's: instructions have no lines, and there is no LLVM IR";
     out.llvmIr.clear();
   } else {
-    out.note = "this weftc generates other code than the one that compiled the artifact: the assembly is the artifact's, "
+    out.note = "this weftc generates other code than the one that compiled the artifact: the assembly is the "
+               "artifact's, "
                "without lines; the LLVM IR is of this weftc";
   }
   return out;

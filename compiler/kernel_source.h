@@ -1,5 +1,5 @@
-// What one kernel of an artifact is at every level: lines of the model, graph ops, the kernel op, LLVM IR, machine code.
-// `weft inspect F.weft --source KERNEL` prints it.
+// What one kernel of an artifact is at every level: lines of the model, graph ops, the kernel op, LLVM IR,
+// machine code. `weft inspect F.weft --source KERNEL` prints it.
 #pragma once
 #include "compiler/disassemble.h"
 #include "compiler/kernel_ir.h"
@@ -10,7 +10,7 @@ namespace weft {
 struct ModelLine {
   std::string file, path; // path: the module's, as layers.self_attn
   int line = 0, column = 0;
-  std::string text; // "" where the file cannot be read
+  std::string text;     // "" where the file cannot be read
   bool changed = false; // since it was compiled
 };
 
@@ -35,8 +35,8 @@ std::vector<KernelTextLine> kernelText(program::KernelOp kernel);
 struct LaunchGroup {
   const fb::Launch *launch = nullptr; // the first
   std::string entry;
-  int64_t times = 0;       // in one call of the entry
-  bool eachBatch = false;  // times for each micro-batch
+  int64_t times = 0;      // in one call of the entry
+  bool eachBatch = false; // times for each micro-batch
 };
 std::vector<LaunchGroup> launchesOf(const fb::Artifact &artifact, int kernel);
 
@@ -53,8 +53,8 @@ struct KernelSource {
 };
 
 // `level`: "" for the best that the artifact and the machine have. Errors as text.
-std::variant<KernelSource, std::string> kernelSource(mlir::MLIRContext &context, const LoadedArtifact &artifact,
-                                                     int kernel, std::string level);
+std::variant<KernelSource, std::string>
+kernelSource(mlir::MLIRContext &context, const LoadedArtifact &artifact, int kernel, std::string level);
 
 // In words, a line each: what fixes the bits, and how it is computed.
 std::vector<std::string> explainReduction(mlir::Operation *kernelOp);
@@ -66,6 +66,7 @@ std::string kernelSourceJson(const LoadedArtifact &artifact, const KernelSource 
 // The kernel of that name in a module of kernels. Null when there is none.
 program::KernelOp findKernel(mlir::ModuleOp module, llvm::StringRef name);
 // The level that a session would choose, or an error's text.
-std::variant<const cpu::CpuLevel *, std::string> chooseLevel(const LoadedArtifact &artifact, const std::string &level);
+std::variant<const cpu::CpuLevel *, std::string> chooseLevel(const LoadedArtifact &artifact,
+                                                             const std::string &level);
 
 } // namespace weft

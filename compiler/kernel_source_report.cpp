@@ -31,7 +31,9 @@ size_t ownSizes(const fb::Artifact &artifact, const KernelSource &source) {
 }
 
 std::string countText(double n) {
-  return n >= 1e9 ? formatv("{0:F2} G", n / 1e9).str() : n >= 1e6 ? formatv("{0:F2} M", n / 1e6).str() : formatv("{0:F0}", n).str();
+  return n >= 1e9   ? formatv("{0:F2} G", n / 1e9).str()
+         : n >= 1e6 ? formatv("{0:F2} M", n / 1e6).str()
+                    : formatv("{0:F0}", n).str();
 }
 
 std::string mixText(const InstructionMix &mix) {
@@ -62,13 +64,17 @@ std::string codeText(const KernelSource &source) {
     for (const CodeLoop &loop : code.loops) depth += i >= loop.first && i <= loop.last;
     std::string operands = c.operands;
     if (c.target >= 0) operands = formatv("L{0}", labels[c.target]);
-    std::string text = formatv("{0,5} {1} {2,-4} {3,-16} {4}", c.offset, hot ? '#' : depth ? '|' : ' ',
+    std::string text = formatv("{0,5} {1} {2,-4} {3,-16} {4}", c.offset,
+                               hot     ? '#'
+                               : depth ? '|'
+                                       : ' ',
                                std::string(std::min(depth, 4), '|'), c.mnemonic, operands);
     while (text.back() == ' ') text.pop_back();
     if (!c.constant.empty()) text += "   ; " + c.constant;
     if (c.line && c.line != line && c.line <= source.text.size()) {
       text += formatv("   ; {0}", c.line);
-      if (!source.text[c.line - 1].origins.empty()) text += ": " + originText(source.text[c.line - 1].origins.front());
+      if (source.text[c.line - 1].origins.size() == 1)
+        text += ": " + originText(source.text[c.line - 1].origins.front());
     }
     line = c.line;
     out += text + "\n";
@@ -76,11 +82,15 @@ std::string codeText(const KernelSource &source) {
   return out;
 }
 
-std::string heading(const std::string &what) { return "\n" + what + "\n" + std::string(what.size(), '-') + "\n"; }
+std::string heading(const std::string &what) {
+  return "\n" + what + "\n" + std::string(what.size(), '-') + "\n";
+}
 
 } // namespace
 
-std::string originText(const OpOrigin &o) { return (o.op.empty() ? "" : o.op + " ") + placeText(o.file, o.line, o.path); }
+std::string originText(const OpOrigin &o) {
+  return (o.op.empty() ? "" : o.op + " ") + placeText(o.file, o.line, o.path);
+}
 
 std::string kernelSourceText(const LoadedArtifact &artifact, const KernelSource &s) {
   std::string out = formatv("kernel {0}, {1}, code for {2}\n", s.name, s.family, s.level);
@@ -90,7 +100,8 @@ std::string kernelSourceText(const LoadedArtifact &artifact, const KernelSource 
   if (s.model.empty()) out += "none: the compiler's own\n";
   bool changed = false;
   for (const ModelLine &m : s.model) {
-    out += placeText(m.file, m.line, m.path) + "\n    " + (m.text.empty() ? "(" + m.file + " cannot be read)" : m.text) + "\n";
+    out += placeText(m.file, m.line, m.path) + "\n    " +
+           (m.text.empty() ? "(" + m.file + " cannot be read)" : m.text) + "\n";
     changed |= m.changed;
   }
   if (changed) out += "note: a file has changed since it was compiled: its lines may not be these\n";
@@ -117,29 +128,43 @@ std::string kernelSourceText(const LoadedArtifact &artifact, const KernelSource 
   out += mixText(mixOf(code, 0, code.instructions.size())) + "\n";
   if (code.hot >= 0) {
     const CodeLoop &loop = code.loops[code.hot];
-    out += "the hot loop (the innermost with the most multiply-adds): " + mixText(mixOf(code, loop.first, loop.last)) + "\n";
+    out += "the hot loop (the innermost with the most multiply-adds): " +
+           mixText(mixOf(code, loop.first, loop.last)) + "\n";
   }
   if (!s.llvmIr.empty()) out += heading("LLVM IR") + s.llvmIr;
   out += heading("assembly");
-  out += "| within a loop, one for each around it; # the hot loop; behind ; constants, and the line of the kernel's op\n";
+  out += "| within a loop, one for each around it; # the hot loop; behind ; constants, and the line of the "
+         "kernel's op\n";
   return out + codeText(s);
 }
 
 std::string kernelSourceJson(const LoadedArtifact &artifact, const KernelSource &s) {
   using nlohmann::json;
-  json model = json::array(), text = json::array(), launches = json::array(), code = json::array(), loops = json::array();
+  json model = json::array(), text = json::array(), launches = json::array(), code = json::array(),
+       loops = json::array();
   for (const ModelLine &m : s.model)
-    model.push_back({{"file", m.file}, {"line", m.line}, {"column", m.column}, {"module", m.path}, {"text", m.text}, {"changed", m.changed}});
+    model.push_back({{"file", m.file},
+                     {"line", m.line},
+                     {"column", m.column},
+                     {"module", m.path},
+                     {"text", m.text},
+                     {"changed", m.changed}});
   for (const KernelTextLine &line : s.text) {
     json origins = json::array();
-    for (const OpOrigin &o : line.origins) origins.push_back({{"op", o.op}, {"file", o.file}, {"line", o.line}, {"module", o.path}});
+    for (const OpOrigin &o : line.origins)
+      origins.push_back({{"op", o.op}, {"file", o.file}, {"line", o.line}, {"module", o.path}});
     text.push_back({{"text", line.text}, {"origins", origins}});
   }
   for (const LaunchGroup &g : s.launches) {
     json sizes = json::array();
     if (g.launch->sizes()) sizes = std::vector<int64_t>(g.launch->sizes()->begin(), g.launch->sizes()->end());
-    launches.push_back({{"entry", g.entry}, {"times", g.times}, {"each_micro_batch", g.eachBatch}, {"sizes", sizes},
-                        {"items", g.launch->items()}, {"flops", g.launch->flops()}, {"bytes", g.launch->bytes()}});
+    launches.push_back({{"entry", g.entry},
+                        {"times", g.times},
+                        {"each_micro_batch", g.eachBatch},
+                        {"sizes", sizes},
+                        {"items", g.launch->items()},
+                        {"flops", g.launch->flops()},
+                        {"bytes", g.launch->bytes()}});
   }
   auto mix = [](const InstructionMix &m) { return json{{"instructions", m.all}, {"kinds", m.kinds}}; };
   for (const Instruction &i : s.code.instructions) {
@@ -150,12 +175,26 @@ std::string kernelSourceJson(const LoadedArtifact &artifact, const KernelSource 
     code.push_back(item);
   }
   for (const CodeLoop &loop : s.code.loops)
-    loops.push_back({{"first", loop.first}, {"last", loop.last}, {"innermost", loop.innermost}, {"fmas", loop.fmas},
+    loops.push_back({{"first", loop.first},
+                     {"last", loop.last},
+                     {"innermost", loop.innermost},
+                     {"fmas", loop.fmas},
                      {"mix", mix(mixOf(s.code, loop.first, loop.last))}});
-  json root = {{"kernel", s.name}, {"family", s.family}, {"level", s.level}, {"substituted", s.substituted}, {"note", s.note},
-               {"model", model}, {"launches", launches}, {"op", text}, {"reduction", s.reduction}, {"schedule", s.schedule},
-               {"mix", mix(mixOf(s.code, 0, s.code.instructions.size()))}, {"llvm_ir", s.llvmIr}, {"assembly", code},
-               {"loops", loops}, {"hot_loop", s.code.hot}};
+  json root = {{"kernel", s.name},
+               {"family", s.family},
+               {"level", s.level},
+               {"substituted", s.substituted},
+               {"note", s.note},
+               {"model", model},
+               {"launches", launches},
+               {"op", text},
+               {"reduction", s.reduction},
+               {"schedule", s.schedule},
+               {"mix", mix(mixOf(s.code, 0, s.code.instructions.size()))},
+               {"llvm_ir", s.llvmIr},
+               {"assembly", code},
+               {"loops", loops},
+               {"hot_loop", s.code.hot}};
   return root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

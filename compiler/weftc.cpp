@@ -142,8 +142,7 @@ int compile(const std::vector<std::string> &args) {
       auto substitution = parseSubstitution(value);
       if (auto *problem = std::get_if<std::string>(&substitution)) return usage(*problem);
       request.substitutions.push_back(std::get<Substitution>(substitution));
-    }
-    else if (a == "--stop-after") {
+    } else if (a == "--stop-after") {
       const PhaseInfo *phase = findPhase(value);
       if (!phase) return usage("there is no phase " + value);
       request.stopAfter = phase->phase;
@@ -215,7 +214,8 @@ int compile(const std::vector<std::string> &args) {
   printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(),
          report.parameters / 1e6, report.numKernels);
   for (auto &kernel : report.artifact.kernels)
-    if (!kernel->substituted.empty()) printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
+    if (!kernel->substituted.empty())
+      printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
   if (report.derivedBytes > 0)

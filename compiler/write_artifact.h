@@ -16,8 +16,9 @@ struct Remark {
 
 // What a user has put in place of a kernel's code.
 struct Substituted {
-  std::string what;                           // for the artifact: the file, and how the results compare
-  std::map<std::string, std::string> objects; // relocatable, by level; none: another schedule, compiled as any
+  std::string what; // for the artifact: the file, and how the results compare
+  std::map<std::string, std::string>
+      objects; // relocatable, by level; none: another schedule, compiled as any
 };
 
 struct ArtifactInputs {

@@ -79,29 +79,42 @@ static int run(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     std::string a = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
     if (a == "--help" || a == "-h") {
-      std::puts("usage: ./bench-s [--threads N] [--seconds S] [--launch I] [--seed N] [--write FILE] [--compare FILE] [--items FILE]\n"
-                "median time of a call; bits: a hash of what it computes from the seed's data\n"
-                "  --write FILE    what the launches compute; --compare FILE: says what differs from such a file\n"
-                "  --items FILE    work items and scratch bytes of each launch, of another schedule (weftc compile-kernel --items)");
+      std::puts(
+          "usage: ./bench-s [--threads N] [--seconds S] [--launch I] [--seed N] [--write FILE] [--compare "
+          "FILE] [--items FILE]\n"
+          "median time of a call; bits: a hash of what it computes from the seed's data\n"
+          "  --write FILE    what the launches compute; --compare FILE: says what differs from such a file\n"
+          "  --items FILE    work items and scratch bytes of each launch, of another schedule (weftc "
+          "compile-kernel --items)");
       return 0;
     }
     if (value.empty()) return std::fprintf(stderr, "error: unknown option or no value: %s\n", a.c_str()), 2;
     ++i;
-    if (a == "--threads") threads = std::max(1, std::atoi(value.c_str()));
-    else if (a == "--seconds") seconds = std::atof(value.c_str());
-    else if (a == "--launch") only = std::atoi(value.c_str());
-    else if (a == "--seed") seed = std::strtoull(value.c_str(), nullptr, 10);
-    else if (a == "--write") write = value;
-    else if (a == "--compare") compare = value;
-    else if (a == "--items") items = value;
-    else return std::fprintf(stderr, "error: unknown option %s\n", a.c_str()), 2;
+    if (a == "--threads")
+      threads = std::max(1, std::atoi(value.c_str()));
+    else if (a == "--seconds")
+      seconds = std::atof(value.c_str());
+    else if (a == "--launch")
+      only = std::atoi(value.c_str());
+    else if (a == "--seed")
+      seed = std::strtoull(value.c_str(), nullptr, 10);
+    else if (a == "--write")
+      write = value;
+    else if (a == "--compare")
+      compare = value;
+    else if (a == "--items")
+      items = value;
+    else
+      return std::fprintf(stderr, "error: unknown option %s\n", a.c_str()), 2;
   }
   chosen = launches;
   if (!items.empty()) {
     std::ifstream in(items);
     for (Launch &l : chosen)
       if (!(in >> l.items >> l.scratch_bytes) || l.items < 0 || l.scratch_bytes < 0)
-        return std::fprintf(stderr, "error: %s does not give items and scratch bytes of every launch\n", items.c_str()), 1;
+        return std::fprintf(stderr, "error: %s does not give items and scratch bytes of every launch\n",
+                            items.c_str()),
+               1;
   }
   std::ofstream out;
   std::ifstream in;
@@ -115,7 +128,8 @@ static int run(int argc, char **argv) {
     if (only >= 0 && int(i) != only) continue;
     const Launch &l = chosen[i];
     Memory memory;
-    if (!memory.take(l, threads)) return std::fprintf(stderr, "error: there is not enough memory for launch %zu\n", i), 1;
+    if (!memory.take(l, threads))
+      return std::fprintf(stderr, "error: there is not enough memory for launch %zu\n", i), 1;
     memory.fill(l, seed);
     for (int t = 0; t < threads; ++t) call(l, memory, threads, t);
     std::string bytes = outputs_of(l, memory);
@@ -127,15 +141,19 @@ static int run(int argc, char **argv) {
       size_t differ = 0;
       for (size_t b = 0; b < bytes.size(); ++b) differ += bytes[b] != before[b];
       if (!in || differ) status = 1;
-      std::printf("  %s\n", !in ? "the file to compare with is shorter" : differ ? (std::to_string(differ) + " bytes differ").c_str() : "the same bits");
+      std::printf("  %s\n", !in      ? "the file to compare with is shorter"
+                            : differ ? (std::to_string(differ) + " bytes differ").c_str()
+                                     : "the same bits");
     }
     std::vector<double> times = time_calls(l, memory, threads, seconds);
     double median = times[times.size() / 2];
-    std::printf("  median %.2f us (10%% %.2f, 90%% %.2f; %zu calls), %.2f GFLOP/s, %.2f GB/s, bits %016llx\n", median * 1e6,
-                times[times.size() / 10] * 1e6, times[times.size() * 9 / 10] * 1e6, times.size(), l.flops / median / 1e9,
-                l.bytes / median / 1e9, static_cast<unsigned long long>(hash_of(bytes)));
+    std::printf("  median %.2f us (10%% %.2f, 90%% %.2f; %zu calls), %.2f GFLOP/s, %.2f GB/s, bits %016llx\n",
+                median * 1e6, times[times.size() / 10] * 1e6, times[times.size() * 9 / 10] * 1e6,
+                times.size(), l.flops / median / 1e9, l.bytes / median / 1e9,
+                static_cast<unsigned long long>(hash_of(bytes)));
   }
-  if (out.is_open() && !out.flush()) return std::fprintf(stderr, "error: cannot write %s\n", write.c_str()), 1;
+  if (out.is_open() && !out.flush())
+    return std::fprintf(stderr, "error: cannot write %s\n", write.c_str()), 1;
   return status;
 }
 

@@ -1,6 +1,6 @@
-// One launch of a kernel with data of its own: memory as large as the program's, behind it a page that may not be
-// touched, and numbers that depend on the seed alone. Needs nothing but Linux and C++17: `weft inspect --dump-kernel`
-// writes this file beside the kernel.
+// One launch of a kernel with data of its own: memory as large as the program's, behind it a page that may
+// not be touched, and numbers that depend on the seed alone. Needs nothing but Linux and C++17: `weft inspect
+// --dump-kernel` writes this file beside the kernel.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -14,9 +14,10 @@
 
 namespace launch_data {
 
-// The calling convention: an address a buffer, sizes and strides, the half-open range of work items, scratch memory of
-// the thread's own (64-byte aligned).
-using Kernel = void (*)(char *const *buffers, const int64_t *sizes, int64_t begin, int64_t end, char *scratch);
+// The calling convention: an address a buffer, sizes and strides, the half-open range of work items, scratch
+// memory of the thread's own (64-byte aligned).
+using Kernel = void (*)(char *const *buffers, const int64_t *sizes, int64_t begin, int64_t end,
+                        char *scratch);
 
 enum Type { f32, f64, i32, i64, boolean, bf16 };
 enum Fill {
@@ -43,7 +44,7 @@ struct Launch {
   std::string what; // entry and model line
   std::vector<int64_t> sizes;
   int64_t items, grain, scratch_bytes;
-  double flops, bytes, times; // times: in one call of the entry
+  double flops, bytes, times;  // times: in one call of the entry
   std::vector<int64_t> blocks; // bytes of each
   std::vector<Buffer> buffers;
 };
@@ -98,7 +99,8 @@ private:
   // `bytes` that end, rounded up to 64, where a page begins that may not be touched.
   char *map(int64_t bytes) {
     const int64_t page = 4096, used = (bytes + 63) / 64 * 64, whole = (used + page - 1) / page * page;
-    void *memory = mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(nullptr, whole + page, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return nullptr;
     mapped_.push_back({memory, size_t(whole + page)});
     mprotect(static_cast<char *>(memory) + whole, page, PROT_NONE);
@@ -124,7 +126,8 @@ private:
       if (b.type == boolean) value = bits & 1;
       if (b.fill == zeros) value = 0;
       if (b.fill == ascending) value = count > 1 ? b.limit * e / (count - 1) : 0;
-      if (b.fill == ends) value = std::min<int64_t>(b.limit, std::max<int64_t>(0, b.limit - b.period) + e % b.period + 1);
+      if (b.fill == ends)
+        value = std::min<int64_t>(b.limit, std::max<int64_t>(0, b.limit - b.period) + e % b.period + 1);
       const int32_t narrow = int32_t(value);
       if (b.type == i64) std::memcpy(at + e * 8, &value, 8);
       if (b.type == i32) std::memcpy(at + e * 4, &narrow, 4);
@@ -136,7 +139,8 @@ private:
   std::vector<char *> blocks_, addresses_, scratch_;
 };
 
-// What the runtime sets for its threads: denormals count as zero, and AMX's registers may be used where there are any.
+// What the runtime sets for its threads: denormals count as zero, and AMX's registers may be used where there
+// are any.
 inline void prepare_thread() {
   _mm_setcsr(_mm_getcsr() | 0x8040);
   syscall(SYS_arch_prctl, 0x1023, 18); // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA

@@ -22,13 +22,17 @@ int InspectKernel(const Args &args, const LoadedArtifact &artifact) {
   const bool source = args.Has("--source"), dump = args.Has("--dump-kernel");
   if (!source && !dump) return BadUsage("-o and --cpu-level are of --source and --dump-kernel");
   if (source && dump) return BadUsage("--source and --dump-kernel are two things: ask for one");
-  if (dump != args.Has("-o")) return BadUsage(dump ? "--dump-kernel needs a folder: -o DIR" : "-o is of --dump-kernel");
+  if (dump != args.Has("-o"))
+    return BadUsage(dump ? "--dump-kernel needs a folder: -o DIR" : "-o is of --dump-kernel");
   if (dump && args.Has("--json")) return BadUsage("--dump-kernel writes a folder, no JSON");
   for (const char *other : {"--kernels", "--memory", "--params", "--remarks"})
     if (args.Has(other)) return BadUsage(absl::StrCat(other, " is of the whole artifact, not of one kernel"));
   absl::StatusOr<int> kernel = FindKernel(*artifact.root, args.Text(source ? "--source" : "--dump-kernel"));
-  if (!kernel.ok()) return Fail(absl::Status(kernel.status().code(), absl::StrCat(artifact.path, ": ", std::string(kernel.status().message()))));
-  std::vector<std::string> arguments = {"inspect-kernel", artifact.path, artifact.root->kernels()->Get(*kernel)->name()->str()};
+  if (!kernel.ok())
+    return Fail(absl::Status(kernel.status().code(),
+                             absl::StrCat(artifact.path, ": ", std::string(kernel.status().message()))));
+  std::vector<std::string> arguments = {"inspect-kernel", artifact.path,
+                                        artifact.root->kernels()->Get(*kernel)->name()->str()};
   if (args.Has("--cpu-level")) arguments.insert(arguments.end(), {"--cpu-level", args.Text("--cpu-level")});
   if (dump) arguments.insert(arguments.end(), {"--dump", args.Text("-o")});
   if (args.Has("--json")) arguments.push_back("--json");
@@ -49,8 +53,10 @@ int InspectCommand(const Arguments &arguments) {
        {"--params", "", "every variable: shape, type, initialiser, bytes, name in checkpoints"},
        {"--remarks", "", "what the compiler decided, and why"},
        {"--source", "KERNEL",
-        "one kernel from the model's lines through its op and LLVM IR to its assembly; the beginning of a name will do"},
-       {"--dump-kernel", "KERNEL", "writes that kernel as a benchmark of its own into the folder that -o names"},
+        "one kernel from the model's lines through its op and LLVM IR to its assembly; the beginning of a "
+        "name will do"},
+       {"--dump-kernel", "KERNEL",
+        "writes that kernel as a benchmark of its own into the folder that -o names"},
        {"-o", "DIR", "of --dump-kernel: a new folder, or an empty one"},
        {"--cpu-level", "LEVEL", "of --source and --dump-kernel: avx2, avx512, avx512bf16 or amx",
         "the best of the machine and the artifact"},

@@ -54,14 +54,14 @@ absl::StatusOr<int> FindKernel(const fb::Artifact &artifact, const std::string &
   if (candidates.size() == 1) return found;
   if (candidates.empty()) {
     std::string nearest = Nearest(name, names);
-    return absl::NotFoundError(absl::StrCat(
-        "there is no kernel ", name, "\nhint: ",
-        nearest.empty() ? "weft inspect --kernels lists them" : absl::StrCat("did you mean ", nearest, "?")));
+    return absl::NotFoundError(absl::StrCat("there is no kernel ", name, "\nhint: ",
+                                            nearest.empty() ? "weft inspect --kernels lists them"
+                                                            : absl::StrCat("did you mean ", nearest, "?")));
   }
   const size_t count = candidates.size();
   if (count > 8) candidates.resize(8), candidates.push_back("…");
-  return absl::InvalidArgumentError(
-      absl::StrCat(count, " kernels have names that begin with ", name, ": ", absl::StrJoin(candidates, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat(count, " kernels have names that begin with ", name, ": ",
+                                                 absl::StrJoin(candidates, ", ")));
 }
 
 std::string Text(const flatbuffers::String *string) { return string ? string->str() : ""; }

@@ -18,8 +18,8 @@ struct KernelUse {
 // By kernel, over the entries of all stages whose name is `entry` ("" = of all).
 std::vector<KernelUse> CountUses(const fb::Artifact &artifact, const std::string &entry);
 
-// The number of the kernel of that name, or of the only one whose name begins so. NotFound suggests the nearest
-// name, InvalidArgument lists what it may be short for.
+// The number of the kernel of that name, or of the only one whose name begins so. NotFound suggests the
+// nearest name, InvalidArgument lists what it may be short for.
 absl::StatusOr<int> FindKernel(const fb::Artifact &artifact, const std::string &name);
 
 std::string Text(const flatbuffers::String *string);

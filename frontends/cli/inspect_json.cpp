@@ -55,6 +55,7 @@ json KernelsJson(const fb::Artifact &artifact) {
          {"schedule", Text(kernel.schedule())},
          {"reduction", Text(kernel.reduction())},
          {"scratch_bytes", kernel.scratch_bytes()},
+         {"substituted", Text(kernel.substituted())},
          {"train_step", {{"launches", step[i].launches}, {"flops", step[i].flops}, {"bytes", step[i].bytes}}},
          {"launches", all[i].launches},
          {"lines", lines}});

@@ -86,6 +86,11 @@ std::string SummaryText(const LoadedArtifact &loaded) {
   if (artifact.options())
     for (const fb::Option *option : *artifact.options())
       rows.push_back({Text(option->key()), Text(option->value())});
+  if (artifact.kernels())
+    for (const fb::Kernel *kernel : *artifact.kernels())
+      if (kernel->substituted() && kernel->substituted()->size() > 0)
+        rows.push_back(
+            {"substituted", absl::StrCat(Text(kernel->name()), ": ", Text(kernel->substituted()))});
   std::string out = TableText(rows, {}) + "\n";
   for (size_t s = 0; s < artifact.stages()->size(); ++s) {
     Rows entries = {{"entry", "arena", "arguments"}};
@@ -102,7 +107,8 @@ std::string SummaryText(const LoadedArtifact &loaded) {
       }
     out += Heading(artifact, s) + TableText(entries, {1}) + "\n";
   }
-  return out + "* times the number of micro-batches. --params, --memory, --kernels and --remarks say more.\n";
+  return out + "* times the number of micro-batches. --params, --memory, --kernels, --remarks and --source "
+               "say more.\n";
 }
 
 std::string ParamsText(const LoadedArtifact &loaded) {

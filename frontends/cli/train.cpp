@@ -32,7 +32,8 @@ int TrainCommand(const Arguments &arguments) {
        {"--allow-other-dot-unit", "",
         "resume although the checkpoint was made with another dot unit; the bits change"},
        {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
-       {"--trace-nan", "", "train.trace_nan=true: say which op of the model made a loss or a norm that is no finite number"},
+       {"--trace-nan", "",
+        "train.trace_nan=true: say which op of the model made a loss or a norm that is no finite number"},
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
       "Ctrl-C, SIGTERM and SIGHUP save a checkpoint and leave (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "

@@ -256,11 +256,14 @@ void Session::LaunchObserved(int entry, int32_t step) {
   const LaunchStep &launch = program.launches[program.steps[step].index];
   int64_t depth = 0; // loops that begin before it and end behind it
   for (int32_t i = 0; i < step; ++i)
-    depth += program.steps[i].kind == StepKind::loop_begin ? 1 : program.steps[i].kind == StepKind::loop_end ? -1 : 0;
+    depth += program.steps[i].kind == StepKind::loop_begin ? 1
+             : program.steps[i].kind == StepKind::loop_end ? -1
+                                                           : 0;
   for (int32_t i = 0; i < launch.num_refs; ++i) buffers_[i] = Address(program, launch.first_ref + i);
   const fb::Launch *source = program.sources[step]->op_as_Launch();
   ObservedLaunch observed{source, artifact().kernels()->Get(source->kernel()), entry,
-                          absl::MakeConstSpan(buffers_.data(), launch.num_refs), absl::MakeConstSpan(counters_, depth)};
+                          absl::MakeConstSpan(buffers_.data(), launch.num_refs),
+                          absl::MakeConstSpan(counters_, depth)};
   observer_->Before(observed);
   Launch<false>(program, launch);
   observer_->After(observed);

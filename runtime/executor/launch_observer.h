@@ -12,8 +12,8 @@ struct ObservedLaunch {
   const fb::Launch *launch;
   const fb::Kernel *kernel;
   int entry;
-  absl::Span<char *const> buffers;  // an address for each of the launch's references
-  absl::Span<const int64_t> loops;  // iterations of the loops around it, outermost first
+  absl::Span<char *const> buffers; // an address for each of the launch's references
+  absl::Span<const int64_t> loops; // iterations of the loops around it, outermost first
 };
 
 // Called on the thread that runs the session. Before may change what the launch is about to overwrite.

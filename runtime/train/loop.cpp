@@ -31,7 +31,8 @@ absl::Status Run::CheckFinite(int64_t step, double lr, const StepResult &result)
       saved_ > 0 ? absl::StrCat("--resume goes back to step ", saved_) : std::string("start again")));
 }
 
-// With train.trace_nan, what made it, as lines of an error. A step that is not finite has left the state as it was.
+// With train.trace_nan, what made it, as lines of an error. A step that is not finite has left the state as
+// it was.
 std::string Run::WhereNotFinite(int64_t step, double lr) {
   if (!recipe_.train.trace_nan) return "";
   if (!trainer_->has_limits())
@@ -39,12 +40,13 @@ std::string Run::WhereNotFinite(int64_t step, double lr) {
            "hint: compile the model again with the weftc beside this weft\n";
   Say(absl::StrCat("step ", step, " is not finite: making it again to find out where"));
   absl::StatusOr<TracedNonFinite> traced = TraceNonFinite(
-      *ranks_,
-      [&] { return trainer_->Step(step, lr, spikes_.state().skipped, StepLimits{}).status(); },
+      *ranks_, [&] { return trainer_->Step(step, lr, spikes_.state().skipped, StepLimits{}).status(); },
       Path(absl::StrCat("not-finite-step-", step)));
-  if (!traced.ok()) return absl::StrCat("it could not be traced: ", std::string(traced.status().message()), "\n");
-  return absl::StrCat(traced->text, "\n",
-                      traced->folder.empty() ? "" : absl::StrCat("what that launch read is in ", traced->folder, "\n"));
+  if (!traced.ok())
+    return absl::StrCat("it could not be traced: ", std::string(traced.status().message()), "\n");
+  return absl::StrCat(
+      traced->text, "\n",
+      traced->folder.empty() ? "" : absl::StrCat("what that launch read is in ", traced->folder, "\n"));
 }
 
 absl::StatusOr<TrainEnd> Run::Go() {

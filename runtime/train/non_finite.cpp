@@ -38,14 +38,17 @@ struct Dimension {
   int64_t size, stride;
 };
 
-// The kernel's addresses in a buffer. Nothing where they come from data, or do not lie within what the launch may touch.
-std::vector<Dimension> Dimensions(const ObservedLaunch &launch, const fb::KernelBuffer &buffer, int64_t elements) {
+// The kernel's addresses in a buffer. Nothing where they come from data, or do not lie within what the launch
+// may touch.
+std::vector<Dimension> Dimensions(const ObservedLaunch &launch, const fb::KernelBuffer &buffer,
+                                  int64_t elements) {
   std::vector<Dimension> dimensions;
   if (!buffer.dims() || buffer.indexed() || !launch.launch->sizes()) return dimensions;
   int64_t last = 0;
   for (uint32_t j = 0; j < buffer.dims()->size(); ++j) {
     const int dim = buffer.dims()->Get(j);
-    const int64_t size = launch.launch->sizes()->Get(dim), stride = launch.launch->sizes()->Get(buffer.slot() + j);
+    const int64_t size = launch.launch->sizes()->Get(dim),
+                  stride = launch.launch->sizes()->Get(buffer.slot() + j);
     int64_t reach = 0;
     if (size <= 0 || stride < 0 || __builtin_mul_overflow(size - 1, stride, &reach) ||
         __builtin_add_overflow(last, reach, &last) || last >= elements)
@@ -75,9 +78,11 @@ void Add(FloatScan &scan, double value, int64_t address, const std::vector<Dimen
   ++scan.elements;
 }
 
-// Calls `f(address, dimensions, index)` for each element that the kernel addresses, the indices in `fixed` held.
+// Calls `f(address, dimensions, index)` for each element that the kernel addresses, the indices in `fixed`
+// held.
 template <typename F>
-void ForEachElement(const ObservedLaunch &launch, int number, const std::vector<std::pair<int, int64_t>> &fixed, F f) {
+void ForEachElement(const ObservedLaunch &launch, int number,
+                    const std::vector<std::pair<int, int64_t>> &fixed, F f) {
   const fb::KernelBuffer &buffer = *launch.kernel->buffers()->Get(number);
   const int64_t elements = launch.launch->buffers()->Get(number)->extent() / ByteSize(buffer.dtype());
   const std::vector<Dimension> dimensions = Dimensions(launch, buffer, elements);
@@ -107,7 +112,8 @@ void ForEachElement(const ObservedLaunch &launch, int number, const std::vector<
 
 } // namespace
 
-FloatScan ScanBuffer(const ObservedLaunch &launch, int number, const std::vector<std::pair<int, int64_t>> &fixed) {
+FloatScan ScanBuffer(const ObservedLaunch &launch, int number,
+                     const std::vector<std::pair<int, int64_t>> &fixed) {
   const fb::DType dtype = launch.kernel->buffers()->Get(number)->dtype();
   FloatScan scan;
   if (!IsFloat(dtype)) return scan;
@@ -180,18 +186,22 @@ NonFiniteLaunch NonFiniteFinder::Describe(const ObservedLaunch &launch, int buff
 std::string NonFiniteFinder::BufferName(const ObservedLaunch &launch, int number) const {
   const fb::Ref &ref = *launch.launch->buffers()->Get(number);
   if (ref.space() == fb::Space::argument)
-    return absl::StrCat("argument ", session_.entry(launch.entry).arguments()->Get(ref.index())->name()->str());
+    return absl::StrCat("argument ",
+                        session_.entry(launch.entry).arguments()->Get(ref.index())->name()->str());
   if (ref.space() == fb::Space::arena) return "arena";
   const char *at = launch.buffers[number];
   if (session_.stage().variables())
     for (const fb::Variable *variable : *session_.stage().variables()) {
       absl::Span<char> memory = session_.memory(*variable);
       if (at < memory.data() || at >= memory.data() + memory.size()) continue;
-      std::string name = absl::StrCat(variable->kind() == fb::VariableKind::parameter ? "parameter " : "variable ",
-                                      variable->name()->str());
+      std::string name =
+          absl::StrCat(variable->kind() == fb::VariableKind::parameter ? "parameter " : "variable ",
+                       variable->name()->str());
       if (variable->layers() > 0)
         absl::StrAppend(&name, ", layer ",
-                        variable->layer_begin() + (at - memory.data()) / std::max<int64_t>(1, variable->bytes() / variable->layers()));
+                        variable->layer_begin() +
+                            (at - memory.data()) /
+                                std::max<int64_t>(1, variable->bytes() / variable->layers()));
       return name;
     }
   return "persistent memory";

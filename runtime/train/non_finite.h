@@ -12,15 +12,17 @@ namespace weft {
 // Elements of one buffer of a launch as floats; integers have none to look at.
 struct FloatScan {
   int64_t nans = 0, infinities = 0, elements = 0;
-  double least = 0, most = 0;             // of the finite ones
-  int64_t first = -1;                     // address of the first that is not finite, in elements
-  std::vector<std::pair<int, int64_t>> at; // its index by number of the launch's size: {2, 17} = 17 along size 2
+  double least = 0, most = 0; // of the finite ones
+  int64_t first = -1;         // address of the first that is not finite, in elements
+  std::vector<std::pair<int, int64_t>>
+      at; // its index by number of the launch's size: {2, 17} = 17 along size 2
   double value = 0;
   bool finite() const { return nans + infinities == 0; }
 };
-// Elements that the kernel addresses in buffer `number` (all there are where its addresses come from data), with the
-// indices in `fixed` held; the first that is not finite is looked for among them.
-FloatScan ScanBuffer(const ObservedLaunch &launch, int number, const std::vector<std::pair<int, int64_t>> &fixed = {});
+// Elements that the kernel addresses in buffer `number` (all there are where its addresses come from data),
+// with the indices in `fixed` held; the first that is not finite is looked for among them.
+FloatScan ScanBuffer(const ObservedLaunch &launch, int number,
+                     const std::vector<std::pair<int, int64_t>> &fixed = {});
 
 struct NonFiniteLaunch {
   int64_t ordinal = 0; // among the launches of the step
@@ -29,9 +31,10 @@ struct NonFiniteLaunch {
   int entry = 0, buffer = 0;
   std::vector<int64_t> loops;
   FloatScan result;
-  std::vector<FloatScan> inputs;         // of the whole buffers, by number; empty scans for outputs
-  std::vector<FloatScan> inputs_there;   // along the result's index alone
-  std::vector<std::string> buffer_names; // "parameter layers.mlp.up_proj.weight, layer 3", "argument tokens", "arena"
+  std::vector<FloatScan> inputs;       // of the whole buffers, by number; empty scans for outputs
+  std::vector<FloatScan> inputs_there; // along the result's index alone
+  std::vector<std::string>
+      buffer_names; // "parameter layers.mlp.up_proj.weight, layer 3", "argument tokens", "arena"
 };
 
 class NonFiniteFinder : public LaunchObserver {
@@ -40,7 +43,8 @@ public:
   void Before(const ObservedLaunch &launch) override;
   void After(const ObservedLaunch &launch) override;
 
-  // The first infinity made of finite numbers, by code that has none as a constant; the first NaN made of none.
+  // The first infinity made of finite numbers, by code that has none as a constant; the first NaN made of
+  // none.
   const std::optional<NonFiniteLaunch> &infinity() const { return infinity_; }
   const std::optional<NonFiniteLaunch> &nan() const { return nan_; }
 

@@ -71,7 +71,8 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
     for (size_t k = i; k < kernels.size(); k += parts.size())
       if (failed(emitKernel(kernels[k], *target, level))) return failure();
     expandBf16(*target, level);
-    if (failed(lowerToLLVM(*target)) || (options.lines && failed(addLines(*target)))) return target->emitError("generated code does not convert to LLVM");
+    if (failed(lowerToLLVM(*target)) || (options.lines && failed(addLines(*target))))
+      return target->emitError("generated code does not convert to LLVM");
     part.module = translateModuleToLLVMIR(*target, part.context, "weft", /*disableVerification=*/true);
     if (!part.module) return target->emitError("generated code does not translate to LLVM IR");
     if (options.llvmIr) part.options.llvmIr = &part.llvmIr;

@@ -134,6 +134,29 @@ TEST(ArtifactCheck, LaunchesFitTheirKernel) {
             "f.weft: stages[0].entries[0].body[2]: line is 1 when there are 1 lines");
 }
 
+TEST(ArtifactCheck, BuffersOfAKernelLieInItsSizes) {
+  auto error = [](auto change) {
+    return ErrorAfter([&](fb::ArtifactT &a) {
+      for (int i = 0; i < 2; ++i) a.kernels[0]->buffers.push_back(std::make_unique<fb::KernelBufferT>());
+      a.kernels[0]->buffers[1]->dims = {0};
+      change(*a.kernels[0]);
+    });
+  };
+  EXPECT_EQ(error([](fb::KernelT &) {}), "");
+  EXPECT_EQ(error([](fb::KernelT &k) { k.buffers.pop_back(); }),
+            "f.weft: kernels[0]: has 1 buffers when num_buffers is 2");
+  EXPECT_EQ(error([](fb::KernelT &k) { k.buffers[1]->dims = {1}; }),
+            "f.weft: kernels[0].buffers[1]: dims[0] is 1 when num_sizes is 1");
+  EXPECT_EQ(error([](fb::KernelT &k) { k.buffers[1]->dims = {-1}; }),
+            "f.weft: kernels[0].buffers[1]: dims[0] is -1 when num_sizes is 1");
+  EXPECT_EQ(error([](fb::KernelT &k) { k.buffers[1]->slot = 1; }),
+            "f.weft: kernels[0].buffers[1]: has strides at sizes 1 to 2 when num_sizes is 1");
+  EXPECT_EQ(error([](fb::KernelT &k) { k.buffers[0]->dtype = static_cast<fb::DType>(9); }),
+            "f.weft: kernels[0].buffers[0]: dtype is 9 when it should be 0 to 5");
+  EXPECT_EQ(error([](fb::KernelT &k) { k.buffers[0]->use = static_cast<fb::BufferUse>(3); }),
+            "f.weft: kernels[0].buffers[0]: use is 3 when it should be 0 to 2");
+}
+
 TEST(ArtifactCheck, MovesAndCollectivesFitTheirBuffers) {
   std::string at = "f.weft: stages[0].entries[0].body[0]";
   EXPECT_EQ(ErrorOf(List(testing::Copy(InArena(0, 4), InArena(8, 8)))), at + ": copies 4 bytes to 8");
