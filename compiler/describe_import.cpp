@@ -37,7 +37,8 @@ ordered_json describe(const ModelInfo &info, const std::string &file, const Hugg
   }
   WeightMap weights = info.weights(map);
   return {{"name", info.name},          {"file", file},           {"fields", values},
-          {"ignored", weights.ignored}, {"equal", weights.equal}, {"unread", config.unread()}};
+          {"ignored", weights.ignored}, {"equal", weights.equal}, {"optional", weights.optional},
+          {"unread", config.unread()}};
 }
 
 } // namespace

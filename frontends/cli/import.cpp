@@ -11,8 +11,8 @@ int ImportCommand(const Arguments &arguments) {
       "import",
       "HF_FOLDER CHECKPOINT",
       "Makes a checkpoint of a Hugging Face folder: config.json, tokenizer.json, and safetensors in f32, "
-      "bf16 "
-      "or f16, in one file or several. weft generate, weft eval and a recipe's train.init take it.",
+      "bf16, f16 or fp8 with scales of blocks, in one file or several. weft generate, weft eval and a "
+      "recipe's train.init take it.",
       {{"--model", "MODEL|FILE.cc", "a built-in model, or a file with one of yours",
         "the built-in model that config.json's architectures names"},
        {"--tokenizer", "FILE", "a tokenizer.json elsewhere", "the folder's"},
@@ -20,7 +20,7 @@ int ImportCommand(const Arguments &arguments) {
         "the model's, 1024 at most"},
        {"--precision", "P", "f32, or bf16: of the factors of products when generating and evaluating",
         "f32"}},
-      "Weights become f32, exactly. What config.json asks for and Weft does not have is an error that names "
+      "Weights become f32. What config.json asks for and Weft does not have is an error that names "
       "it.\n",
       2,
       2};

@@ -54,6 +54,9 @@ struct WeightMap {
   // {second, first}: where the folder has `second` although the model has no parameter of that name, it must
   // hold the same numbers as `first`: {"lm_head.weight", "model.embed_tokens.weight"} of a tied head.
   std::vector<std::pair<std::string, std::string>> equal;
+  // {field, pattern}: where the folder has no tensor of the pattern, the field of the Config is 0 whatever
+  // config.json says: {"mtp_layers", "model.layers.61.*"}, which transformers leaves out.
+  std::vector<std::pair<std::string, std::string>> optional;
 };
 
 } // namespace weft

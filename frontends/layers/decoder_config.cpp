@@ -141,8 +141,12 @@ DecoderConfig read_decoder_config(const HuggingFaceConfig &h, const DecoderDefau
   d.rope = read_rotary(h, d.context);
   if (h.text("hidden_act", "silu") != "silu" && h.text("hidden_act", "silu") != "swish")
     h.refuse("hidden_act", "only \"silu\" is supported");
-  h.require_off("quantization_config",
-                "weights in f32, bf16 or f16 are supported; save the model dequantised");
+  // Of 8 bits with scales of blocks, as DeepSeek-V3 is published; the blocks' size shows in the scales.
+  HuggingFaceConfig quantized = h.object("quantization_config");
+  if (quantized.text("quant_method", "fp8") != "fp8" || quantized.text("fmt", "e4m3") != "e4m3")
+    h.refuse("quantization_config",
+             "weights in f32, bf16, f16, or fp8 of the format e4m3 with a scale for each 128 "
+             "by 128 are supported; save the model dequantised");
   h.require_off("attention_bias", "biases of attention's projections are not supported here");
   h.require_off("mlp_bias", "biases of the feed-forward are not supported");
   refuse_windows(h, d.layers);

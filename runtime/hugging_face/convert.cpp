@@ -1,7 +1,10 @@
 #include "runtime/hugging_face/convert.h"
 
+#include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace weft {
 namespace {
@@ -13,6 +16,18 @@ uint32_t F16Bits(uint16_t half) {
   if (fraction == 0) return sign;
   int shift = std::countl_zero(fraction) - 21; // a subnormal, normal in f32: its first one becomes implicit
   return sign | static_cast<uint32_t>(113 - shift) << 23 | (fraction << shift & 1023) << 13;
+}
+
+std::array<float, 256> E4m3Values() {
+  std::array<float, 256> values;
+  for (int code = 0; code < 256; ++code) {
+    int exponent = code >> 3 & 15, fraction = code & 7;
+    float size = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -9)
+                               : std::ldexp(static_cast<float>(8 + fraction), exponent - 10);
+    if ((code & 127) == 127) size = std::numeric_limits<float>::quiet_NaN();
+    values[code] = code < 128 ? size : -size;
+  }
+  return values;
 }
 
 } // namespace
@@ -29,6 +44,11 @@ void WidenF16(const uint16_t *from, absl::Span<float> out) {
     uint32_t bits = F16Bits(from[i]);
     std::memcpy(&out[i], &bits, 4);
   }
+}
+
+void WidenE4m3(const uint8_t *from, absl::Span<float> out) {
+  static const std::array<float, 256> values = E4m3Values();
+  for (size_t i = 0; i < out.size(); ++i) out[i] = values[from[i]];
 }
 
 void RoundToBf16(absl::Span<const float> from, uint16_t *out) {

@@ -27,7 +27,7 @@ public:
 
 private:
   absl::Status ReadTokenizer();
-  absl::Status Describe();
+  absl::Status Describe(const WeightFiles &weights);
   absl::Status Compile();
   absl::Status WriteConfig();
   absl::Status Add(const std::string &name, const std::string &text);
@@ -63,7 +63,7 @@ absl::Status Import::ReadTokenizer() {
 }
 
 // Which model and config it is: the model's own code says, in the compiler.
-absl::Status Import::Describe() {
+absl::Status Import::Describe(const WeightFiles &weights) {
   std::string file = staged_.Path("description.json");
   std::vector<std::string> command = {"describe-import", From("config.json"), "-o", file};
   if (!options_.model.empty()) command.insert(command.end(), {"--model", options_.model});
@@ -91,6 +91,12 @@ absl::Status Import::Describe() {
   }
   others_.ignored = d.at("ignored").get<std::vector<std::string>>();
   others_.equal = d.at("equal").get<std::vector<std::pair<std::string, std::string>>>();
+  for (const auto &[field, pattern] :
+       d.at("optional").get<std::vector<std::pair<std::string, std::string>>>())
+    if (!HasTensor(weights, pattern)) {
+      recipe_.model.keys[field] = int64_t{0};
+      options_.say(absl::StrCat("note: ", field, " is 0: the folder has no tensors ", pattern));
+    }
   auto unread = d.at("unread").get<std::vector<std::string>>();
   if (!unread.empty())
     options_.say(absl::StrCat("note: config.json's ", absl::StrJoin(unread, ", "), " ",
@@ -142,7 +148,7 @@ absl::Status Import::Go() {
   if (absl::Status status = ReadTokenizer(); !status.ok()) return status;
   absl::StatusOr<WeightFiles> weights = WeightFiles::Open(options_.folder);
   if (!weights.ok()) return weights.status();
-  if (absl::Status status = Describe(); !status.ok()) return status;
+  if (absl::Status status = Describe(*weights); !status.ok()) return status;
   if (absl::Status status = Compile(); !status.ok()) return status;
   if (options_.copy.cancelled && options_.copy.cancelled()) return absl::CancelledError("interrupted");
 

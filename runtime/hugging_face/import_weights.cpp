@@ -1,4 +1,5 @@
 #include "runtime/hugging_face/import_weights.h"
+#include "runtime/hugging_face/block_scales.h"
 #include "runtime/train/checkpoint_files.h"
 #include "runtime/train/nearest.h"
 
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fnmatch.h>
+#include <optional>
 
 namespace weft {
 namespace {
@@ -31,10 +33,13 @@ const std::string *EqualTo(const std::string &name, const OtherWeights &others) 
   return nullptr;
 }
 
+bool Matches(const std::string &name, const std::string &pattern) {
+  return fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
+}
+
 bool Ignored(const std::string &name, const OtherWeights &others) {
-  return std::any_of(others.ignored.begin(), others.ignored.end(), [&](const std::string &pattern) {
-    return fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
-  });
+  return std::any_of(others.ignored.begin(), others.ignored.end(),
+                     [&](const std::string &pattern) { return Matches(name, pattern); });
 }
 
 std::string Missing(const std::string &name, const WeightFiles &files, const WeightShapes &shapes) {
@@ -57,15 +62,21 @@ absl::Status CheckEqual(const WeightFiles &files, const std::string &second, con
     if (status.ok()) status = files.ReadF32(b, at, absl::MakeSpan(right.data(), count));
     if (!status.ok()) return status;
     if (std::memcmp(left.data(), right.data(), count * sizeof(float)) != 0)
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensors ", second, " and ", first,
-                       " differ when config.json says that they are one\nhint: with \"tie_word_embeddings\": "
-                       "false both are imported"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensors ", second, " and ", first,
+          " differ when config.json says that they are one\nhint: of a head, with "
+          "\"tie_word_embeddings\": false both are imported; a layer of multi-token prediction is "
+          "left out with \"num_nextn_predict_layers\": 0"));
   }
   return absl::OkStatus();
 }
 
 } // namespace
+
+bool HasTensor(const WeightFiles &files, const std::string &pattern) {
+  return std::any_of(files.tensors().begin(), files.tensors().end(),
+                     [&](const auto &tensor) { return Matches(tensor.first, pattern); });
+}
 
 WeightShapes WeightShapesOf(const fb::Artifact &artifact) {
   WeightShapes shapes;
@@ -92,11 +103,18 @@ absl::Status CheckWeights(const WeightFiles &files, const WeightShapes &shapes, 
     if (tensor.shape != shape)
       wrong.push_back(absl::StrCat(name, " has the shape ", ShapeText(tensor.shape),
                                    " when config.json makes it ", ShapeText(shape)));
-    else if (!ReadableType(tensor.dtype))
-      wrong.push_back(absl::StrCat(name, " has the type ", tensor.dtype, " when F32, BF16 and F16 are read"));
+    else if (NeedsScales(tensor.dtype)) {
+      if (std::string what = BlockScales::Wrong(files, name); !what.empty()) wrong.push_back(what);
+    } else if (!ReadableType(tensor.dtype))
+      wrong.push_back(absl::StrCat(name, " has the type ", tensor.dtype,
+                                   " when F32, BF16, F16 and F8_E4M3 with scales are read"));
   }
   for (const auto &[name, place] : files.tensors()) {
     if (shapes.count(name) || Ignored(name, others)) continue;
+    if (auto scaled = files.tensors().find(ScaledBy(name)); scaled != files.tensors().end() &&
+                                                            shapes.count(scaled->first) &&
+                                                            NeedsScales(scaled->second.tensor->dtype))
+      continue;
     const std::string *first = EqualTo(name, others);
     auto same = first ? files.tensors().find(*first) : files.tensors().end();
     if (same == files.tensors().end())
@@ -128,9 +146,16 @@ absl::StatusOr<FileHash> CopyWeights(const WeightFiles &files, const WeightShape
   for (const auto &[name, shape] : shapes) {
     const WeightFiles::Place &place = files.tensors().at(name);
     uint64_t elements = Elements(shape);
+    std::optional<BlockScales> scales;
+    if (NeedsScales(place.tensor->dtype)) {
+      absl::StatusOr<BlockScales> read = BlockScales::Read(files, name);
+      if (!read.ok()) return read.status();
+      scales = *std::move(read);
+    }
     for (uint64_t at = 0; at < elements; at += buffer.size()) {
       absl::Span<float> part = absl::MakeSpan(buffer).subspan(0, elements - at);
       absl::Status status = files.ReadF32(place, at, part);
+      if (status.ok() && scales) scales->Multiply(at, part);
       if (status.ok())
         status = writer->Append({reinterpret_cast<const char *>(part.data()), part.size() * sizeof(float)});
       if (!status.ok()) return status;

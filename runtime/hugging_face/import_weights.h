@@ -23,6 +23,8 @@ struct OtherWeights {
   std::vector<std::string> ignored;
   std::vector<std::pair<std::string, std::string>> equal; // {second, first}
 };
+// Whether the folder has a tensor whose name the pattern (* = any text) takes.
+bool HasTensor(const WeightFiles &files, const std::string &pattern);
 
 struct CopyOptions {
   std::function<void(uint64_t done, uint64_t all)> progress; // bytes read; may be empty

@@ -1,4 +1,5 @@
 #include "runtime/hugging_face/weight_files.h"
+#include "runtime/hugging_face/block_scales.h"
 #include "runtime/hugging_face/convert.h"
 #include "runtime/hugging_face/weight_index.h"
 
@@ -84,15 +85,19 @@ bool ReadableType(const std::string &dtype) { return dtype == "F32" || dtype == 
 
 absl::Status WeightFiles::ReadF32(const Place &place, uint64_t begin, absl::Span<float> out) const {
   const std::string &dtype = place.tensor->dtype;
-  if (!ReadableType(dtype))
+  if (!ReadableType(dtype) && !NeedsScales(dtype))
     return absl::InvalidArgumentError(
-        absl::StrCat(place.file->path(), ": type ", dtype, " when F32, BF16 and F16 are read"));
-  // The narrow types are read into the second half of `out` and widened from its front.
-  size_t width = dtype == "F32" ? 4 : 2;
+        absl::StrCat(place.file->path(), ": type ", dtype, " when F32, BF16, F16 and F8_E4M3 are read"));
+  // The narrow types are read into the end of `out` and widened from its front.
+  size_t width = dtype == "F32" ? 4 : NeedsScales(dtype) ? 1 : 2;
   char *at = reinterpret_cast<char *>(out.data()) + out.size() * (4 - width);
   absl::Status status =
       place.file->ReadPart(*place.tensor, begin * width, absl::MakeSpan(at, out.size() * width));
   if (!status.ok() || width == 4) return status;
+  if (width == 1) {
+    WidenE4m3(reinterpret_cast<const uint8_t *>(at), out);
+    return absl::OkStatus();
+  }
   const auto *narrow = reinterpret_cast<const uint16_t *>(at);
   if (dtype == "BF16")
     WidenBf16(narrow, out);

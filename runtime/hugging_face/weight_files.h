@@ -28,8 +28,9 @@ public:
   const std::map<std::string, Place> &tensors() const { return tensors_; }
   uint64_t bytes() const { return bytes_; } // of all tensors
 
-  // Elements [begin, begin + out.size()) of a tensor as f32, exactly: of F32, BF16 or F16. DataLoss when they
-  // cannot be read. InvalidArgument for another type: see ReadableType.
+  // Elements [begin, begin + out.size()) of a tensor as f32, exactly: of F32, BF16 or F16, or F8_E4M3, which
+  // still lacks its scales (block_scales.h). DataLoss when they cannot be read. InvalidArgument for another
+  // type.
   absl::Status ReadF32(const Place &place, uint64_t begin, absl::Span<float> out) const;
 
 private:
@@ -39,7 +40,7 @@ private:
   uint64_t bytes_ = 0;
 };
 
-// Whether ReadF32 reads tensors of the type "F32", "BF16", …
+// Whether ReadF32 gives the numbers of tensors of the type "F32", "BF16", …
 bool ReadableType(const std::string &dtype);
 
 } // namespace weft

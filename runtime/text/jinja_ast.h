@@ -75,6 +75,7 @@ struct Statement {
   std::string text; // data; a macro's name
   std::vector<ExpressionPtr> targets, expressions;
   std::vector<Block> blocks;
+  bool is_new = false; // set_block: its body does not see what the template was given by that name
   // Of a macro: the names of its parameters, the last of which have defaults: expressions.
   int id = -1;
   std::vector<int> parameters;

@@ -35,6 +35,10 @@ Value Evaluator::EvaluateName(const Expression &expression) {
     function->name = expression.text;
     return Value::Of(Kind::function, std::move(function));
   }
+  return UndefinedName(expression);
+}
+
+Value Evaluator::UndefinedName(const Expression &expression) {
   return Value::Undefined(StrCat("'", expression.text.substr(0, 100), "' is undefined"));
 }
 

@@ -63,6 +63,7 @@ private:
   // Expressions.
   Value Evaluate(const Expression &expression);
   Value EvaluateName(const Expression &expression);
+  static Value UndefinedName(const Expression &expression);
   Value EvaluateItems(const Expression &expression, Kind kind);
   Value EvaluateDict(const Expression &expression);
   Value EvaluateCompare(const Expression &expression);

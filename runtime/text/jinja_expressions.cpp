@@ -192,6 +192,7 @@ ExpressionPtr Parser::ParsePrimary(bool with_namespace) {
       Refuse(StrCat(name, " is not read in a macro"), line);
     value = Make(Op::name, line, {}, name);
     value->id = IdOf(name);
+    scopes_.back().names.insert(value->id);
     if (!with_namespace || !TakeSymbol(".")) return value;
     std::vector<ExpressionPtr> child;
     child.push_back(std::move(value));
@@ -289,7 +290,10 @@ ExpressionPtr Parser::ParseSubscript(ExpressionPtr of) {
   bool slice = false;
   for (int part = 0; part < 3; ++part) { // a, a:b or a:b:c
     const bool empty = IsSymbol("]") || IsSymbol(":");
-    if (empty && part == 0 && !IsSymbol(":")) Refuse("expected an expression, got ]");
+    if (empty && part == 0 && !IsSymbol(":")) { // x[] is x[()] in jinja2
+      children.push_back(Make(Op::tuple, open.line));
+      break;
+    }
     children.push_back(empty ? nullptr : ParseExpression());
     if (part < 2 && TakeSymbol(":"))
       slice = true;

@@ -84,8 +84,26 @@ int Parser::IdOf(const std::string &name) {
   return it->second;
 }
 
+// jinja2 decides where a name comes from before it runs, of a block before the blocks within: one that a
+// block sets before it has been read there is never the one that was given, not even in the body that makes
+// its value, unless a block around reads or sets it at any place. An if that does not set it everywhere
+// leaves it as it was.
+void Parser::CloseScope() {
+  const Scope scope = std::move(scopes_.back());
+  scopes_.pop_back();
+  for (Statement *statement : scope.inner)
+    if (scope.names.count(statement->targets[0]->id))
+      statement->is_new = false;
+    else if (!scopes_.empty())
+      scopes_.back().inner.push_back(statement);
+  if (!scopes_.empty())
+    scopes_.back().inner.insert(scopes_.back().inner.end(), scope.own.begin(), scope.own.end());
+}
+
 Tree Parser::Run() {
+  OpenScope();
   tree_.body = ParseBlock({});
+  CloseScope();
   return std::move(tree_);
 }
 
@@ -141,16 +159,16 @@ std::unique_ptr<Statement> Parser::ParseStatement() {
     ExpressionPtr filters = ParseFilter(nullptr);
     while (TakeSymbol("|")) filters = ParseFilter(std::move(filters));
     statement->expressions.push_back(std::move(filters));
-    ++scopes_;
+    OpenScope();
     statement->blocks.push_back(ParseBody({"endfilter"}));
-    --scopes_;
+    CloseScope();
     Take();
   } else if (tag == "generation") { // what the assistant said, for masks; the text is that of its body
     statement->action = Action::generation;
     const int loops = std::exchange(loops_, 0);
-    ++scopes_;
+    OpenScope();
     statement->blocks.push_back(ParseBody({"endgeneration"}));
-    --scopes_;
+    CloseScope();
     loops_ = loops;
     Take();
   } else if (tag == "break" || tag == "continue") {
@@ -193,6 +211,8 @@ ExpressionPtr Parser::ParseTarget(bool with_namespace, std::string_view end) {
 }
 
 void Parser::ParseSet(Statement &statement) {
+  const bool is_new =
+      Is(TokenKind::name) && scopes_.back().ifs == 0 && scopes_.back().names.count(IdOf(Now().text)) == 0;
   statement.targets.push_back(ParseTarget(/*with_namespace=*/true));
   if (TakeSymbol("=")) {
     statement.action = Action::set;
@@ -200,17 +220,22 @@ void Parser::ParseSet(Statement &statement) {
     return;
   }
   statement.action = Action::set_block;
+  if (is_new && statement.targets[0]->op == Op::name) {
+    statement.is_new = true;
+    scopes_.back().own.push_back(&statement);
+  }
   ExpressionPtr filters;
   while (TakeSymbol("|")) filters = ParseFilter(std::move(filters));
   if (filters) statement.expressions.push_back(std::move(filters));
-  ++scopes_;
+  OpenScope();
   statement.blocks.push_back(ParseBody({"endset"}));
-  --scopes_;
+  CloseScope();
   Take();
 }
 
 void Parser::ParseIf(Statement &statement) {
   statement.action = Action::choose;
+  ++scopes_.back().ifs;
   for (std::string tag = "elif"; tag == "elif"; tag = Take().text) {
     statement.expressions.push_back(ParseTuple(/*with_condition=*/false));
     statement.blocks.push_back(ParseBody({"elif", "else", "endif"}));
@@ -219,34 +244,44 @@ void Parser::ParseIf(Statement &statement) {
       statement.blocks.push_back(ParseBody({"endif"}));
     }
   }
+  --scopes_.back().ifs;
 }
 
 void Parser::ParseFor(Statement &statement) {
   statement.action = Action::loop;
+  std::unordered_set<int> names; // of the loop
+  OpenScope();
   ++loops_;
   statement.targets.push_back(ParseTarget(/*with_namespace=*/false, "in"));
   --loops_;
+  names.swap(scopes_.back().names);
+  CloseScope();
   if (!TakeName("in")) Refuse(StrCat("expected in, got ", Describe(Now())));
   statement.expressions.push_back(ParseTuple(/*with_condition=*/false, false, "recursive"));
+  OpenScope(std::move(names));
   statement.expressions.push_back(TakeName("if") ? ParseExpression() : nullptr);
   if (IsName("recursive")) Refuse("recursive loops are not read");
-  ++loops_, ++scopes_;
+  ++loops_;
   statement.blocks.push_back(ParseBody({"else", "endfor"}));
   --loops_;
+  CloseScope();
   if (Take().text == "else") {
+    OpenScope();
     statement.blocks.push_back(ParseBody({"endfor"}));
+    CloseScope();
     Take();
   }
-  --scopes_;
 }
 
 void Parser::ParseMacro(Statement &statement) {
   statement.action = Action::macro;
-  if (scopes_ > 0)
+  if (scopes_.size() > 1)
     Refuse("a macro in a loop, a macro or another block with names of its own is not read\nhint: macros that "
            "stand outside are");
   statement.text = ExpectName("the name of a macro");
   statement.id = IdOf(statement.text);
+  scopes_.back().names.insert(statement.id);
+  OpenScope();
   ExpectSymbol("(");
   while (!IsSymbol(")")) {
     if (!statement.parameters.empty()) ExpectSymbol(",");
@@ -256,6 +291,7 @@ void Parser::ParseMacro(Statement &statement) {
     if (std::find(statement.parameters.begin(), statement.parameters.end(), id) != statement.parameters.end())
       Refuse(StrCat("the parameter ", name, " is there twice"));
     statement.parameters.push_back(id);
+    scopes_.back().names.insert(id);
     statement.parameter_names.push_back(name);
     if (TakeSymbol("="))
       statement.expressions.push_back(ParseExpression());
@@ -264,25 +300,30 @@ void Parser::ParseMacro(Statement &statement) {
   }
   ExpectSymbol(")");
   const int loops = std::exchange(loops_, 0);
-  in_macro_ = true, ++scopes_;
+  in_macro_ = true;
   statement.blocks.push_back(ParseBody({"endmacro"}));
-  in_macro_ = false, --scopes_;
+  in_macro_ = false;
+  CloseScope();
   loops_ = loops;
   Take();
 }
 
 void Parser::ParseWith(Statement &statement) {
   statement.action = Action::with;
+  std::unordered_set<int> names; // of the block; their values do not see them
   while (!Is(TokenKind::block_end)) {
     if (!statement.targets.empty()) ExpectSymbol(",");
+    OpenScope();
     statement.targets.push_back(ParsePrimary());
+    CloseScope();
     if (statement.targets.back()->op != Op::name) Refuse("{% with %} sets names only");
+    names.insert(statement.targets.back()->id);
     ExpectSymbol("=");
     statement.expressions.push_back(ParseExpression());
   }
-  ++scopes_;
+  OpenScope(std::move(names));
   statement.blocks.push_back(ParseBody({"endwith"}));
-  --scopes_;
+  CloseScope();
   Take();
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "runtime/text/jinja_ast.h"
@@ -25,6 +27,14 @@ private:
     ~Level() { --parser.depth_; }
     Parser &parser;
   };
+  // The names of a block that has names of its own.
+  struct Scope {
+    std::unordered_set<int> names;       // read or set so far
+    int ifs = 0;                         // that are open in it
+    std::vector<Statement *> own, inner; // the set blocks of a new name in it, and in blocks within
+  };
+  void OpenScope(std::unordered_set<int> names = {}) { scopes_.push_back({std::move(names), 0, {}, {}}); }
+  void CloseScope();
 
   // The token at hand.
   const Token &Now() const { return tokens_[at_]; }
@@ -82,8 +92,9 @@ private:
   const Limits limits_;
   std::vector<Token> tokens_;
   size_t at_ = 0;
-  int depth_ = 0, loops_ = 0, scopes_ = 0;
+  int depth_ = 0, loops_ = 0;
   bool in_macro_ = false;
+  std::vector<Scope> scopes_; // the first is outside of all blocks
   Tree tree_;
   std::unordered_map<std::string, int> ids_;
 };

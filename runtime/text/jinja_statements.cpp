@@ -43,6 +43,7 @@ Evaluator::Flow Evaluator::Execute(const Statement &s) {
   case Action::set_block:
   case Action::filter_block: {
     std::string text;
+    if (s.is_new) Set(s.targets[0]->id, UndefinedName(*s.targets[0]));
     if (const Flow flow = ExecuteScope(s.blocks[0], &text); flow != Flow::normal) return flow;
     Value value = Value::Text(std::move(text), budget);
     if (!s.expressions.empty()) value = EvaluateFilter(*s.expressions[0], &value);

@@ -99,6 +99,8 @@ absl::Status EventFile::Add(const StepMetrics &m) {
                                                         {"train/tokens_per_second", m.tokens_per_second},
                                                         {"train/step_ms", m.step_ms}};
   for (const auto &[name, value] : m.more) values.emplace_back("train/" + name, value);
+  for (const auto &[name, value] : ExpertLoadNumbers(m.experts, m.tokens))
+    values.emplace_back("train/" + name, value);
   return file_.Append(Scalars(m.step, values));
 }
 

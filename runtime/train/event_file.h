@@ -38,7 +38,7 @@ public:
   static absl::StatusOr<EventFile> Create(const std::string &folder, int64_t first_step);
 
   // train/loss, train/lr, train/grad_norm, train/tokens_per_second, train/step_ms, and train/NAME of what the
-  // model has added; errors of AppendFile.
+  // model has added and of ExpertLoadNumbers; errors of AppendFile.
   absl::Status Add(const StepMetrics &metrics);
   // validation/loss, validation/targets.
   absl::Status Add(const EvalMetrics &metrics);

@@ -41,6 +41,25 @@ ExpertLoad ExpertLoadOutputs::Read() const {
   return load;
 }
 
+std::vector<std::pair<std::string, double>> ExpertLoadNumbers(const ExpertLoad &load, int64_t tokens) {
+  if (load.empty()) return {};
+  double largest = 0, entropy = 0, dropped = 0;
+  for (const std::vector<float> &row : load.choices) {
+    double total = std::accumulate(row.begin(), row.end(), 0.0);
+    for (float n : row) {
+      double share = total > 0 ? n / total : 0;
+      largest = std::max(largest, share * static_cast<double>(row.size()));
+      if (share > 0) entropy -= share * std::log(share);
+    }
+    // Every token has the same number of choices.
+    if (tokens > 0)
+      dropped += std::ceil(total / static_cast<double>(tokens)) * static_cast<double>(tokens) - total;
+  }
+  return {{"expert_load_max", largest},
+          {"routing_entropy", entropy / static_cast<double>(load.choices.size())},
+          {"dropped", dropped}};
+}
+
 std::string ExpertLoadJson(const ExpertLoad &load, int64_t tokens) {
   if (load.empty()) return "";
   auto number = [](std::string *out, double v) {
@@ -54,28 +73,18 @@ std::string ExpertLoadJson(const ExpertLoad &load, int64_t tokens) {
                                       }),
                         "]");
   };
-  double largest = 0, entropy = 0, dropped = 0;
   std::vector<std::vector<double>> relative, biases;
   for (const std::vector<float> &row : load.choices) {
     double total = std::accumulate(row.begin(), row.end(), 0.0);
     std::vector<double> &out = relative.emplace_back();
-    for (float n : row) {
-      double share = total > 0 ? n / total : 0;
-      out.push_back(share * static_cast<double>(row.size()));
-      largest = std::max(largest, out.back());
-      if (share > 0) entropy -= share * std::log(share);
-    }
-    // Every token has the same number of choices.
-    if (tokens > 0)
-      dropped += std::ceil(total / static_cast<double>(tokens)) * static_cast<double>(tokens) - total;
+    for (float n : row) out.push_back(total > 0 ? n / total * static_cast<double>(row.size()) : 0);
   }
   for (const std::vector<float> &row : load.biases) biases.emplace_back(row.begin(), row.end());
-  std::string text = absl::StrCat(",\"expert_load\":", table(relative), ",\"expert_load_max\":");
-  number(&text, largest);
-  text += ",\"routing_entropy\":";
-  number(&text, entropy / static_cast<double>(load.choices.size()));
-  text += ",\"dropped\":";
-  number(&text, dropped);
+  std::string text = absl::StrCat(",\"expert_load\":", table(relative));
+  for (const auto &[name, value] : ExpertLoadNumbers(load, tokens)) {
+    absl::StrAppend(&text, ",\"", name, "\":");
+    number(&text, value);
+  }
   if (!biases.empty()) absl::StrAppend(&text, ",\"expert_bias\":", table(biases));
   return text;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -37,11 +38,15 @@ private:
   std::deque<Output> outputs_; // stays where it is
 };
 
-// As keys of a line of metrics.jsonl, each with a comma before it:
-//   expert_load       a list a layer: each expert's choices over their mean
-//   expert_load_max   the largest of these
+// What one number says of it, by name; none where there are no experts.
+//   expert_load_max   the largest of the experts' choices over the mean of their layer
 //   routing_entropy   nats of the layers' shares of choices, their mean: ln(experts) where all are equal
 //   dropped           choices that fell on no expert, as far as the counts say: 0, since none has a limit
+std::vector<std::pair<std::string, double>> ExpertLoadNumbers(const ExpertLoad &load, int64_t tokens);
+
+// As keys of a line of metrics.jsonl, each with a comma before it:
+//   expert_load       a list a layer: each expert's choices over their mean
+//                     and those of ExpertLoadNumbers
 //   expert_bias       a list a layer
 std::string ExpertLoadJson(const ExpertLoad &load, int64_t tokens);
 

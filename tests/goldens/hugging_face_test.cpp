@@ -92,6 +92,76 @@ TEST_F(HuggingFace, Bf16ComesBack) {
   }
 }
 
+using Tensors = std::map<std::string, std::pair<std::vector<int64_t>, std::string>>; // shape, f32's bytes
+
+Tensors TensorsOf(const std::string &file) {
+  auto reader = SafetensorsReader::Open(file);
+  EXPECT_TRUE(reader.ok()) << reader.status();
+  Tensors tensors;
+  for (const auto &[name, tensor] : reader->tensors()) {
+    std::string bytes(tensor.bytes, '\0');
+    EXPECT_TRUE(reader->Read(name, fb::DType::f32, tensor.shape, absl::MakeSpan(bytes)).ok()) << name;
+    tensors[name] = {tensor.shape, bytes};
+  }
+  return tensors;
+}
+
+void WriteFolderTensors(const std::string &file, const Tensors &tensors) {
+  std::vector<SafetensorsWriter::Tensor> header;
+  for (const auto &[name, tensor] : tensors) header.push_back({name, fb::DType::f32, tensor.first});
+  auto writer = SafetensorsWriter::Create(file, header);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  for (const auto &[name, tensor] : tensors) ASSERT_TRUE(writer->Append(tensor.second).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+}
+
+// Of three layers and one of multi-token prediction, as it is exported; as published, with copies of
+// embedding and head in that layer; and as transformers leaves it, without.
+TEST_F(HuggingFace, ALayerOfMultiTokenPredictionComesBack) {
+  ChildResult trained = Weft({"train", "tests/goldens/deepseek_v3_mtp.toml", "run.dir=" + (folder_ / "run"),
+                              "train.steps=1", "optimizer.warmup=0"});
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  ChildResult exported = Weft({"export", folder_ / "run", folder_ / "hf"});
+  ASSERT_EQ(exported.status, 0) << exported.error;
+  Import(folder_ / "hf", "again");
+  Tensors tensors = TensorsOf(folder_ / "hf/model.safetensors");
+  ASSERT_EQ(tensors.count("model.layers.3.eh_proj.weight"), 1u);
+  EXPECT_EQ(TensorsOf(folder_ / "again/model.safetensors"), tensors);
+  EXPECT_NE(Slurp(folder_ / "again/weft-recipe.toml").find("mtp_layers = 1"), std::string::npos);
+
+  Tensors published = tensors;
+  published["model.layers.3.embed_tokens.weight"] = tensors["model.embed_tokens.weight"];
+  published["model.layers.3.shared_head.head.weight"] = tensors["lm_head.weight"];
+  WriteFolderTensors(folder_ / "hf/model.safetensors", published);
+  Import(folder_ / "hf", "of_published");
+  EXPECT_EQ(TensorsOf(folder_ / "of_published/model.safetensors"), tensors);
+
+  published["model.layers.3.shared_head.head.weight"].second[5] ^= 1;
+  WriteFolderTensors(folder_ / "hf/model.safetensors", published);
+  ChildResult differs = Weft({"import", folder_ / "hf", folder_ / "differs", "--seq", "64"});
+  EXPECT_EQ(differs.status, 1);
+  EXPECT_NE(differs.error.find("tensors model.layers.3.shared_head.head.weight and lm_head.weight differ"),
+            std::string::npos)
+      << differs.error;
+
+  Tensors one_less = tensors;
+  one_less.erase("model.layers.3.enorm.weight");
+  WriteFolderTensors(folder_ / "hf/model.safetensors", one_less);
+  ChildResult incomplete = Weft({"import", folder_ / "hf", folder_ / "incomplete", "--seq", "64"});
+  EXPECT_EQ(incomplete.status, 1);
+  EXPECT_NE(incomplete.error.find("model.layers.3.enorm.weight is missing"), std::string::npos)
+      << incomplete.error;
+
+  std::erase_if(tensors, [](const auto &tensor) { return tensor.first.starts_with("model.layers.3."); });
+  WriteFolderTensors(folder_ / "hf/model.safetensors", tensors);
+  ChildResult without = Weft({"import", folder_ / "hf", folder_ / "without", "--seq", "64"});
+  ASSERT_EQ(without.status, 0) << without.error;
+  EXPECT_NE(without.error.find("note: mtp_layers is 0: the folder has no tensors model.layers.3.*"),
+            std::string::npos)
+      << without.error;
+  EXPECT_EQ(TensorsOf(folder_ / "without/model.safetensors"), tensors);
+}
+
 // tests/goldens/models/experts.cc with random weights: its folder, and the log-probability of a second token.
 class Experts {
 public:

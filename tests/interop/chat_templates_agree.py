@@ -108,6 +108,8 @@ def main():
             same[name] += 1
         elif "error" in ours and "error" in theirs:
             raised[name] += 1
+        elif "error" in ours and "<generator object" in theirs["text"]:  # printed, and never gone through
+            refused[name] += 1
         elif "error" in ours and any(reason in ours["error"] for reason in NOT_READ):
             refused[name] += 1
         else:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random models of transformers (Llama, Qwen2, Qwen3, DeepSeek-V3) through `weft import` and `weft export`, live: odd sizes, grouped queries, tied heads, biases, all kinds
-of rotary positions, f32, bf16 and f16, one file and several.
+of rotary positions, f32, bf16, f16 and 8 bits with scales of blocks, one file and several.
 
 Each token's log-probability after the import is transformers' own within the tolerance; so it is of the folder that is exported, which
 transformers and tokenizers load unchanged; and a greedy continuation is the same tokens.
@@ -10,12 +10,15 @@ import argparse
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import torch
+import torch.nn.functional as F
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "goldens" / "hugging_face"))
@@ -42,7 +45,7 @@ def model_of(r):
     kind = r.choice(["Llama", "Qwen2", "Qwen3", "DeepseekV3"])
     kv, groups, size = r.choice([1, 2, 3]), r.choice([1, 2, 4]), 2 * r.randint(2, 12)
     heads = kv * groups
-    options = dict(hidden_size=heads * r.randint(3, 14), intermediate_size=r.randint(5, 90), num_hidden_layers=r.randint(1, 4), num_attention_heads=heads,
+    options = dict(hidden_size=heads * r.randint(3, 14), intermediate_size=r.choice([r.randint(5, 90), r.randint(120, 300)]), num_hidden_layers=r.randint(1, 4), num_attention_heads=heads,
                    num_key_value_heads=kv, head_dim=size, vocab_size=300 + r.randint(0, 40), rms_norm_eps=r.choice([1e-5, 1e-6]),
                    tie_word_embeddings=r.random() < 0.5, rope_parameters=rope(r), max_position_embeddings=CONTEXT, bos_token_id=0, eos_token_id=0)
     if kind == "DeepseekV3":
@@ -57,6 +60,29 @@ def model_of(r):
     model = getattr(transformers, kind + "ForCausalLM")(config)
     make_goldens.randomise(model, torch.Generator().manual_seed(r.randrange(1 << 30)))
     return kind, model
+
+
+def quantise(folder, out):
+    """A copy of the folder whose projections are of 8 bits with scales of blocks, as DeepSeek-V3 is published; the folder's own become
+    what those stand for, in f32."""
+    shutil.copytree(folder, out)
+    for file in folder.glob("*.safetensors"):
+        narrow, wide = {}, {}
+        for name, w in load_file(file).items():
+            wide[name] = narrow[name] = w
+            if w.dim() == 2 and "_proj" in name:
+                rows, columns = (-(-n // 128) for n in w.shape)
+                blocks = F.pad(w.float(), (0, columns * 128 - w.shape[1], 0, rows * 128 - w.shape[0])).view(rows, 128, columns, 128)
+                scales = blocks.abs().amax((1, 3)).clamp(min=1e-12) / 448
+                codes = (blocks / scales[:, None, :, None]).to(torch.float8_e4m3fn)
+                whole = lambda x: x.reshape(rows * 128, columns * 128)[:w.shape[0], :w.shape[1]].contiguous()
+                narrow[name], narrow[name + "_scale_inv"] = whole(codes.view(torch.uint8)).view(torch.float8_e4m3fn), scales
+                wide[name] = whole(codes.float() * scales[:, None, :, None])
+        save_file(narrow, out / file.name, {"format": "pt"})
+        save_file(wide, file, {"format": "pt"})
+    config = json.loads((out / "config.json").read_text())
+    config["quantization_config"] = {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}
+    (out / "config.json").write_text(json.dumps(config))
 
 
 def weft(binary, *arguments):
@@ -88,9 +114,10 @@ def greedy(folder, ids, count):
 
 def check(number, r, args, tok, work):
     kind, model = model_of(r)
+    eight_bits = r.random() < 0.3
     dtype, shards = r.choice(["float32", "bfloat16", "float16"]), r.choice(["5GB", "40KB"])
     theirs, checkpoint, out = work / "theirs", work / "checkpoint", work / "out"
-    model.to(getattr(torch, dtype)).save_pretrained(theirs, max_shard_size=shards)
+    model.to(getattr(torch, dtype)).save_pretrained(theirs, max_shard_size="5GB" if eight_bits else shards)
     tok.save(str(theirs / "tokenizer.json"))
     if r.random() < 0.5:
         make_goldens.as_before_5(theirs / "config.json")
@@ -99,7 +126,10 @@ def check(number, r, args, tok, work):
     (work / "ids").write_text("".join(" ".join(map(str, ids)) + "\n" for ids in documents))
     ended = [ids + [0] for ids in documents]
 
-    weft(args.weft, "import", theirs, checkpoint, "--seq", CONTEXT)
+    if eight_bits:
+        quantise(theirs, work / "of_8_bits")
+        dtype = "float8_e4m3"
+    weft(args.weft, "import", work / "of_8_bits" if eight_bits else theirs, checkpoint, "--seq", CONTEXT)
     imported = difference(ours(args.weft, checkpoint, work / "ids", work / "logprobs"), make_goldens.logprobs(theirs, ended))
     weft(args.weft, "export", checkpoint, out, "--max-shard-size", r.choice(["5GB", "30KB"]), "--dtype", "bf16" if dtype == "bfloat16" else "f32")
     exported = difference(ours(args.weft, checkpoint, work / "ids", work / "logprobs"), make_goldens.logprobs(out, ended))
@@ -111,7 +141,7 @@ def check(number, r, args, tok, work):
     ids = tok.encode(prompt).ids
     same = generated["tokens"] == greedy(out, ids, 12)[len(ids):]
     rope_type = (model.config.rope_parameters or {}).get("rope_type")
-    print(f"{number:3} {kind:6} {rope_type:8} {dtype:8} {'tied' if model.config.tie_word_embeddings else 'own'}: largest difference "
+    print(f"{number:3} {kind:6} {rope_type:8} {dtype:11} {'tied' if model.config.tie_word_embeddings else 'own'}: largest difference "
           f"{imported:.1e} imported, {exported:.1e} exported{'' if same else ', OTHER TOKENS'}", flush=True)
     return imported <= args.tolerance and exported <= args.tolerance and same
 

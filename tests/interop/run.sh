@@ -43,7 +43,7 @@ follow deepseek_moe tests/goldens/deepseek_moe.toml
 follow deepseek_moe_bf16 tests/goldens/deepseek_moe.toml train.precision=bf16
 follow deepseek_v3_mtp_bf16 tests/goldens/deepseek_v3_mtp.toml train.precision=bf16
 
-for name in llama llama_odd demo qwen2 qwen3 deepseek_v3 deepseek_v3_odd deepseek_v3_mtp; do
+for name in llama llama_odd demo qwen2 qwen3 deepseek_v3 deepseek_v3_odd deepseek_v3_mtp deepseek_moe; do
   echo "== $name: its last checkpoint in transformers"
   "$PYTHON" tests/interop/transformers_agrees.py "$work/$name/checkpoints/step-000050" tests/goldens/text/*.txt --weft "$weft"
 done
@@ -62,4 +62,5 @@ rm -r "$work/resumed/checkpoints/step-000025"
 "${resumed[@]}" train.steps=40 --resume
 "$PYTHON" tests/interop/tensorboard_agrees.py "$work/resumed" --files 2
 "$PYTHON" tests/interop/tensorboard_agrees.py "$work/llama"
+"$PYTHON" tests/interop/tensorboard_agrees.py "$work/deepseek_moe"
 echo "all agree"

@@ -147,17 +147,28 @@ Config Config::from_hugging_face(const HuggingFaceConfig &h) {
     h.refuse("scoring_func", "transformers' class has \"sigmoid\" alone");
   if (h.text("topk_method", "noaux_tc") != "noaux_tc") h.refuse("topk_method", "\"noaux_tc\" is supported");
   if (h.integer("moe_layer_freq", 1) != 1) h.refuse("moe_layer_freq", "every later layer has experts");
+  c.mtp_layers = h.integer("num_nextn_predict_layers", 0);
+  if (c.mtp_layers > 1) h.refuse("num_nextn_predict_layers", "1 is supported, or 0");
   if (!h.flag("rope_interleave", true)) h.refuse("rope_interleave", "rotating adjacent pairs is supported");
   // Of training, of other ways to run it, or said by others.
   h.skip({"aux_loss_alpha", "seq_aux", "ep_size", "output_router_logits", "router_aux_loss_coef",
-          "num_nextn_predict_layers", "num_mtp_layers", "qk_head_dim", "auto_map", "num_local_experts"});
+          "num_mtp_layers", "qk_head_dim", "auto_map", "num_local_experts"});
   return c;
 }
 
-// The layers of multi-token prediction, which transformers' class passes over, too, follow the others.
+// The layer of multi-token prediction follows the others. transformers' class passes over it. What is
+// published has copies of the embedding and the head in it.
 WeightMap Config::hugging_face_weights() const {
   WeightMap map = decoder_weights(tied);
-  map.ignored.push_back("model.layers." + std::to_string(layers) + ".*");
+  const std::string layer = "model.layers." + std::to_string(layers) + ".";
+  if (mtp_layers) {
+    map.optional.push_back({"mtp_layers", layer + "*"});
+    map.equal.push_back({layer + "embed_tokens.weight", "model.embed_tokens.weight"});
+    map.equal.push_back(
+        {layer + "shared_head.head.weight", tied ? "model.embed_tokens.weight" : "lm_head.weight"});
+  } else {
+    map.ignored.push_back(layer + "*");
+  }
   return map;
 }
 

@@ -74,7 +74,7 @@ TEST_F(ImportWeights, WhatDoesNotFitIsListed) {
   EXPECT_EQ(Check(), "the weights do not fit config.json:\n"
                      "  model.up_proj.weight is missing (the nearest of the others is model.up_porj.weight)\n"
                      "  shape has the shape (3, 2) when config.json makes it (2, 3)\n"
-                     "  type has the type I32 when F32, BF16 and F16 are read\n"
+                     "  type has the type I32 when F32, BF16, F16 and F8_E4M3 with scales are read\n"
                      "  extra is no tensor of this model\n"
                      "  model.up_porj.weight is no tensor of this model");
 }
@@ -111,6 +111,60 @@ TEST_F(ImportWeights, ATiedHeadMayBeThereIfItIsEqual) {
   EXPECT_NE(Copy().status().message().find("tensors head and embed differ"), std::string::npos);
   Folder({F32Tensor("embed", {2}, {1, 2}), F32Tensor("head", {1}, {1})});
   EXPECT_NE(Check().find("head is F32 (1) when it should be as embed, F32 (2)"), std::string::npos)
+      << Check();
+}
+
+// (130, 129): four blocks, of which three are cut off, and every code.
+TEST_F(ImportWeights, WeightsOf8BitsAreTimesTheScalesOfTheirBlocks) {
+  constexpr int kRows = 130, kColumns = 129;
+  std::string codes;
+  for (int i = 0; i < kRows * kColumns; ++i) codes += static_cast<char>(i * 7 % 256);
+  const std::vector<float> scales = {1, 0.3f, -2, 1e-4f};
+  folder_.Write("codes.safetensors", RawFile("w", "F8_E4M3", "[130,129]", codes));
+  WriteTensors(folder_ / "rest.safetensors",
+               {F32Tensor("w_scale_inv", {2, 2}, scales), F32Tensor("x", {1}, {5})});
+  folder_.Write(
+      "model.safetensors.index.json",
+      R"({"weight_map":{"w":"codes.safetensors","w_scale_inv":"rest.safetensors","x":"rest.safetensors"}})");
+  auto files = WeightFiles::Open(folder_.path());
+  ASSERT_TRUE(files.ok()) << files.status();
+  files_.emplace(*std::move(files));
+  shapes_ = {{"w", {kRows, kColumns}}, {"x", {1}}};
+  ASSERT_EQ(Check(), "");
+  ASSERT_TRUE(Copy().ok());
+  std::vector<float> got = Copied("w");
+  ASSERT_EQ(got.size(), codes.size());
+  for (int r = 0; r < kRows; ++r)
+    for (int c = 0; c < kColumns; ++c) {
+      int i = r * kColumns + c, code = static_cast<unsigned char>(codes[i]);
+      // bias 7, 3 bits of fraction; 0x7f is the NaN
+      double size =
+          code & 0x78 ? std::exp2((code >> 3 & 15) - 7) * (1 + (code & 7) / 8.0) : (code & 7) / 512.0;
+      if ((code & 127) == 127)
+        EXPECT_TRUE(std::isnan(got[i])) << i;
+      else
+        EXPECT_EQ(got[i], static_cast<float>(code < 128 ? size : -size) * scales[r / 128 * 2 + c / 128]) << i;
+    }
+
+  // Scales that are missing, of another shape, or of nothing.
+  WriteTensors(folder_ / "rest.safetensors",
+               {F32Tensor("w_scale_inv", {1, 2}, {1, 2}), F32Tensor("x", {1}, {5})});
+  files_.emplace(*WeightFiles::Open(folder_.path()));
+  EXPECT_NE(
+      Check().find("w_scale_inv is F32 (1, 2) when it should be F32 (2, 2), a number for each 128 by 128"),
+      std::string::npos)
+      << Check();
+  folder_.Write("model.safetensors", RawFile("w", "F8_E4M3", "[130,129]", codes));
+  files_.emplace(*WeightFiles::Open(folder_.path()));
+  shapes_.erase("x");
+  EXPECT_NE(Check().find("w is F8_E4M3 and has no w_scale_inv"), std::string::npos) << Check();
+  Folder({F32Tensor("w", {kRows, kColumns}, std::vector<float>(codes.size())),
+          F32Tensor("w_scale_inv", {2, 2}, scales)});
+  EXPECT_NE(Check().find("w_scale_inv is no tensor of this model"), std::string::npos) << Check();
+  folder_.Write("model.safetensors", RawFile("w", "F8_E4M3", "[4]", "abcd"));
+  files_.emplace(*WeightFiles::Open(folder_.path()));
+  shapes_ = {{"w", {4}}};
+  EXPECT_NE(Check().find("w is F8_E4M3 of 1 dimensions when only matrices have scales"), std::string::npos)
       << Check();
 }
 

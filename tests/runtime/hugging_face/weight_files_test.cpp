@@ -52,7 +52,12 @@ TEST_F(WeightFilesTest, TypesAreWidenedAndOthersRefused) {
   std::vector<float> values(3);
   ASSERT_TRUE(files->ReadF32(files->tensors().at("h"), 0, absl::MakeSpan(values)).ok());
   EXPECT_EQ(values, (std::vector<float>{1, -2, 0x1p-24f}));
-  folder_.Write("model.safetensors", RawFile("q", "F8_E4M3", "[3]", "abc"));
+  folder_.Write("model.safetensors", RawFile("e", "F8_E4M3", "[3]", "\x38\xc0\x01")); // without its scales
+  files = WeightFiles::Open(folder_.path());
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_TRUE(files->ReadF32(files->tensors().at("e"), 0, absl::MakeSpan(values)).ok());
+  EXPECT_EQ(values, (std::vector<float>{1, -2, 0x1p-9f}));
+  folder_.Write("model.safetensors", RawFile("q", "F8_E5M2", "[3]", "abc"));
   files = WeightFiles::Open(folder_.path());
   ASSERT_TRUE(files.ok()) << files.status();
   EXPECT_FALSE(files->ReadF32(files->tensors().at("q"), 0, absl::MakeSpan(values)).ok());

@@ -141,6 +141,15 @@ SNIPPETS = [line for line in r"""
 {% set ns = namespace(_x=1) %}
 {% set x %}a{{ seven }}b{% endset %}[{{ x }}]{{ x | length }}{% set y | upper | replace('B', '-') %}abc{% endset %}{{ y }}
 {% set x %}{% set inner = 1 %}{{ inner }}{% endset %}{{ x }}{{ inner }}
+{% set word %}{{ word }}{{ word is defined }}{% endset %}[{{ word }}]{{ word }}{% set seven %}{{ word }}{% set word %}x{{ word }}{% endset %}{{ word }}{% endset %}{{ seven }}{{ word }}
+{% set word %}{{ word.x }}{% endset %}
+{{ word }}{% set word %}{{ word }}!{% endset %}{{ word }}{% if yes %}{% set text %}{{ text | trim }}{% endset %}{{ text }}{% endif %}{% if no %}{{ seven }}{% endif %}{% set seven %}{{ seven }}{% endset %}{{ seven }}
+{% for word in words %}{% set word %}{{ word }}{{ loop.index }}{% endset %}{{ word }}{% set seven %}{{ seven }}{% endset %}{{ seven }}{% else %}{% endfor %}{% set word %}{{ word }}{% endset %}[{{ word }}]
+{% with word = word, zero = word %}{% set word %}{{ word }}{{ zero }}{% endset %}{{ word }}{% set zero %}{{ zero }}{% endset %}{{ zero }}{% endwith %}{% set zero %}{{ zero }}{% endset %}[{{ zero }}]
+{% macro m(word, seven=1) %}{% set word %}{{ word }}.{% endset %}{{ word }}{% set m %}{{ seven }}{% endset %}{{ m }}{% set text %}{{ text }}{% endset %}[{{ text }}]{% endmacro %}{{ m('a') }}{% set m %}{{ m('b') }}{% endset %}{{ m }}
+{% set word, zero = 'a', 'b' %}{% set word %}{{ word }}{{ zero }}{% endset %}{{ word }}{% filter upper %}{% set text %}{{ text }}{% endset %}[{{ text }}]{% endfilter %}{{ text | trim }}
+{{ missing[] }}|{{ dict[] }}|{{ dict[] is defined }}|{{ word ~ not [] }}|{{ list[] | default('d') }}
+{{ none[] }}
 {% filter upper | replace('A', 'x') %}abc {{ word }}{% endfilter %}
 {% with a = 1, b = word %}{{ a }}{{ b }}{% set a = 2 %}{{ a }}{% endwith %}{{ a }}{% with %}{% set q = 1 %}{% endwith %}{{ q }}
 {% set a = 'outer' %}{% with a = 'inner', b = a %}{{ a }}{{ b }}{% endwith %}

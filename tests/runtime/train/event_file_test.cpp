@@ -45,6 +45,25 @@ TEST(EventFile, WhatTheModelAddsHasATagOfItsOwn) {
   EXPECT_EQ(events[2].summary().value(5).simple_value(), 3.5f);
 }
 
+TEST(EventFile, TheNumbersOfExpertsAreThoseOfMetrics) {
+  TempFolder folder;
+  auto file = EventFile::Create(folder / "tensorboard", 1);
+  ASSERT_TRUE(file.ok()) << file.status();
+  StepMetrics step{7, 2.5, 1e-3, 0.25, 1000, 12.5};
+  step.experts.choices = {{12, 4}};
+  step.tokens = 8;
+  ASSERT_TRUE(file->Add(step).ok());
+  tensorboard::Summary summary = ReadEvents(file->path())[2].summary();
+  ASSERT_EQ(summary.value_size(), 8);
+  EXPECT_EQ(summary.value(5).tag(), "train/expert_load_max");
+  EXPECT_EQ(summary.value(5).simple_value(), 1.5f);
+  EXPECT_EQ(summary.value(6).tag(), "train/routing_entropy");
+  EXPECT_NEAR(summary.value(6).simple_value(), 0.5623, 1e-4); // -(3/4 ln 3/4 + 1/4 ln 1/4)
+  EXPECT_EQ(summary.value(7).tag(), "train/dropped");
+  EXPECT_TRUE(summary.value(7).has_simple_value()); // or TensorBoard leaves it out
+  EXPECT_EQ(summary.value(7).simple_value(), 0.0f);
+}
+
 TEST(EventFile, AStepsBytesAreThoseOfTensorBoardsOwnMessages) {
   TempFolder folder;
   auto file = EventFile::Create(folder / "tensorboard", 7);
