@@ -234,7 +234,6 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     kernel::SizeLayout layout(op);
     out->num_buffers = layout.accesses.size();
     out->num_sizes = layout.numSlots();
-    out->num_inputs = layout.numInputs;
     out->scratch_bytes = cpu::scratchBytes(k);
     out->lines = lines.numbers(k.getLoc());
     out->buffers = kernelBuffers(op);

@@ -414,9 +414,6 @@ absl::Status CheckKernels(const Where &root, const fb::Artifact &artifact) {
     if (Text(kernel.name()).empty()) return at.Error("has no name");
     if (kernel.num_buffers() < 0 || kernel.num_sizes() < 0)
       return at.Error("num_buffers or num_sizes is negative");
-    if (kernel.num_inputs() < -1 || kernel.num_inputs() > kernel.num_buffers())
-      return at.Error("num_inputs is ", kernel.num_inputs(), " when there are ", kernel.num_buffers(),
-                      " buffers");
     if (kernel.scratch_bytes() < 0 || kernel.scratch_bytes() > kMaxBytes)
       return at.Error("scratch_bytes is ", kernel.scratch_bytes(), " when it should be 0 to ", kMaxBytes);
     if (absl::Status status = CheckKernelBuffers(kernel, at); !status.ok()) return status;

@@ -83,12 +83,15 @@ private:
     case StepKind::launch: {
       const fb::Launch &launch = *program_.sources[at]->op_as_Launch();
       const LaunchStep &flat = program_.launches[step.index];
-      const int32_t inputs = recorder_.session().artifact().kernels()->Get(launch.kernel())->num_inputs();
-      for (int32_t i = 0; i < flat.num_refs; ++i)
-        if (inputs < 0 || i < inputs)
-          Touch(event, flat.first_ref + i, launch.buffers()->Get(i)->extent(), false);
-      for (int32_t i = std::max(0, inputs); i < flat.num_refs; ++i)
-        Touch(event, flat.first_ref + i, launch.buffers()->Get(i)->extent(), true);
+      const auto *buffers = recorder_.session().artifact().kernels()->Get(launch.kernel())->buffers();
+      for (bool writes : {false, true})
+        for (int32_t i = 0; i < flat.num_refs; ++i) {
+          const fb::BufferUse use = buffers && i < static_cast<int32_t>(buffers->size())
+                                        ? buffers->Get(i)->use()
+                                        : fb::BufferUse::update;
+          if (use != (writes ? fb::BufferUse::input : fb::BufferUse::output))
+            Touch(event, flat.first_ref + i, launch.buffers()->Get(i)->extent(), writes);
+        }
       break;
     }
     case StepKind::copy:

@@ -239,9 +239,6 @@ TEST(ArtifactCheck, TheRestIsWhole) {
             "f.weft: stages is empty: the artifact holds no program");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { a.kernels[1]->scratch_bytes = -1; }),
             "f.weft: kernels[1]: scratch_bytes is -1 when it should be 0 to 70368744177664");
-  for (int inputs : {-2, 2})
-    EXPECT_EQ(ErrorAfter([&](fb::ArtifactT &a) { a.kernels[1]->num_inputs = inputs; }),
-              absl::StrCat("f.weft: kernels[1]: num_inputs is ", inputs, " when there are 1 buffers"));
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { testing::AddObject(a, "avx2", {1}); }),
             "f.weft: objects[1]: the level 'avx2' is there twice");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) { Entry(a).arguments[2]->bytes = 8; }),

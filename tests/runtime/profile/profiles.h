@@ -39,7 +39,11 @@ inline std::unique_ptr<Session> Recorded(int64_t arena_bytes, std::vector<Instru
   fb::ArtifactT artifact = WithKernels();
   artifact.model = "recorded";
   for (auto [kernel, inputs] : {std::pair(kAxpy, 2), std::pair(kAppend, 1), std::pair(kThroughScratch, 1)})
-    artifact.kernels[kernel]->num_inputs = inputs;
+    for (int32_t i = 0; i < artifact.kernels[kernel]->num_buffers; ++i) {
+      auto buffer = std::make_unique<fb::KernelBufferT>();
+      buffer->use = i < inputs ? fb::BufferUse::input : fb::BufferUse::output;
+      artifact.kernels[kernel]->buffers.push_back(std::move(buffer));
+    }
   artifact.kernels[kAxpy]->lines = {0};
   artifact.kernels[kAxpy]->reduction = "#kernel.reduction<unit = \"fma\", lanes = 8>";
   auto line = std::make_unique<fb::LineT>();
