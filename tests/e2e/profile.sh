@@ -29,7 +29,7 @@ awk '/= step, ms$/ { threads = 1; next } /^$/ { threads = 0 }
   threads { sum = 0; for (i = 2; i < NF; ++i) sum += $i; if (sum - $NF > 0.01 || $NF - sum > 0.01) exit 1 }' "$work/first.out" ||
   fail "a thread's parts are not the step" "$(cat "$work/first.out")"
 
-# The same again; other sizes; another schedule is what another precision's kernels have.
+# The same again, other sizes, and several ranks.
 profile again
 expect_says 'the same code and work' 'together' -- weft profile diff "$work/first" "$work/again"
 profile long train.seq=64
