@@ -61,8 +61,7 @@ std::variant<OwningOpRef<ModuleOp>, std::string> unpackKernels(MLIRContext &cont
   if (int64_t(text.size()) != bytes)
     return artifact.path + ": kernel_ir inflates to " + std::to_string(text.size()) +
            " bytes when it should be " + std::to_string(bytes);
-  return parseKernels(context, std::string(text.begin(), text.end()),
-                      artifact.path + " (kernel_ir)");
+  return parseKernels(context, std::string(text.begin(), text.end()), artifact.path + " (kernel_ir)");
 }
 
 fb::DType dtypeOf(Type e) {
