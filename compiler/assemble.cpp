@@ -54,10 +54,8 @@ Expected<std::string> assemble(StringRef text, StringRef name, const cpu::CpuLev
   std::unique_ptr<MCAsmBackend> backend(target->createMCAsmBackend(*subtarget, *registers, options));
   std::unique_ptr<MCObjectWriter> writer = backend->createObjectWriter(out);
   std::unique_ptr<MCCodeEmitter> emitter(target->createMCCodeEmitter(*instructions, context));
-  std::unique_ptr<MCStreamer> streamer(
-      target->createMCObjectStreamer(triple, context, std::move(backend), std::move(writer),
-                                     std::move(emitter), *subtarget, /*RelaxAll=*/false,
-                                     /*IncrementalLinkerCompatible=*/false, /*DWARFMustBeAtTheEnd=*/false));
+  std::unique_ptr<MCStreamer> streamer(target->createMCObjectStreamer(
+      triple, context, std::move(backend), std::move(writer), std::move(emitter), *subtarget));
   std::unique_ptr<MCAsmParser> parser(createMCAsmParser(sources, context, *streamer, *assembly));
   std::unique_ptr<MCTargetAsmParser> machine(
       target->createMCAsmParser(*subtarget, *parser, *instructions, options));

@@ -30,14 +30,14 @@ std::vector<std::string> explainReduction(Operation *op) {
                             "combined by halves",
                             reduction ? reduction.getLanes() : 16));
     else
-      out.push_back("none: each element is computed on its own");
+      out.emplace_back("none: each element is computed on its own");
   } else if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
     out.push_back("each result element: " + dotUnit(reduction ? reduction.getUnit() : "fma"));
-    if (matmul.getInit()) out.push_back("chains go on from what the result holds");
+    if (matmul.getInit()) out.emplace_back("chains go on from what the result holds");
     if (matmul.getGroups())
-      out.push_back(matmul.getGrouped() == kernel::GroupedBy::m
-                        ? "each row belongs to one group, whose factor it is multiplied by"
-                        : "each group's sum is over its own part of k");
+      out.emplace_back(matmul.getGrouped() == kernel::GroupedBy::m
+                           ? "each row belongs to one group, whose factor it is multiplied by"
+                           : "each group's sum is over its own part of k");
   } else if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     if (reduction) {
       out.push_back(
@@ -47,7 +47,7 @@ std::vector<std::string> explainReduction(Operation *op) {
           formatv("sums of a block's weights: {0} virtual lanes, combined by halves", reduction.getLanes()));
     }
   } else
-    out.push_back("none: a stable counting sort");
+    out.emplace_back("none: a stable counting sort");
   return out;
 }
 
