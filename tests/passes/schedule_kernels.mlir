@@ -98,7 +98,7 @@ func.func @products(%x: tensor<256x384xf32>, %r: tensor<1x384xf32>, %w: tensor<3
 // CHECK:       kernel.attention forward
 // CHECK-SAME:    reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 32>
 // FEW-SAME:      schedule = #kernel.schedule<tile_m = 64,
-// MANY-SAME:     schedule = #kernel.schedule<tile_m = 16,
+// MANY-SAME:     schedule = #kernel.schedule<tile_m = 8,
 func.func @attention(%q: tensor<1x256x2x4xf32>, %b: tensor<1x256xi32>, %e: tensor<1x256xi32>)
     -> (tensor<1x256x2x4xf32>, tensor<1x256x2xf32>) {
   %o:2 = kernel.attention forward %q, %q, %q, %b, %e sizes [1, 256, 256, 2, 2, 4, 4] {scale = 0.5 : f64,

@@ -261,10 +261,14 @@ TEST(MatmulHeuristics, BlocksFitTheCachesAndGiveThreadsWork) {
         EXPECT_LE(s.getTileM() * s.getBlockK() * 4, 32 * 1024);
         EXPECT_EQ(s.getBlockN() % s.getTileN(), 0);
         EXPECT_GT(s.getBlockM(), 0);
-        int64_t items = (m + s.getBlockM() - 1) / s.getBlockM() * ((n + s.getBlockN() - 1) / s.getBlockN());
-        if (m * n > 100000) {
-          EXPECT_GE(items, 4);
-        }
+        if (m * n <= 100000) continue;
+        // Two threads take the first and the second half of the items, rows innermost.
+        int64_t rows = (m + s.getBlockM() - 1) / s.getBlockM(),
+                columns = (n + s.getBlockN() - 1) / s.getBlockN(), first = 0;
+        for (int64_t item = 0; item < rows * columns / 2; ++item)
+          first += std::min(s.getBlockM(), m - item % rows * s.getBlockM()) *
+                   std::min(s.getBlockN(), n - item / rows * s.getBlockN());
+        EXPECT_LE(std::max(first, m * n - first), m * n * 6 / 10);
       }
 }
 
