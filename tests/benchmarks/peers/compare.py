@@ -112,6 +112,12 @@ def compare(options, name, precision):
     return lines + [""]
 
 
+def asked(arguments):
+    """Without where the table goes."""
+    at = arguments.index("--out") if "--out" in arguments else len(arguments)
+    return arguments[:at] + arguments[at + 2:]
+
+
 def processor():
     for line in open("/proc/cpuinfo"):
         if line.startswith("model name"):
@@ -137,7 +143,7 @@ def main():
     options.threads = options.threads or len(os.sched_getaffinity(0))
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     lines = ["# Training steps beside the peers'", "", f"{time.strftime('%Y-%m-%d')}, commit {commit}, {processor()}, {options.threads} threads, {options.rounds} rounds of "
-             f"{options.steps} steps, in turn. Median round (least to most).", "", "```", "./run bench " + " ".join(sys.argv[1:]), "```", ""]
+             f"{options.steps} steps, in turn. Median round (least to most).", "", "```", "./run bench " + " ".join(asked(sys.argv[1:])), "```", ""]
     for name in options.cases:
         for precision in options.precisions:
             lines += compare(options, name, precision)
