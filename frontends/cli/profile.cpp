@@ -1,5 +1,6 @@
 #include "frontends/cli/commands.h"
 #include "frontends/cli/profile_report.h"
+#include "frontends/cli/recipe_argument.h"
 #include "frontends/cli/report.h"
 #include "runtime/profile/profile_run.h"
 #include "runtime/train/checkpoint.h"
@@ -7,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 
 #include <cstdio>
-#include <filesystem>
 
 namespace weft {
 namespace {
@@ -72,19 +72,11 @@ int ProfileCommand(const Arguments &arguments) {
   options.warm_up = args.Integer("--warm-up", options.warm_up, 0, 10'000);
   int64_t top = args.Integer("--top", 20, 0);
   if (args.exit >= 0) return args.exit;
-  if (args.positional.empty() || args.positional[0].find('=') != std::string::npos) {
-    PrintError("weft profile needs a recipe or a run directory\nhint: weft profile --help");
-    return 2;
-  }
-  std::string path = args.positional[0];
-  std::vector<std::string> overrides(args.positional.begin() + 1, args.positional.end());
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    overrides.insert(overrides.begin(), absl::StrCat("run.dir=", TomlQuoted(path)));
-    if (!ListCheckpoints(path + "/checkpoints").empty()) options.checkpoint = path;
-    path += "/recipe.toml";
-  }
-  absl::StatusOr<Recipe> recipe = LoadRecipe(path, overrides);
+  auto asked = ReadRecipeArgument(args, "weft profile", "weft profile --help");
+  if (!asked) return 2;
+  if (!asked->run.empty() && !ListCheckpoints(asked->run + "/checkpoints").empty())
+    options.checkpoint = asked->run;
+  absl::StatusOr<Recipe> recipe = LoadRecipe(asked->path, asked->overrides);
   if (!recipe.ok()) return Fail(recipe.status());
   options.folder = args.Text("-o", recipe->run.dir + "/profile");
   options.calibrate = args.Has("--calibrate");

@@ -1,13 +1,11 @@
 #include "frontends/cli/commands.h"
+#include "frontends/cli/recipe_argument.h"
 #include "frontends/cli/report.h"
 #include "runtime/generate/text_sampler.h"
 #include "runtime/train/loop.h"
 #include "runtime/train/recipe.h"
 
-#include "absl/strings/str_cat.h"
-
 #include <cstdio>
-#include <filesystem>
 
 namespace weft {
 namespace {
@@ -48,19 +46,10 @@ int TrainCommand(const Arguments &arguments) {
     std::fputs(RecipeHelp().c_str(), stdout);
     return 0;
   }
-  if (args.positional.empty() || args.positional[0].find('=') != std::string::npos) {
-    PrintError("weft train needs a recipe or a run directory\nhint: weft new NAME makes one to start from");
-    return 2;
-  }
-  std::string path = args.positional[0];
-  std::vector<std::string> overrides(args.positional.begin() + 1, args.positional.end());
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    overrides.insert(overrides.begin(), absl::StrCat("run.dir=", TomlQuoted(path)));
-    path += "/recipe.toml";
-  }
-  if (args.Has("--trace-nan")) overrides.push_back("train.trace_nan=true");
-  absl::StatusOr<Recipe> recipe = LoadRecipe(path, overrides);
+  auto asked = ReadRecipeArgument(args, "weft train", "weft new NAME makes one to start from");
+  if (!asked) return 2;
+  if (args.Has("--trace-nan")) asked->overrides.push_back("train.trace_nan=true");
+  absl::StatusOr<Recipe> recipe = LoadRecipe(asked->path, asked->overrides);
   if (!recipe.ok()) return Fail(recipe.status());
   TrainOptions options{args.Has("--resume"), args.Has("--allow-other-dot-unit"), args.Text("--cpu-level"),
                        MakeSampler};

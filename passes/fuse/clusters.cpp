@@ -201,7 +201,7 @@ bool Clusters::needsExponential(Value v) const {
 
 // Whether the product's kernel can and should compute `root`, which is among the cluster's. Exponentials
 // behind a product of f32 cost more there than the memory traffic of a kernel of their own, which streams
-// (docs/benchmarks/cpu-f32.md).
+// (docs/decisions/2026-11-26-epilogues-of-products.md).
 bool Clusters::takes(const Cluster &cluster, Value root) const {
   bool rounded = graph::tensorType(cluster.product->getOperand(0)).getElementType().isBF16();
   if (!rounded && needsExponential(root)) return false;

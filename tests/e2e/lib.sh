@@ -51,6 +51,23 @@ expect_says() { # PATTERN… -- COMMAND…    succeeds and says so, on stdout or
   checks=$((checks + 1))
 }
 
+# Opens a page in Chromium, narrow and wide; its script leaves words in the body's data-said, of which each WORD must be one. Without
+# a Chromium the test counts as skipped, so this comes last.
+expect_page() { # FILE WORD…
+  local page=$1 chromium width said expected
+  chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+  [[ -n $chromium ]] || skip "there is no Chromium (package chromium) to look at report.html with; all else passed"
+  for width in 360 1280; do
+    said=$("$chromium" --headless --no-sandbox --disable-gpu --user-data-dir="$work/chromium" --window-size=$width,900 --virtual-time-budget=3000 \
+      --dump-dom "file://$page" 2>/dev/null | grep -o 'data-said="[^"]*"') || fail "Chromium shows nothing"
+    for expected in "${@:2}"; do
+      [[ $said == *" $expected"* || $said == *"\"$expected"* ]] || fail "width $width: not $expected" "$said"
+      checks=$((checks + 1))
+    done
+    [[ $said != *error=* ]] || fail "the page's script throws" "$said"
+  done
+}
+
 # A recipe of a tiny model (WEFT_MODEL) on the corpus, made on first use.
 make_recipe() {
   [[ -d $work/corpus ]] || bash "$here/corpus.sh" "$work/corpus"

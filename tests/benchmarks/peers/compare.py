@@ -81,10 +81,10 @@ def spread(values, form):
 
 def compare(options, name, precision):
     case, rounds = CASES[name], {}
-    dead = set()
+    left_out = {}  # program: why
     for number in range(options.rounds):
         for program, run in programs(options, name, precision):
-            if program in dead:
+            if program in left_out:
                 continue
             try:
                 result = run()
@@ -92,7 +92,7 @@ def compare(options, name, precision):
                 if program == "Weft":
                     raise
                 print(f"{name} {precision}: {program} left out: {error}", file=sys.stderr)
-                dead.add(program)
+                left_out[program] = str(error)
                 rounds.pop(program, None)
                 continue
             result["rate"] = case.batch * case.seq / statistics.median(result["seconds"][2:])
@@ -107,6 +107,7 @@ def compare(options, name, precision):
         lines.append(f"| {program} | {spread([r['rate'] for r in results], lambda v: f'{v:.0f}')} | "
                      f"{'' if program == 'Weft' else spread(ratios, lambda v: f'{v:.2f}')} | "
                      f"{statistics.median(r['first'] for r in results):.1f} | {max(r['peak_bytes'] for r in results) / 1e9:.2f} |")
+    lines += [f"| {program} | left out: {reason} | | | |" for program, reason in left_out.items()]
     if best:
         lines += ["", f"Against the best peer, {best[0]}: **{best[1]:.2f}**."]
     return lines + [""]
