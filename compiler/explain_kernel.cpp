@@ -38,6 +38,7 @@ std::vector<std::string> explainReduction(Operation *op) {
       out.emplace_back(matmul.getGrouped() == kernel::GroupedBy::m
                            ? "each row belongs to one group, whose factor it is multiplied by"
                            : "each group's sum is over its own part of k");
+    if (matmul.getRows()) out.emplace_back("rows are read through a table, which moves no sum");
   } else if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     if (reduction) {
       out.push_back(

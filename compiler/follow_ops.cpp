@@ -215,10 +215,22 @@ private:
     return notFound("the sum");
   }
 
+  // What a product's table of rows holds for one of them.
+  int64_t rowPlace(kernel::MatmulOp matmul, int64_t row) {
+    int64_t rows = matmul.rowsNumber();
+    return int64_t(element(rows, address(rows, {row})));
+  }
+  // What `place` adds to the address of an indexed access.
+  int64_t indexed(int64_t i, int64_t place) {
+    if (layout.accesses[i].getIndex() < 0) return 0;
+    place = std::clamp<int64_t>(place, 0, std::max<int64_t>(sizes[layout.indexLimit(i)], 1) - 1);
+    return place * sizes[layout.indexStride(i)];
+  }
+
   std::string followMatmul(kernel::MatmulOp matmul) {
     int64_t b = index[0], m = index[1], n = index[2], firstK = 0, lastK = sizes[3];
     if (matmul.getGroups()) {
-      int64_t g = layout.numInputs - 1;
+      int64_t g = matmul.groupsNumber();
       auto bound = [&](int64_t i) { return int64_t(element(g, i * sizes[layout.stride(g, 0)])); };
       if (matmul.getGrouped() == kernel::GroupedBy::k)
         firstK = std::clamp<int64_t>(bound(b), 0, lastK),
@@ -230,14 +242,16 @@ private:
     double acc =
         matmul.getInit() ? element(layout.numInputs, address(layout.numInputs, {index[0], m, n})) : 0;
     for (int64_t k = firstK; k < lastK; ++k) {
-      double l = element(0, address(0, {b, m, k})), r;
+      int64_t place =
+          matmul.getRows() ? rowPlace(matmul, matmul.getGrouped() == kernel::GroupedBy::m ? m : k) : 0;
+      double l = element(0, address(0, {b, m, k}) + indexed(0, place)), r;
       if (matmul.getPackedRhs()) {
         int64_t pair =
             n / kernel::kPanelColumns * (int64_t(llvm::alignTo(sizes[3], kernel::kPanelDepth)) / 2) + k / 2;
         r = element(1, b * sizes[layout.stride(1, 0)] +
                            (pair * kernel::kPanelColumns + n % kernel::kPanelColumns) * 2 + k % 2);
       } else
-        r = element(1, address(1, {b, k, n}));
+        r = element(1, address(1, {b, k, n}) + indexed(1, place));
       acc = wide ? std::fma(l, r, acc) : double(float(std::fma(l, r, acc)));
       if (!std::isfinite(acc))
         return formatv(

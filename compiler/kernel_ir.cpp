@@ -81,7 +81,7 @@ static std::vector<int32_t> dimsOf(Operation *op, const kernel::SizeLayout &layo
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
     if (i == 0) return {0, 1, 3};
     if (i == 1) return matmul.getPackedRhs() ? std::vector<int32_t>() : std::vector<int32_t>{0, 3, 2};
-    if (matmul.getGroups() && i + 1 == layout.numInputs) return {};
+    if (i == matmul.groupsNumber() || i == matmul.rowsNumber()) return {};
     return {0, 1, 2};
   }
   auto attention = dyn_cast<kernel::AttentionOp>(op);

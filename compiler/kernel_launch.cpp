@@ -77,7 +77,7 @@ Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) 
   placeBuffers(from, to);
   fillIndices(op, layout, to);
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op); matmul && matmul.getGroups()) {
-    Buffer &groups = to.buffers[layout.numInputs - 1];
+    Buffer &groups = to.buffers[matmul.groupsNumber()];
     groups.fill = ascending;
     groups.limit = to.sizes[matmul.getGrouped() == kernel::GroupedBy::m ? 1 : 3];
   }

@@ -156,13 +156,17 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
   return failed(ok) ? failure() : checkWritten(op, outputs);
 }
 
-// The operand as `access` sees it, in a row-major tensor of `shape`.
+// The operand as `access` sees it, in a row-major tensor of `shape`; an indexed one has its place
+// `placeOf(i)` at i along `dim`.
 static FailureOr<HostTensor> gathered(Operation *op, const char *what, size_t i, const HostTensor &t,
-                                      AccessAttr access, ArrayRef<int64_t> shape) {
+                                      AccessAttr access, ArrayRef<int64_t> shape, int64_t dim = 0,
+                                      llvm::function_ref<int64_t(int64_t)> placeOf = nullptr) {
   HostTensor result = HostTensor::zeros(shape, t.element);
   LogicalResult ok = success();
   forEachIndex(shape, [&](int64_t linear, ArrayRef<int64_t> index) {
     int64_t a = access.getOffset() + addressOf(index, access.getStrides());
+    if (access.getIndex() >= 0)
+      a += access.getIndexStride() * std::clamp<int64_t>(placeOf(index[dim]), 0, access.getIndexLimit() - 1);
     if (succeeded(ok) && succeeded(ok = checkInside(op, what, i, a, t))) result.values[linear] = t.values[a];
   });
   if (failed(ok)) return failure();
@@ -187,24 +191,26 @@ static HostTensor unpacked(const HostTensor &t, AccessAttr access, int64_t batch
 static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results) {
   ArrayRef<int64_t> sizes = op.getSizes();
   if (failed(refuseDynamic(op, sizes))) return failure();
-  for (AccessAttr a : SizeLayout(op).accesses)
-    if (a.getIndex() >= 0) return op.emitOpError("has an indexed access, which only kernel.loops may");
   RegionInterpreter region;
   if (failed(region.compile(op.getBody().front()))) return failure();
   int64_t batch = sizes[0], m = sizes[1], n = sizes[2], k = sizes[3];
-  auto lhs = gathered(op, "lhs", 0, *operands[0], op.getLhsAccess(), {batch, m, k});
-  auto rhs = gathered(op, "rhs", 0, *operands[1], op.getRhsAccess(), {batch, k, n});
+  const HostTensor *init = op.getInit() ? operands[2] : nullptr;
+  Operands extras = operands.drop_front(init ? 3 : 2);
+  const HostTensor *groups = op.getGroups() ? extras[op.getExtras().size()] : nullptr;
+  const HostTensor *table = op.getRows() ? extras.back() : nullptr;
+  bool grouped = groups, byRows = grouped && op.getGrouped() == GroupedBy::m;
+  auto entry = [](const HostTensor *t, AccessAttr access, int64_t i) {
+    return int64_t(t->values[access.getOffset() + i * access.getStrides()[0]]);
+  };
+  auto placeOf = [&](int64_t i) { return entry(table, *op.getRowAccess(), i); };
+  auto lhs = gathered(op, "lhs", 0, *operands[0], op.getLhsAccess(), {batch, m, k}, byRows ? 1 : 2, placeOf);
+  auto rhs = gathered(op, "rhs", 0, *operands[1], op.getRhsAccess(), {batch, k, n}, 1, placeOf);
   if (failed(lhs) || failed(rhs)) return failure();
   if (op.getPackedRhs())
     rhs = unpacked(*operands[1], op.getRhsAccess(), batch, k, n); // within what was checked
-  const HostTensor *init = op.getInit() ? operands[2] : nullptr;
-  Operands extras = operands.drop_front(init ? 3 : 2);
   // What batch b computes: rows [rows[b], rows[b + 1]) of m, and the sum over [depths[b], depths[b + 1]).
-  bool grouped = bool(op.getGroups()), byRows = grouped && op.getGrouped() == GroupedBy::m;
   auto bound = [&](int64_t b, int64_t most) {
-    AccessAttr access = *op.getGroupAccess();
-    return std::clamp<int64_t>(
-        int64_t(operands.back()->values[access.getOffset() + b * access.getStrides()[0]]), 0, most);
+    return std::clamp<int64_t>(entry(groups, *op.getGroupAccess(), b), 0, most);
   };
 
   std::vector<Output> outputs;

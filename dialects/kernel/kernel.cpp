@@ -68,6 +68,7 @@ SizeLayout::SizeLayout(mlir::Operation *op) {
     accesses = {matmul.getLhsAccess(), matmul.getRhsAccess()};
     take(matmul.getExtraAccess());
     if (matmul.getGroups()) accesses.push_back(*matmul.getGroupAccess());
+    if (matmul.getRows()) accesses.push_back(*matmul.getRowAccess());
     numInputs = accesses.size();
     take(matmul.getOutputAccess());
   } else if (auto sort = mlir::dyn_cast<SortOp>(op)) {
@@ -108,8 +109,9 @@ mlir::Value accessedValue(mlir::Operation *op, int64_t i) {
   if (auto loops = mlir::dyn_cast<LoopsOp>(op)) return loops.getInputs()[i];
   auto matmul = mlir::dyn_cast<MatmulOp>(op);
   if (!matmul || i < 2) return op->getOperand(i);
-  int64_t extra = i - 2;
-  return extra < int64_t(matmul.getExtras().size()) ? matmul.getExtras()[extra] : matmul.getGroups();
+  if (i == matmul.groupsNumber()) return matmul.getGroups();
+  if (i == matmul.rowsNumber()) return matmul.getRows();
+  return matmul.getExtras()[i - 2];
 }
 
 llvm::SmallVector<int64_t> accessSpace(mlir::Operation *op, int64_t i) {
@@ -118,7 +120,8 @@ llvm::SmallVector<int64_t> accessSpace(mlir::Operation *op, int64_t i) {
   if (auto matmul = mlir::dyn_cast<MatmulOp>(op)) {
     if (i == 0) return {s[0], s[1], s[3]};
     if (i == 1) return {s[0], s[3], s[2]};
-    if (matmul.getGroups() && i == 2 + int64_t(matmul.getExtras().size())) return {s[0] + 1};
+    if (i == matmul.groupsNumber()) return {s[0] + 1};
+    if (i == matmul.rowsNumber()) return {matmul.getGrouped() == GroupedBy::m ? s[1] : s[3]};
     return {s[0], s[1], s[2]};
   }
   if (mlir::isa<SortOp>(op)) return {i == 4 ? s[2] * s[3] + 1 : s[0] * s[1]};

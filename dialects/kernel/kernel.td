@@ -115,7 +115,9 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     With `groups`, i32, batch b stands for a group: through `group_access`, of rank 1, its element b is g(b), and g(0 … batch) ascends. `grouped m`: only m in [g(b), g(b + 1)) is computed in
     batch b, so that each row of the result belongs to one batch (a row of none is left as it is). `grouped k`: the sum of batch b is over k in [g(b), g(b + 1)), in the
     dot unit's groups counted from g(b). m and k count from the whole operand's first row; g is clamped to [0, m] or [0, k].
-    Buffers of the compiled kernel: lhs, rhs, extras, groups, results (init shares result 0's).
+    With `rows`, i32, through `row_access`, of rank 1, a factor's places along the dimension that groups cut are looked up: where lhs_access (or, with `grouped k`, rhs_access, or both)
+    is indexed by it (index is the number of that buffer), place i is at index_stride * clamp(element i of rows, 0, index_limit - 1). Its stride along k, m or n, the other, is 1.
+    Buffers of the compiled kernel: lhs, rhs, extras, groups, rows, results (init shares result 0's).
     Example (y = a bᵀ + bias, with b as (n, k)):
     ```
     %y = kernel.matmul %a, %b extras(%bias) sizes [1, 4, 16, 8] {
@@ -128,12 +130,17 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     }
     ```
   }];
-  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras, Optional<Kernel_Tensor>:$groups,
+  let arguments = (ins Kernel_Tensor:$lhs, Kernel_Tensor:$rhs, Optional<Kernel_Tensor>:$init, Variadic<Kernel_Tensor>:$extras, Optional<Kernel_Tensor>:$groups, Optional<Kernel_Tensor>:$rows,
       DenseI64ArrayAttr:$sizes, Kernel_Access:$lhs_access, Kernel_Access:$rhs_access, Kernel_Accesses:$extra_access, Kernel_Accesses:$output_access,
-      OptionalAttr<Kernel_GroupedBy>:$grouped, OptionalAttr<Kernel_Access>:$group_access, UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
+      OptionalAttr<Kernel_GroupedBy>:$grouped, OptionalAttr<Kernel_Access>:$group_access, OptionalAttr<Kernel_Access>:$row_access, UnitAttr:$packed_rhs, OptionalAttr<Kernel_Reduction>:$reduction, OptionalAttr<Kernel_Schedule>:$schedule);
   let results = (outs Variadic<Kernel_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` (`groups` $groups^)? `sizes` custom<SizeList>($sizes) attr-dict `:` functional-type(operands, results) $body }];
+  let assemblyFormat = [{ $lhs `,` $rhs (`init` $init^)? `extras` `(` $extras `)` (`groups` $groups^)? (`rows` $rows^)? `sizes` custom<SizeList>($sizes) attr-dict `:` functional-type(operands, results) $body }];
+  let extraClassDeclaration = [{
+    // Numbers of accesses and buffers; -1: there is none.
+    int64_t groupsNumber() { return getGroups() ? 2 + int64_t(getExtras().size()) : -1; }
+    int64_t rowsNumber() { return getRows() ? 2 + int64_t(getExtras().size()) + (getGroups() ? 1 : 0) : -1; }
+  }];
   let hasVerifier = 1;
 }
 

@@ -111,6 +111,37 @@ LogicalResult LoopsOp::verify() {
   return success();
 }
 
+// The table of rows and the accesses that it is for.
+static LogicalResult checkRows(MatmulOp op) {
+  bool byRows = op.getGroups() && op.getGrouped() == GroupedBy::m;
+  if (bool(op.getRows()) != op.getRowAccess().has_value() || (op.getRows() && !op.getGroups()))
+    return op.emitOpError("has rows without row_access or groups, or row_access without rows");
+  ArrayRef<int64_t> s = op.getSizes();
+  if (op.getRows() && (failed(checkAccess(op, "row", 0, *op.getRowAccess(), {byRows ? s[1] : s[3]},
+                                          op.getRows().getType())) ||
+                       !cast<RankedTensorType>(op.getRows().getType()).getElementType().isInteger(32)))
+    return op.emitOpError() << "has rows of " << op.getRows().getType() << " when they should be i32";
+  bool indexed = false;
+  auto check = [&](StringRef what, AccessAttr a, ArrayRef<int64_t> strides) -> LogicalResult {
+    if (a.getIndex() < 0) return success();
+    indexed = true;
+    if (a.getIndex() != op.rowsNumber() || strides.empty())
+      return op.emitOpError() << what << " is indexed by buffer " << a.getIndex() << "; "
+                              << (strides.empty() || !op.getRows() ? "there are no rows for it"
+                                                                   : "only rows may index it");
+    if (a.getStrides() != strides)
+      return op.emitOpError() << "has an indexed " << what << " with strides " << a.getStrides()
+                              << " when they should be " << strides;
+    return success();
+  };
+  using Strides = ArrayRef<int64_t>;
+  if (failed(check("lhs", op.getLhsAccess(), byRows ? Strides{0, 0, 1} : Strides{0, 1, 0})) ||
+      failed(check("rhs", op.getRhsAccess(), byRows ? Strides() : Strides{0, 0, 1})))
+    return failure();
+  if (op.getRows() && !indexed) return op.emitOpError("has rows that index nothing");
+  return success();
+}
+
 LogicalResult MatmulOp::verify() {
   auto s = getSizes();
   if (s.size() != 4)
@@ -146,6 +177,7 @@ LogicalResult MatmulOp::verify() {
     return emitOpError() << "has groups of " << getGroups().getType() << " when they should be i32";
   if (getGroups() && getGrouped() == GroupedBy::k && getPackedRhs())
     return emitOpError("has a packed rhs, whose k its groups would cut");
+  if (failed(checkRows(*this))) return failure();
   SmallVector<Type> extras(getExtras().getTypes()), outputs(getResultTypes());
   if (failed(checkAccesses(*this, "extra", getExtraAccess(), {s[0], s[1], s[2]}, extras)) ||
       failed(checkAccesses(*this, "output", getOutputAccess(), {s[0], s[1], s[2]}, outputs)))

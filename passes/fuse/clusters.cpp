@@ -60,6 +60,11 @@ void Clusters::requireContiguous(Value v) {
   roots.insert(v);
 }
 
+static bool isGatheredFactor(Operation *op, Value v) {
+  return (v == op->getOperand(0) && gatheredFactor(op, 0)) ||
+         (op->getNumOperands() > 1 && v == op->getOperand(1) && gatheredFactor(op, 1));
+}
+
 static bool namesPanels(Value v) {
   return !v.use_empty() && llvm::all_of(v.getUsers(), [&](Operation *user) {
     if (auto slice = dyn_cast<graph::SliceOp>(user)) return namesPanels(slice.getResult());
@@ -114,6 +119,7 @@ void Clusters::findRoots(Block &block) {
                  graph::shapeOf(product.getRhs()).size() == 3;
     for (Value v : op.getOperands()) {
       if (packed && v == op.getOperand(1)) continue;
+      if (isGatheredFactor(&op, v)) continue;
       bool factor = product && (graph::shapeOf(v).size() == 2 || batch) && v != product.getAcc();
       attention || factor ? require(v) : requireContiguous(v);
     }

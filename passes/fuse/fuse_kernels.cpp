@@ -1,5 +1,7 @@
 // Graph ops → structured kernels. See passes.td; clusters.h says what is computed together.
+#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/CSE.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
@@ -361,16 +363,46 @@ private:
   void grouped(Operation *op, Value lhs, Value rhs, Value acc, ArrayRef<int64_t> sizes,
                ArrayRef<kernel::AccessAttr> accesses, Value offsets, kernel::GroupedBy by,
                bool packedRhs = false) {
-    Value bounds = contiguousValue(offsets);
-    emitProduct(op, {contiguousValue(lhs), contiguousValue(rhs)}, acc, sizes, accesses,
-                [&](kernel::MatmulOp product) {
-                  product.getGroupsMutable().assign(bounds);
-                  product.setGrouped(by);
-                  product.setPackedRhs(packedRhs);
-                  int64_t stride = (shapeOf(offsets)[0] - 1) / sizes[0];
-                  product.setGroupAccessAttr(
-                      kernel::AccessAttr::get(op->getContext(), 0, ArrayRef<int64_t>{stride}, -1, 0, 0));
-                });
+    Value bounds = contiguousValue(offsets), rows;
+    SmallVector<kernel::AccessAttr> own(accesses);
+    std::array<Value, 2> factors{lhs, rhs};
+    std::array<graph::GatherOp, 2> gathers;
+    for (unsigned i : {0, 1}) {
+      auto gather = gatheredFactor(op, i);
+      if (gather && !clusters.isRoot(gather.getResult())) {
+        factors[i] = gather.getTable();
+        rows = gather.getIndices();
+        gathers[i] = gather;
+      }
+      factors[i] = contiguousValue(factors[i]);
+    }
+    if (rows) rows = contiguousValue(rows);
+    emitProduct(op, factors, acc, sizes, accesses, [&](kernel::MatmulOp product) {
+      auto flat = [&](int64_t stride) {
+        return kernel::AccessAttr::get(op->getContext(), 0, ArrayRef<int64_t>{stride}, -1, 0, 0);
+      };
+      product.getGroupsMutable().assign(bounds);
+      product.setGrouped(by);
+      product.setPackedRhs(packedRhs);
+      product.setGroupAccessAttr(flat((shapeOf(offsets)[0] - 1) / sizes[0]));
+      if (!rows) return;
+      product.getRowsMutable().assign(rows);
+      product.setRowAccessAttr(flat(1));
+      if (gathers[0])
+        product.setLhsAccessAttr(lookedUp(product, gathers[0], by == kernel::GroupedBy::m ? 2 : 1));
+      if (gathers[1]) product.setRhsAccessAttr(lookedUp(product, gathers[1], 2));
+      emitRemark(product.getLoc()) << "looks its rows up: those of "
+                                   << graph::tensorType((gathers[0] ? gathers[0] : gathers[1]).getResult())
+                                   << " are packed from where they lie, and not gathered into memory";
+    });
+  }
+  // Of a factor whose rows the product looks up: their elements lie along dimension `along` of the access.
+  kernel::AccessAttr lookedUp(kernel::MatmulOp product, graph::GatherOp gather, int64_t along) const {
+    auto table = shapeOf(gather.getTable());
+    SmallVector<int64_t> strides(3, 0);
+    strides[along] = 1;
+    return kernel::AccessAttr::get(product.getContext(), 0, strides, product.rowsNumber(), table[1],
+                                   table[0]);
   }
 
   static ArrayRef<int64_t> shapeOf(Value v) { return graph::shapeOf(v); }
@@ -406,11 +438,11 @@ private:
     auto kernelOp = at.create<kernel::MatmulOp>(
         FusedLoc::get(op->getContext(), places), types, factors[0], factors[1],
         acc ? contiguousValue(acc) : Value(), epilogue ? ValueRange(epilogue->extras) : ValueRange(), Value(),
-        at.getDenseI64ArrayAttr(sizes), accesses[0], accesses[1],
+        Value(), at.getDenseI64ArrayAttr(sizes), accesses[0], accesses[1],
         at.getArrayAttr(epilogue ? epilogue->extraAccess : SmallVector<Attribute>()),
         at.getArrayAttr(epilogue ? epilogue->outputAccess : SmallVector<Attribute>{accesses[2]}),
-        kernel::GroupedByAttr(), kernel::AccessAttr(), UnitAttr(), kernel::ReductionAttr(),
-        kernel::ScheduleAttr());
+        kernel::GroupedByAttr(), kernel::AccessAttr(), kernel::AccessAttr(), UnitAttr(),
+        kernel::ReductionAttr(), kernel::ScheduleAttr());
     more(kernelOp);
     if (epilogue) {
       size_t operations = epilogue->body->getOperations().size() - 1;
@@ -482,6 +514,10 @@ struct FuseKernelsPass : impl::FuseKernelsPassBase<FuseKernelsPass> {
     RewritePatternSet patterns(&getContext());
     populateNormalisePatterns(patterns);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) return signalPassFailure();
+    // A value that was rounded in one place for several readers, too.
+    IRRewriter rewriter(&getContext());
+    DominanceInfo dominance(getOperation());
+    eliminateCommonSubExpressions(rewriter, dominance, getOperation());
     for (auto f : getOperation().getOps<func::FuncOp>())
       if (!f.isExternal()) FunctionFuser(f.getBody().front()).run();
   }

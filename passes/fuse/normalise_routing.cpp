@@ -76,10 +76,36 @@ struct CollectToGather : OpRewritePattern<CollectOp> {
   }
 };
 
+// Rounded rows of x are rows of x rounded, of which there are fewer: a product over them looks them up.
+struct NarrowBehindGather : OpRewritePattern<CastOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CastOp op, PatternRewriter &r) const override {
+    auto gather = op.getX().getDefiningOp<GatherOp>();
+    if (!gather ||
+        tensorType(op.getResult()).getElementTypeBitWidth() >= tensorType(op.getX()).getElementTypeBitWidth())
+      return failure();
+    Value x = gather.getTable();
+    if (tensorType(x).getNumElements() > tensorType(gather.getResult()).getNumElements()) return failure();
+    for (Operation *user : op->getUsers())
+      if (!isa<GroupedMatmulOp, GroupedOuterOp>(user)) return failure();
+    // Of the value itself where x is a view of it: others round that.
+    auto reshape = x.getDefiningOp<ReshapeOp>();
+    if (reshape) x = reshape.getX();
+    Type element = tensorType(op.getResult()).getElementType();
+    OpBuilder::InsertionGuard guard(r);
+    r.setInsertionPointAfterValue(x);
+    Value narrow = r.create<CastOp>(op.getLoc(), x, element);
+    r.setInsertionPoint(op);
+    if (reshape) narrow = graph::reshape(r, reshape.getLoc(), narrow, reshape.getShape());
+    r.replaceOpWithNewOp<GatherOp>(op, narrow, gather.getIndices());
+    return success();
+  }
+};
+
 } // namespace
 
 void populateRoutingPatterns(RewritePatternSet &patterns) {
-  patterns.add<TopKToMaxima, DispatchToGather, CollectToGather>(patterns.getContext());
+  patterns.add<TopKToMaxima, DispatchToGather, CollectToGather, NarrowBehindGather>(patterns.getContext());
 }
 
 } // namespace weft

@@ -143,6 +143,18 @@ Value packRhs(OpBuilder &b, Location loc, Value weight, bool transposed) {
   return b.create<graph::TransposeOp>(loc, graph::reshape(b, loc, weight, split), order);
 }
 
+graph::GatherOp gatheredFactor(Operation *op, unsigned operand) {
+  if (!isa<graph::GroupedMatmulOp, graph::GroupedOuterOp>(op) || operand > 1) return {};
+  if (operand == 1 && isa<graph::GroupedMatmulOp>(op)) return {}; // its matrices are not cut
+  auto gather = op->getOperand(operand).getDefiningOp<graph::GatherOp>();
+  if (!gather || graph::shapeOf(gather.getTable()).size() != 2 ||
+      graph::shapeOf(gather.getIndices()).size() != 1)
+    return {};
+  if (operand == 0) return gather;
+  auto other = gatheredFactor(op, 0);
+  return !other || other.getIndices() == gather.getIndices() ? gather : graph::GatherOp();
+}
+
 Value packedRhs(Operation *op) {
   auto matmul = dyn_cast<graph::MatmulOp>(op);
   auto grouped = dyn_cast<graph::GroupedMatmulOp>(op);

@@ -26,6 +26,9 @@ mlir::FailureOr<StridedView> resolveView(mlir::Value v, llvm::function_ref<bool(
 // (…, n / 32, k / 2, 32, 2) of bf16, which the product reads through a transpose, a reshape and, where n or k
 // were filled up to multiples of 32, a slice. Null: it does not lie so.
 mlir::Value packedRhs(mlir::Operation *op);
+// The gather of whole rows that makes factor `operand` of a grouped product along the dimension its groups
+// cut, so that the product's kernel may look the rows up itself; both factors of one only by the same table.
+graph::GatherOp gatheredFactor(mlir::Operation *op, unsigned operand);
 // That view of `packed` in the weight's shape, (…, n, k), or (…, k, n) unless `transposed`; and its inverse
 // on the weight, filled up with zeros.
 mlir::Value unpackRhs(mlir::OpBuilder &b, mlir::Location loc, mlir::Value packed, bool transposed,

@@ -71,16 +71,18 @@ static Operation *makeGeneric(Operation *op, Block *block) {
     SmallVector<Value> extras;
     for (Value v : matmul.getExtras()) extras.push_back(argument(v));
     Value groups = matmul.getGroups() ? argument(matmul.getGroups()) : Value();
+    Value rows = matmul.getRows() ? argument(matmul.getRows()) : Value();
     Value init = matmul.getInit() ? argument(matmul.getInit()) : Value();
-    auto groupAccess = matmul.getGroupAccessAttr();
-    if (groupAccess) groupAccess = generic(groupAccess);
+    auto genericOrNone = [](kernel::AccessAttr a) { return a ? generic(a) : a; };
     SmallVector<Type> types;
     for (Type t : matmul.getResultTypes()) types.push_back(generic(t));
     auto copy = b.create<kernel::MatmulOp>(
-        loc, types, lhs, rhs, init, extras, groups, b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)),
-        generic(matmul.getLhsAccess()), generic(matmul.getRhsAccess()), generic(matmul.getExtraAccess()),
-        generic(matmul.getOutputAccess()), matmul.getGroupedAttr(), groupAccess, matmul.getPackedRhsAttr(),
-        matmul.getReductionAttr(), matmul.getScheduleAttr());
+        loc, types, lhs, rhs, init, extras, groups, rows,
+        b.getDenseI64ArrayAttr(SmallVector<int64_t>(4, kDynamic)), generic(matmul.getLhsAccess()),
+        generic(matmul.getRhsAccess()), generic(matmul.getExtraAccess()), generic(matmul.getOutputAccess()),
+        matmul.getGroupedAttr(), genericOrNone(matmul.getGroupAccessAttr()),
+        genericOrNone(matmul.getRowAccessAttr()), matmul.getPackedRhsAttr(), matmul.getReductionAttr(),
+        matmul.getScheduleAttr());
     matmul.getBody().cloneInto(&copy.getBody(), map);
     return copy;
   }

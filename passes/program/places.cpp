@@ -56,7 +56,8 @@ bool EntryLowering::readsOnlyWhereItWrites(Operation *op, Value old, size_t outp
       if (r == int64_t(output)) writes.push_back(cast<kernel::AccessAttr>(a));
     for (auto [in, a] : llvm::zip(loops.getInputs(), loops.getInputAccess())) read(in, a);
   } else if (auto product = dyn_cast<kernel::MatmulOp>(op)) {
-    for (Value v : {product.getLhs(), product.getRhs(), product.getInit(), product.getGroups()})
+    for (Value v :
+         {product.getLhs(), product.getRhs(), product.getInit(), product.getGroups(), product.getRows()})
       if (v && wholeOf(v) == wholeOf(old)) return false;
     writes.push_back(cast<kernel::AccessAttr>(product.getOutputAccess()[output]));
     for (auto [in, a] : llvm::zip(product.getExtras(), product.getExtraAccess())) read(in, a);

@@ -362,3 +362,68 @@ func.func @packed_rhs_whose_k_is_cut(%a: tensor<64x4xbf16>, %b: tensor<64x64xbf1
   }
   return
 }
+
+// -----
+
+func.func @rows_without_groups(%a: tensor<8x4xf32>, %b: tensor<4x4xf32>, %r: tensor<4xi32>) {
+  // expected-error @below {{has rows without row_access or groups, or row_access without rows}}
+  %y = kernel.matmul %a, %b extras() rows %r sizes [1, 4, 4, 4] {row_access = #kernel.access<offset = 0, strides = 1>,
+    lhs_access = #kernel.access<offset = 0, index = 2, index_stride = 4, index_limit = 8, strides = 0, 0, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 4, 1>]} : (tensor<8x4xf32>, tensor<4x4xf32>, tensor<4xi32>) -> tensor<4x4xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @rows_for_nothing(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %g: tensor<2xi32>, %r: tensor<4xi32>) {
+  // expected-error @below {{has rows that index nothing}}
+  %y = kernel.matmul %a, %b extras() groups %g rows %r sizes [1, 4, 4, 4] {grouped = 0 : i64, group_access = #kernel.access<offset = 0, strides = 1>, row_access = #kernel.access<offset = 0, strides = 1>,
+    lhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 4, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<2xi32>, tensor<4xi32>) -> tensor<4x4xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @matrices_looked_up(%a: tensor<4x4xf32>, %b: tensor<8x4xf32>, %g: tensor<2xi32>, %r: tensor<4xi32>) {
+  // expected-error @below {{rhs is indexed by buffer 3; there are no rows for it}}
+  %y = kernel.matmul %a, %b extras() groups %g rows %r sizes [1, 4, 4, 4] {grouped = 0 : i64, group_access = #kernel.access<offset = 0, strides = 1>, row_access = #kernel.access<offset = 0, strides = 1>,
+    lhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>, rhs_access = #kernel.access<offset = 0, index = 3, index_stride = 4, index_limit = 8, strides = 0, 0, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 4, 1>]} : (tensor<4x4xf32>, tensor<8x4xf32>, tensor<2xi32>, tensor<4xi32>) -> tensor<4x4xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @looked_up_by_groups(%a: tensor<8x4xf32>, %b: tensor<4x4xf32>, %g: tensor<2xi32>, %r: tensor<4xi32>) {
+  // expected-error @below {{lhs is indexed by buffer 2; only rows may index it}}
+  %y = kernel.matmul %a, %b extras() groups %g rows %r sizes [1, 4, 4, 4] {grouped = 0 : i64, group_access = #kernel.access<offset = 0, strides = 1>, row_access = #kernel.access<offset = 0, strides = 1>,
+    lhs_access = #kernel.access<offset = 0, index = 2, index_stride = 4, index_limit = 8, strides = 0, 0, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 4, 1>]} : (tensor<8x4xf32>, tensor<4x4xf32>, tensor<2xi32>, tensor<4xi32>) -> tensor<4x4xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}
+
+// -----
+
+func.func @looked_up_across(%a: tensor<8x4xf32>, %b: tensor<4x4xf32>, %g: tensor<2xi32>, %r: tensor<4xi32>) {
+  // expected-error @below {{has an indexed lhs with strides 0, 4, 1 when they should be 0, 0, 1}}
+  %y = kernel.matmul %a, %b extras() groups %g rows %r sizes [1, 4, 4, 4] {grouped = 0 : i64, group_access = #kernel.access<offset = 0, strides = 1>, row_access = #kernel.access<offset = 0, strides = 1>,
+    lhs_access = #kernel.access<offset = 0, index = 3, index_stride = 1, index_limit = 4, strides = 0, 4, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>,
+    extra_access = [], output_access = [#kernel.access<offset = 0, strides = 0, 4, 1>]} : (tensor<8x4xf32>, tensor<4x4xf32>, tensor<2xi32>, tensor<4xi32>) -> tensor<4x4xf32> {
+  ^bb0(%acc: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}

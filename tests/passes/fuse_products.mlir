@@ -140,3 +140,44 @@ func.func @waits(%a: tensor<8x8xf32>, %w: tensor<8x8xf32>, %x: tensor<8x8xf32>) 
   %r = graph.add %p, %s : tensor<8x8xf32>
   return %t, %s, %r : tensor<8xf32>, tensor<8x8xf32>, tensor<8x8xf32>
 }
+
+// -----
+
+// Rows of tokens for the experts: looked up while they are packed, by the product and by its gradient; rounded
+// once, for the router's neighbour too.
+// CHECK-LABEL: func.func @experts_look_rows_up
+// CHECK: %[[X:.*]] = kernel.loops domain [20] ins(%arg0)
+// CHECK: kernel.matmul %[[X]], %arg1 extras() groups %arg2 rows %arg3 sizes [3, 10, 8, 4]
+// CHECK-SAME: lhs_access = #kernel.access<offset = 0, index = 3, index_stride = 4, index_limit = 5, strides = 0, 0, 1>
+// CHECK-SAME: row_access = #kernel.access<offset = 0, strides = 1>
+// CHECK: kernel.matmul %[[X]], %arg4 extras() groups %arg2 rows %arg3 sizes [3, 4, 8, 10]
+// CHECK-SAME: lhs_access = #kernel.access<offset = 0, index = 3, index_stride = 4, index_limit = 5, strides = 0, 1, 0>
+// CHECK-NOT: kernel.loops
+// CHECK: return %[[X]]
+func.func @experts_look_rows_up(%x: tensor<5x4xf32>, %w: tensor<3x4x8xbf16>, %o: tensor<4xi32>, %token: tensor<10xi32>, %g: tensor<10x8xbf16>, %place: tensor<5x2xi32>)
+    -> (tensor<5x4xbf16>, tensor<10x8xf32>, tensor<3x4x8xf32>) {
+  %rows = graph.dispatch %x, %token, %place : (tensor<5x4xf32>, tensor<10xi32>, tensor<5x2xi32>) -> tensor<10x4xf32>
+  // expected-remark @below {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
+  %narrow = graph.cast %rows to bf16 : tensor<10x4xf32>
+  // expected-remark @below {{looks its rows up: those of 'tensor<10x4xbf16>' are packed from where they lie}}
+  %y = graph.grouped_matmul %narrow, %w, %o : (tensor<10x4xbf16>, tensor<3x4x8xbf16>, tensor<4xi32>) -> tensor<10x8xf32>
+  // expected-remark @below {{looks its rows up: those of 'tensor<10x4xbf16>' are packed from where they lie}}
+  %d = graph.grouped_outer %narrow, %g, %o : (tensor<10x4xbf16>, tensor<10x8xbf16>, tensor<4xi32>) -> tensor<3x4x8xf32>
+  %all = graph.cast %x to bf16 : tensor<5x4xf32>
+  return %all, %y, %d : tensor<5x4xbf16>, tensor<10x8xf32>, tensor<3x4x8xf32>
+}
+
+// -----
+
+// Factors by two tables: the second is gathered.
+// CHECK-LABEL: func.func @two_tables
+// CHECK: %[[Y:.*]] = kernel.loops domain [10, 8] ins(%arg4, %arg1)
+// CHECK: kernel.matmul %arg0, %[[Y]] extras() groups %arg2 rows %arg3
+func.func @two_tables(%x: tensor<5x4xf32>, %y: tensor<5x8xf32>, %o: tensor<4xi32>, %i: tensor<10xi32>, %j: tensor<10xi32>) -> tensor<3x4x8xf32> {
+  %a = graph.gather %x, %i : (tensor<5x4xf32>, tensor<10xi32>) -> tensor<10x4xf32>
+  // expected-remark @below {{fused into one kernel: 0 operations, 2 inputs, 1 results}}
+  %b = graph.gather %y, %j : (tensor<5x8xf32>, tensor<10xi32>) -> tensor<10x8xf32>
+  // expected-remark @below {{looks its rows up: those of 'tensor<10x4xf32>' are packed from where they lie}}
+  %d = graph.grouped_outer %a, %b, %o : (tensor<10x4xf32>, tensor<10x8xf32>, tensor<4xi32>) -> tensor<3x4x8xf32>
+  return %d : tensor<3x4x8xf32>
+}

@@ -24,6 +24,14 @@ Value MatmulEmitter::access(int64_t access, Value batch, Value row, Value column
   return elementAddress(b, frame.buffer(access), frame.offset(access, {batch, row, column}), type);
 }
 
+Value MatmulEmitter::along(int64_t access, int64_t dim, Value first, Value i) {
+  bool cut = dim == (access == kLhsAccess && op.getGrouped() != kernel::GroupedBy::m ? 2 : 1);
+  if (!isIndexed(access) || !cut) return mulI64(b, i, frame.stride(access, dim));
+  int64_t rows = op.rowsNumber();
+  Value at = elementAddress(b, frame.buffer(rows), frame.offset(rows, {addI64(b, first, i)}), b.getI32Type());
+  return frame.offset(access, {}, loadScalar(b, at, b.getI32Type()));
+}
+
 Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &rows, Value column,
                               const TileAddress &partial) {
   Values zero = unit.zero();
@@ -239,10 +247,20 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   forLoop(b, tiled, rows, 1, [&](Value within) {
     auto unit = makeUnit(b, plan.unit.kind, plan.sum, {1, plan.tile.vectors});
     Value m = addI64(b, row, within);
-    LhsAddress lhs{access(kLhsAccess, block.batch, m, block.k), 0, frame.stride(kLhsAccess, 2)};
+    Value zero = constantI64(b, 0), packed = scratchAt(plan.lhsOffset);
+    LhsAddress lhs{packed, 1, constantI64(b, 1)};
     if (plan.unit.pack == 2) {
-      lhs = {scratchAt(plan.lhsOffset), 1, constantI64(b, 1)};
-      packLhsPairs(block, m, 1, 1, lhs.pointer);
+      packLhsPairs(block, m, 1, 1, packed);
+    } else {
+      Value source = access(kLhsAccess, block.batch, m, block.k);
+      if (isIndexed(kLhsAccess) && op.getGrouped() == kernel::GroupedBy::k) {
+        forLoop(b, 0, block.kCount, 1, [&](Value k) {
+          Value from = at(source, along(kLhsAccess, 2, block.k, k), plan.element);
+          b.create<LLVM::StoreOp>(loadScalar(b, from, plan.element), at(packed, k, plan.element));
+        });
+      } else {
+        lhs = {at(source, along(kLhsAccess, 1, m, zero), plan.element), 0, frame.stride(kLhsAccess, 2)};
+      }
     }
     emitTiles(*unit, block, {m, constantI64(b, 1), addI64(b, partialRow, within)}, lhs);
   });

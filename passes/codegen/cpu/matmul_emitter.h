@@ -8,8 +8,7 @@ namespace weft::cpu {
 class MatmulEmitter {
 public:
   MatmulEmitter(kernel::MatmulOp op, KernelFrame &frame)
-      : op(op), frame(frame), b(frame.b), plan(planMatmul(op, frame.level)),
-        output(2 + op.getExtras().size() + (op.getGroups() ? 1 : 0)) {}
+      : op(op), frame(frame), b(frame.b), plan(planMatmul(op, frame.level)), output(frame.layout.numInputs) {}
 
   mlir::LogicalResult emit();
 
@@ -61,6 +60,10 @@ private:
                     mlir::Value columns, mlir::ValueRange acc);
 
   mlir::Value access(int64_t access, mlir::Value batch, mlir::Value row, mlir::Value column);
+  bool isIndexed(int64_t access) const { return frame.layout.accesses[access].getIndex() >= 0; }
+  // Elements from `access` at `first` along its dimension `dim` to the one `i` further on. Of an indexed
+  // access, whose address does not know `first`, from its beginning.
+  mlir::Value along(int64_t access, int64_t dim, mlir::Value first, mlir::Value i);
   mlir::Value at(mlir::Value pointer, mlir::Value index, mlir::Type type) {
     return elementAddress(b, pointer, index, type);
   }

@@ -10,14 +10,14 @@ void MatmulEmitter::packRhs(const Block &block) {
   Value panels = scratchAt(plan.rhsOffset), source = access(kRhsAccess, block.batch, block.k, block.column);
   if (plan.unit.pack == 2) return packRhsPairs(block, panels, source);
   Value tiles = ceilDivI64(b, block.columns, width);
-  Value kStride = frame.stride(kRhsAccess, 1), nStride = frame.stride(kRhsAccess, 2);
+  Value nStride = frame.stride(kRhsAccess, 2);
   auto panelOf = [&](Value tile) { return at(panels, mulI64(b, tile, plan.steps * width), element); };
   if (frame.strideIs(kRhsAccess, 2, 1)) {
     // Rows of columns: copies. k outermost, so that each row is read once, front to back.
     Value whole = divI64(b, block.columns, constantI64(b, width));
     Value left = subI64(b, block.columns, mulI64(b, whole, width));
     auto copy = [&](Value k, Value tile, Value columns) {
-      Value from = at(source, addI64(b, mulI64(b, k, kStride), mulI64(b, tile, width)), element);
+      Value from = at(source, addI64(b, along(kRhsAccess, 1, block.k, k), mulI64(b, tile, width)), element);
       Value to = at(panelOf(tile), mulI64(b, k, width), element);
       for (int64_t v = 0; v < plan.tile.vectors; ++v) {
         Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
@@ -45,7 +45,7 @@ void MatmulEmitter::packRhs(const Block &block) {
     if (frame.strideIs(kRhsAccess, 1, 1))
       packInterleaved(b, element, rows, block.kCount, to, width);
     else
-      packScalars(b, element, rows, kStride, constantI64(b, 0), block.kCount, to, width);
+      packScalars(b, element, rows, frame.stride(kRhsAccess, 1), constantI64(b, 0), block.kCount, to, width);
   });
 }
 
@@ -59,13 +59,13 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
     return;
   }
   Value source = access(kLhsAccess, block.batch, row, block.k), packed = scratchAt(plan.lhsOffset);
-  Value mStride = frame.stride(kLhsAccess, 1), kStride = frame.stride(kLhsAccess, 2);
   if (frame.strideIs(kLhsAccess, 1, 1)) {
     // k outermost: a row of the block is read front to back.
     VectorType type = VectorType::get({rows}, element);
     unsigned bytes = memoryBytes(element);
     forLoop(b, 0, block.kCount, 1, [&](Value k) {
-      Value from = at(source, mulI64(b, k, kStride), element), to = at(packed, mulI64(b, k, width), element);
+      Value from = at(source, along(kLhsAccess, 2, block.k, k), element),
+            to = at(packed, mulI64(b, k, width), element);
       forLoop(b, 0, tiles, 1, [&](Value tile) {
         Value part = b.create<LLVM::LoadOp>(type, at(from, mulI64(b, tile, rows), element), bytes);
         b.create<LLVM::StoreOp>(part, at(to, mulI64(b, tile, plan.steps * width), element), bytes);
@@ -77,11 +77,13 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
     Value first = mulI64(b, tile, rows), to = lhsTile(tile);
     Values pointers;
     for (int64_t i = 0; i < width; ++i)
-      pointers.push_back(at(source, mulI64(b, addI64(b, first, std::min(i, rows - 1)), mStride), element));
+      pointers.push_back(
+          at(source, along(kLhsAccess, 1, row, addI64(b, first, std::min(i, rows - 1))), element));
     if (frame.strideIs(kLhsAccess, 2, 1))
       packInterleaved(b, element, pointers, block.kCount, to, width);
     else
-      packScalars(b, element, pointers, kStride, constantI64(b, 0), block.kCount, to, width);
+      packScalars(b, element, pointers, frame.stride(kLhsAccess, 2), constantI64(b, 0), block.kCount, to,
+                  width);
   });
 }
 

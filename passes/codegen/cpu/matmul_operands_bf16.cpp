@@ -33,13 +33,16 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source)
   Value wholeTiles = divI64(b, block.columns, width),
         left = subI64(b, block.columns, mulI64(b, wholeTiles, width));
   auto zip = [&](Value k, Value tile, Value columns, bool high) {
-    Value from = at(source, addI64(b, mulI64(b, mulI64(b, k, 2), kStride), mulI64(b, tile, width)), half);
+    auto from = [&](Value row) {
+      return at(source, addI64(b, along(kRhsAccess, 1, block.k, row), mulI64(b, tile, width)), half);
+    };
+    Value first = mulI64(b, k, 2), even = from(first), odd = high ? from(addI64(b, first, 1)) : Value();
     Value to = at(panelOf(tile), mulI64(b, k, width), packed);
     for (int64_t v = 0; v < plan.tile.vectors; ++v) {
       Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
             offset = constantI64(b, v * kLanes);
-      Value low = loadLanes(b, at(from, offset, half), half, mask), upper;
-      if (high) upper = loadLanes(b, at(from, addI64(b, kStride, offset), half), half, mask);
+      Value low = loadLanes(b, at(even, offset, half), half, mask), upper;
+      if (high) upper = loadLanes(b, at(odd, offset, half), half, mask);
       storeLanes(b, at(to, offset, packed), joinPairs(b, low, upper));
     }
   };
@@ -56,18 +59,17 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source)
 void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, int64_t width, Value to) {
   Type half = b.getI16Type(), packed = b.getI32Type();
   Value source = access(kLhsAccess, block.batch, row, block.k);
-  Value mStride = frame.stride(kLhsAccess, 1), kStride = frame.stride(kLhsAccess, 2);
   if (!frame.strideIs(kLhsAccess, 1, 1)) {
     Values pointers;
     for (int64_t i = 0; i < width; ++i)
-      pointers.push_back(at(source, mulI64(b, mStride, std::min(i, rows - 1)), half));
-    packRowsInPairs(b, pointers, kStride, frame.strideIs(kLhsAccess, 2, 1), block.kCount, block.steps, to,
-                    width);
+      pointers.push_back(at(source, along(kLhsAccess, 1, row, constantI64(b, std::min(i, rows - 1))), half));
+    packRowsInPairs(b, pointers, frame.stride(kLhsAccess, 2), frame.strideIs(kLhsAccess, 2, 1), block.kCount,
+                    block.steps, to, width);
     return;
   }
   VectorType type = VectorType::get({rows}, half);
   auto load = [&](Value k) -> Value {
-    return b.create<LLVM::LoadOp>(type, at(source, mulI64(b, k, kStride), half), 2);
+    return b.create<LLVM::LoadOp>(type, at(source, along(kLhsAccess, 2, block.k, k), half), 2);
   };
   auto zip = [&](Value k, bool high) {
     Value first = mulI64(b, k, 2), low = load(first), upper = high ? load(addI64(b, first, 1)) : Value();
@@ -84,7 +86,7 @@ void MatmulEmitter::packLhsRows(const Block &block, Value row, Value count, Valu
   constexpr int64_t group = 2 * kLanes; // elements of k
   Type half = b.getI16Type();
   Value source = access(kLhsAccess, block.batch, row, block.k);
-  Value mStride = frame.stride(kLhsAccess, 1), kStride = frame.stride(kLhsAccess, 2);
+  Value kStride = frame.stride(kLhsAccess, 2);
   Value whole = subI64(b, block.kCount, remI64(b, block.kCount, constantI64(b, group)));
   Value filled = mulI64(b, block.steps, 2);
   auto lineAt = [&](Value r, Value k) {
@@ -98,7 +100,10 @@ void MatmulEmitter::packLhsRows(const Block &block, Value row, Value count, Valu
         auto load = [&](int64_t i) {
           Value index = addI64(b, k, i), mask = there;
           if (!all) mask = b.create<arith::AndIOp>(mask, splat(b, lessThan(b, index, block.kCount)));
-          return loadLanes(b, at(first, mulI64(b, index, kStride), half), half, mask);
+          // Past the end nothing is loaded, nor is there a place to look up.
+          if (!all && isIndexed(kLhsAccess))
+            index = minI64(b, index, subI64(b, block.kCount, constantI64(b, 1)));
+          return loadLanes(b, at(first, along(kLhsAccess, 2, block.k, index), half), half, mask);
         };
         Values now;
         for (int64_t i = 0; i < group; i += 2) now.push_back(joinPairs(b, load(i), load(i + 1)));
@@ -113,7 +118,7 @@ void MatmulEmitter::packLhsRows(const Block &block, Value row, Value count, Valu
   bool contiguous = frame.strideIs(kLhsAccess, 2, 1);
   VectorType wide = VectorType::get({group}, half);
   forLoop(b, 0, count, 1, [&](Value r) {
-    Value from = at(source, mulI64(b, r, mStride), half);
+    Value from = at(source, along(kLhsAccess, 1, row, r), half);
     auto copy = [&](Value k, Value mask) {
       storeLanes(
           b, lineAt(r, k),

@@ -167,6 +167,65 @@ TEST(Grouped, SumsOverRowsHaveTheBitsOfTheirGroupsProductAlone) {
   expectEachAlone(cases);
 }
 
+// Rows looked up in a shorter table give the bits of rows gathered beforehand, for each factor and for both;
+// so do indices that are out of range, which are clamped.
+TEST(Grouped, LooksRowsUpWithTheSameBits) {
+  constexpr int64_t kTable = 40;
+  auto index = randomInts(kRows, 9, -3, kTable + 3);
+  struct Pair {
+    Matmul gathered, looked;
+  };
+  std::vector<Pair> pairs;
+  auto lookUp = [](Operand &o, const std::string &factor) {
+    int64_t width = countOf(o.type) / kRows;
+    o.type = tensorType({kTable, width}, factor);
+    o.tableStride = width;
+    o.tableLimit = kTable;
+    for (int64_t &stride : o.strides) stride = stride == 1;
+  };
+  KernelSuite suite;
+  for (const Unit &unit : kUnits) {
+    for (auto [n, k] : {std::pair{70, 75}, {33, 32}, {96, 130}}) {
+      Pair p{byRows(unit, n, k, n == 70, false).grouped, {}};
+      p.looked = p.gathered;
+      lookUp(p.looked.lhs, unit.factor);
+      pairs.push_back(p);
+    }
+    for (int which : {1, 2, 3}) {
+      Pair p{byDepth(unit, 35 + 14 * which, 70 - which, which == 2).grouped, {}};
+      p.looked = p.gathered;
+      if (which & 1) lookUp(p.looked.lhs, unit.factor);
+      if (which & 2) lookUp(p.looked.rhs, unit.factor);
+      pairs.push_back(p);
+    }
+  }
+  for (auto &[gathered, looked] : pairs) {
+    looked.name += "_looked";
+    suite.add(gathered.name, gathered.text());
+    suite.add(looked.name, looked.text());
+  }
+  suite.compile();
+  for (auto &[gathered, looked] : pairs) {
+    SCOPED_TRACE(looked.name);
+    bool half = gathered.unit != "fma";
+    Bytes start = factors(gathered.outputs[0], "f32", 3);
+    std::vector<Bytes> whole, table;
+    for (const Operand *o : {&looked.lhs, &looked.rhs}) {
+      table.push_back(factors(*o, half ? "bf16" : "f32", o == &looked.lhs ? 1 : 2));
+      whole.push_back(table.back());
+      if (!o->tableStride) continue;
+      int64_t bytes = o->tableStride * (half ? 2 : 4);
+      whole.back().clear();
+      for (int32_t i : index) {
+        auto row = table.back().begin() + std::clamp<int64_t>(i, 0, kTable - 1) * bytes;
+        whole.back().insert(whole.back().end(), row, row + bytes);
+      }
+    }
+    EXPECT_EQ(suite.check(looked.name, {table[0], table[1], bytesOf(kBounds), bytesOf(index)}, {start}, 1e-4),
+              suite.run(gathered.name, {whole[0], whole[1], bytesOf(kBounds)}, {start}));
+  }
+}
+
 TEST(Grouped, SortsChoicesByExpertSegmentAndOrder) {
   struct Shape {
     int64_t tokens, k, experts, segments;

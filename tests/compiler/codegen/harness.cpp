@@ -345,7 +345,8 @@ std::vector<std::vector<double>> KernelSuite::interpret(const std::string &name,
     take(matmul.getRhs(), inputs[1]);
     if (matmul.getInit()) take(matmul.getInit(), results[0]);
     for (auto [i, value] : llvm::enumerate(matmul.getExtras())) take(value, inputs[2 + i]);
-    if (matmul.getGroups()) take(matmul.getGroups(), inputs.back());
+    if (matmul.getGroups()) take(matmul.getGroups(), inputs[matmul.groupsNumber()]);
+    if (matmul.getRows()) take(matmul.getRows(), inputs[matmul.rowsNumber()]);
   } else {
     for (auto [value, bytes] : llvm::zip_equal(op->getOperands(), inputs)) take(value, bytes);
   }

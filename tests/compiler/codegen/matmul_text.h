@@ -8,6 +8,7 @@ struct Operand {
   std::string type;
   std::vector<int64_t> strides;
   int64_t offset = 0;
+  int64_t tableStride = 0, tableLimit = 0; // stride not 0: looked up through the product's rows
 };
 
 struct Matmul {
@@ -32,8 +33,14 @@ inline std::string numbers(const std::vector<int64_t> &values) {
   for (int64_t v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
   return text;
 }
-inline std::string access(const Operand &o) {
-  return "#kernel.access<offset = " + std::to_string(o.offset) + ", strides = " + numbers(o.strides) + ">";
+// `rows`: the number of the buffer that a looked up operand's rows are in.
+inline std::string access(const Operand &o, int64_t rows = -1) {
+  std::string index;
+  if (o.tableStride)
+    index = "index = " + std::to_string(rows) + ", index_stride = " + std::to_string(o.tableStride) +
+            ", index_limit = " + std::to_string(o.tableLimit) + ", ";
+  return "#kernel.access<offset = " + std::to_string(o.offset) + ", " + index +
+         "strides = " + numbers(o.strides) + ">";
 }
 
 inline std::string Matmul::text() const {
@@ -58,6 +65,14 @@ inline std::string Matmul::text() const {
     by = std::string("grouped = ") + (grouped == 'm' ? "0" : "1") +
          " : i64, group_access = #kernel.access<offset = 0, strides = " + std::to_string(groupStride) + ">, ";
   }
+  bool rows = lhs.tableStride || rhs.tableStride;
+  int64_t table = 2 + extras.size() + 1;
+  if (rows) {
+    std::string type = "tensor<" + std::to_string(grouped == 'm' ? m : k) + "xi32>";
+    arguments += ", %rows: " + type;
+    types += ", " + type;
+    by += "row_access = #kernel.access<offset = 0, strides = 1>, ";
+  }
   if (init) arguments += ", %init: tensor<" + outputs[0].type + ">";
   for (size_t i = 0; i < outputs.size(); ++i) {
     list(results, "%r" + std::to_string(i));
@@ -65,10 +80,11 @@ inline std::string Matmul::text() const {
     list(outputAccess, access(outputs[i]));
   }
   return "^bb0(" + arguments + "):\n" + results + " = kernel.matmul %a, %b " + (init ? "init %init " : "") +
-         "extras(" + extraNames + ") " + (grouped ? "groups %groups " : "") + "sizes [" +
-         numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs) + ", rhs_access = " + access(rhs) +
-         ", extra_access = [" + extraAccess + "], output_access = [" + outputAccess + "], " + by +
-         (packedRhs ? "packed_rhs, " : "") + "reduction = #kernel.reduction<unit = \"" + unit +
+         "extras(" + extraNames + ") " + (grouped ? "groups %groups " : "") + (rows ? "rows %rows " : "") +
+         "sizes [" + numbers({batch, m, n, k}) + "] {lhs_access = " + access(lhs, table) +
+         ", rhs_access = " + access(rhs, table) + ", extra_access = [" + extraAccess +
+         "], output_access = [" + outputAccess + "], " + by + (packedRhs ? "packed_rhs, " : "") +
+         "reduction = #kernel.reduction<unit = \"" + unit +
          "\", lanes = 16, key_block = 0>, schedule = "
          "#kernel.schedule<" +
          schedule + ", unroll = 0>} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments +
