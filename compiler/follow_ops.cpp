@@ -227,6 +227,12 @@ private:
     return place * sizes[layout.indexStride(i)];
   }
 
+  double extraAt(int64_t i, ArrayRef<int64_t> at) {
+    int64_t from = layout.accesses[i].getIndex();
+    int64_t place = from < 0 ? 0 : int64_t(element(from, address(from, at)));
+    return element(i, address(i, at) + indexed(i, place));
+  }
+
   std::string followMatmul(kernel::MatmulOp matmul) {
     int64_t b = index[0], m = index[1], n = index[2], firstK = 0, lastK = sizes[3];
     if (matmul.getGroups()) {
@@ -265,7 +271,7 @@ private:
       return "the ops cannot be followed: the interpreter does not know one of them";
     region.argument(0) = {acc};
     for (size_t e = 0; e < matmul.getExtras().size(); ++e)
-      region.argument(1 + e) = {element(2 + e, address(2 + e, {index[0], m, n}))};
+      region.argument(1 + e) = {extraAt(2 + e, {index[0], m, n})};
     region.run({index[0], m, n}, 1);
     std::string found = firstOp(body, region, 0);
     return found.empty() ? notFound("the product and what follows it")

@@ -220,7 +220,8 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
     outputs[0].written.assign(outputs[0].written.size(), true);
   }
   SmallVector<Addresses> from, to;
-  for (Attribute a : op.getExtraAccess()) from.push_back({cast<AccessAttr>(a)});
+  for (AccessAttr a : op.getExtraAccess().getAsRange<AccessAttr>())
+    from.push_back({a, a.getIndex() < 0 ? nullptr : &region.argument(a.getIndex() - 1)});
   for (Attribute a : op.getOutputAccess()) to.push_back({cast<AccessAttr>(a)});
 
   if (byRows) // a row of no group is left as it is
@@ -243,15 +244,17 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
         const double *r = rhs->values.data() + (b * k + p) * n;
         for (int64_t j = 0; j < n; ++j) acc[j] += l * r[j];
       }
-      for (auto [e, extra] : llvm::enumerate(from)) {
-        extra.startRow(index);
-        std::vector<double> &values = region.argument(1 + e);
-        values.resize(n);
-        for (int64_t j = 0; j < n; ++j) {
-          if (failed(checkInside(op, "extra", e, extra.at(j), *extras[e]))) return failure();
-          values[j] = extras[e]->values[extra.at(j)];
+      for (bool indexed : {false, true})
+        for (auto [e, extra] : llvm::enumerate(from)) {
+          if ((extra.indices != nullptr) != indexed) continue;
+          extra.startRow(index);
+          std::vector<double> &values = region.argument(1 + e);
+          values.resize(n);
+          for (int64_t j = 0; j < n; ++j) {
+            if (failed(checkInside(op, "extra", e, extra.at(j), *extras[e]))) return failure();
+            values[j] = extras[e]->values[extra.at(j)];
+          }
         }
-      }
       region.run(index, n);
       for (size_t r = 0; r < to.size(); ++r)
         if (failed(storeRow(op, r, region.yielded(r), to[r], outputs[r]))) return failure();

@@ -117,6 +117,7 @@ def MatmulOp : Kernel_Op<"matmul", [Pure, AttrSizedOperandSegments, SingleBlockI
     dot unit's groups counted from g(b). m and k count from the whole operand's first row; g is clamped to [0, m] or [0, k].
     With `rows`, i32, through `row_access`, of rank 1, a factor's places along the dimension that groups cut are looked up: where lhs_access (or, with `grouped k`, rhs_access, or both)
     is indexed by it (index is the number of that buffer), place i is at index_stride * clamp(element i of rows, 0, index_limit - 1). Its stride along k, m or n, the other, is 1.
+    An access of `extras` may be indexed by the buffer of another one, i32, that is the same in all of a row.
     Buffers of the compiled kernel: lhs, rhs, extras, groups, rows, results (init shares result 0's).
     Example (y = a bᵀ + bias, with b as (n, k)):
     ```

@@ -182,6 +182,18 @@ LogicalResult MatmulOp::verify() {
   if (failed(checkAccesses(*this, "extra", getExtraAccess(), {s[0], s[1], s[2]}, extras)) ||
       failed(checkAccesses(*this, "output", getOutputAccess(), {s[0], s[1], s[2]}, outputs)))
     return failure();
+  for (auto [i, a] : llvm::enumerate(getExtraAccess().getAsRange<AccessAttr>())) {
+    if (a.getIndex() < 0) continue;
+    int64_t from = a.getIndex() - 2;
+    bool known = from >= 0 && from < int64_t(getExtras().size());
+    auto access = known ? cast<AccessAttr>(getExtraAccess()[from]) : AccessAttr();
+    if (!known || access.getIndex() >= 0 || access.getStrides()[2] != 0 ||
+        !cast<RankedTensorType>(extras[from]).getElementType().isInteger(32))
+      return emitOpError() << "extra access " << i << " is indexed by buffer " << a.getIndex()
+                           << ", which should be an extra of i32 that is the same in all of a row";
+  }
+  for (AccessAttr a : getOutputAccess().getAsRange<AccessAttr>())
+    if (a.getIndex() >= 0) return emitOpError("has an indexed result");
   if (getBody().getNumArguments() != 1 + getExtras().size())
     return emitOpError() << "region has " << getBody().getNumArguments() << " arguments when it should have "
                          << 1 + getExtras().size();

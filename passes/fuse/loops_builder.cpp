@@ -271,8 +271,8 @@ int64_t LoopsBuilder::closestDimension() const {
 std::optional<ProductEpilogue> LoopsBuilder::finishProduct(std::array<int64_t, 3> groups) {
   SmallVector<int64_t> groupOf;
   for (auto [g, count] : llvm::enumerate(groups)) groupOf.append(count, g);
+  if (unitColumn) return std::nullopt;
   auto collapse = [&](const Access &a) -> kernel::AccessAttr {
-    if (a.index >= 0) return {};
     int64_t strides[3] = {0, 0, 0}, extent[3] = {1, 1, 1};
     for (int64_t d = int64_t(domain.size()) - 1; d >= 0; --d) {
       if (domain[d] == 1) continue;
@@ -283,7 +283,9 @@ std::optional<ProductEpilogue> LoopsBuilder::finishProduct(std::array<int64_t, 3
         return {};
       extent[g] *= domain[d];
     }
-    return kernel::AccessAttr::get(loc.getContext(), a.offset, strides, -1, 0, 0);
+    // Input i is buffer i + 1: the product is none, its factors are two.
+    int64_t index = a.index < 0 ? -1 : a.index + 1;
+    return kernel::AccessAttr::get(loc.getContext(), a.offset, strides, index, a.indexStride, a.indexLimit);
   };
   ProductEpilogue epilogue;
   for (auto [i, in] : llvm::enumerate(inputs)) {

@@ -58,7 +58,8 @@ struct DispatchToGather : OpRewritePattern<DispatchOp> {
   }
 };
 
-// Of one choice a token: a gather. Otherwise its sum over the choices, a column of each token's rows.
+// Of one choice a token: a gather. Of a few: a sum of gathers, which what reads it computes. Of more, and of
+// single values: a column of each token's rows, summed.
 struct CollectToGather : OpRewritePattern<CollectOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(CollectOp op, PatternRewriter &r) const override {
@@ -69,9 +70,47 @@ struct CollectToGather : OpRewritePattern<CollectOp> {
       return success();
     }
     Value y = op.getY();
+    constexpr int64_t kFewChoices = 8;
+    if (shape.size() == 2 && place[1] <= kFewChoices) {
+      Value sum;
+      for (int64_t j = 0; j < place[1]; ++j) {
+        Value chosen =
+            r.create<SliceOp>(loc, op.getPlace(), ArrayRef<int64_t>{0, j}, ArrayRef<int64_t>{place[0], 1});
+        Value rows = r.create<GatherOp>(loc, y, reshape(r, loc, chosen, {place[0]}));
+        sum = sum ? Value(r.create<AddOp>(loc, sum, rows)) : rows;
+      }
+      r.replaceOp(op, sum);
+      return success();
+    }
     if (shape.size() == 1) y = reshape(r, loc, y, {shapeOf(y)[0], 1}); // leaves a column to sum into
     Value rows = r.create<GatherOp>(loc, y, op.getPlace());
     r.replaceOp(op, reshape(r, loc, sum(r, loc, rows, {1}), shape));
+    return success();
+  }
+};
+
+// Rows of a table at indices of any shape: a reshape that leaves the rows whole is one of the indices. Behind
+// a sum of such rows, too.
+struct ReshapeOfGathers : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  static bool isGathers(Value v) {
+    if (auto gather = v.getDefiningOp<GatherOp>()) return shapeOf(gather.getTable()).size() == 2;
+    auto add = v.getDefiningOp<AddOp>();
+    return add && add->hasOneUse() && isGathers(add.getLhs()) && isGathers(add.getRhs());
+  }
+  static Value reshaped(PatternRewriter &r, Value v, ArrayRef<int64_t> shape) {
+    if (auto add = v.getDefiningOp<AddOp>())
+      return r.create<AddOp>(add.getLoc(), reshaped(r, add.getLhs(), shape),
+                             reshaped(r, add.getRhs(), shape));
+    auto gather = v.getDefiningOp<GatherOp>();
+    return r.create<GatherOp>(gather.getLoc(), gather.getTable(),
+                              reshape(r, gather.getLoc(), gather.getIndices(), shape.drop_back()));
+  }
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &r) const override {
+    auto from = shapeOf(op.getX()), to = shapeOf(op.getResult());
+    if (from.empty() || to.empty() || from.back() != to.back() || from.back() == 1 || !isGathers(op.getX()))
+      return failure();
+    r.replaceOp(op, reshaped(r, op.getX(), to));
     return success();
   }
 };
@@ -105,7 +144,8 @@ struct NarrowBehindGather : OpRewritePattern<CastOp> {
 } // namespace
 
 void populateRoutingPatterns(RewritePatternSet &patterns) {
-  patterns.add<TopKToMaxima, DispatchToGather, CollectToGather, NarrowBehindGather>(patterns.getContext());
+  patterns.add<TopKToMaxima, DispatchToGather, CollectToGather, ReshapeOfGathers, NarrowBehindGather>(
+      patterns.getContext());
 }
 
 } // namespace weft

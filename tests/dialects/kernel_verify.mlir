@@ -427,3 +427,17 @@ func.func @looked_up_across(%a: tensor<8x4xf32>, %b: tensor<4x4xf32>, %g: tensor
   }
   return
 }
+
+// -----
+
+func.func @extra_looked_up_by_columns(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %i: tensor<4xi32>, %t: tensor<8x4xf32>) {
+  // expected-error @below {{extra access 1 is indexed by buffer 2, which should be an extra of i32 that is the same in all of a row}}
+  %y = kernel.matmul %a, %b extras(%i, %t) sizes [1, 4, 4, 4] {
+    lhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 4, 1>,
+    extra_access = [#kernel.access<offset = 0, strides = 0, 0, 1>, #kernel.access<offset = 0, index = 2, index_stride = 4, index_limit = 8, strides = 0, 0, 1>],
+    output_access = [#kernel.access<offset = 0, strides = 0, 4, 1>]} : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4xi32>, tensor<8x4xf32>) -> tensor<4x4xf32> {
+  ^bb0(%acc: f32, %p: i32, %e: f32):
+    kernel.yield %acc : f32
+  }
+  return
+}

@@ -181,3 +181,20 @@ func.func @two_tables(%x: tensor<5x4xf32>, %y: tensor<5x8xf32>, %o: tensor<4xi32
   %d = graph.grouped_outer %a, %b, %o : (tensor<10x4xf32>, tensor<10x8xf32>, tensor<4xi32>) -> tensor<3x4x8xf32>
   return %d : tensor<3x4x8xf32>
 }
+
+// -----
+
+// The sum of a token's two rows belongs to the product that it is added to, in the shape that has: its kernel
+// looks them up.
+// CHECK-LABEL: func.func @rows_of_a_token
+// CHECK-NEXT: kernel.matmul %arg0, %arg1 extras(%arg3, %arg4, %arg2, %arg4, %arg2) sizes [1, 6, 4, 8]
+// CHECK-SAME: extra_access = [#kernel.access<offset = 0, strides = 0, 4, 1>, #kernel.access<offset = 0, strides = 0, 2, 0>, #kernel.access<offset = 0, index = 3, index_stride = 4, index_limit = 12, strides = 0, 0, 1>, #kernel.access<offset = 1, strides = 0, 2, 0>, #kernel.access<offset = 0, index = 5, index_stride = 4, index_limit = 12, strides = 0, 0, 1>]
+func.func @rows_of_a_token(%h: tensor<2x3x8xf32>, %w: tensor<8x4xf32>, %y: tensor<12x4xf32>, %x: tensor<2x3x4xf32>, %place: tensor<6x2xi32>, %token: tensor<12xi32>) -> tensor<2x3x4xf32> {
+  %sum = graph.collect %y, %place, %token : (tensor<12x4xf32>, tensor<6x2xi32>, tensor<12xi32>) -> tensor<6x4xf32>
+  %routed = graph.reshape %sum shape = [2, 3, 4] : tensor<6x4xf32>
+  // expected-remark @below {{fused into the product's kernel: 3 operations, 5 inputs, 1 results}}
+  %shared = graph.matmul %h, %w : (tensor<2x3x8xf32>, tensor<8x4xf32>) -> tensor<2x3x4xf32>
+  %both = graph.add %routed, %shared : tensor<2x3x4xf32>
+  %out = graph.add %x, %both : tensor<2x3x4xf32>
+  return %out : tensor<2x3x4xf32>
+}

@@ -149,7 +149,14 @@ public:
   EpilogueRow(MatmulEmitter &e, const Block &block, Value row) : e(e), block(block), row(row) {
     for (size_t i = 0; i < e.op.getExtras().size() + e.op->getNumResults(); ++i) {
       int64_t which = i < e.op.getExtras().size() ? 2 + i : e.output + i - e.op.getExtras().size();
-      starts.push_back(e.access(which, block.batch, row, block.column));
+      Value start = e.access(which, block.batch, row, block.column);
+      if (e.isIndexed(which)) { // looked up once a row
+        int64_t from = e.frame.layout.accesses[which].getIndex();
+        Type type = elementOf(from), element = elementOf(which);
+        Value place = loadScalar(e.b, e.access(from, block.batch, row, block.column), type);
+        start = e.at(start, e.frame.offset(which, {}, place), element);
+      }
+      starts.push_back(start);
     }
   }
 
@@ -189,6 +196,10 @@ public:
   }
 
 private:
+  Type elementOf(int64_t access) {
+    return cast<RankedTensorType>(kernel::accessedValue(e.op, access).getType()).getElementType();
+  }
+
   MatmulEmitter &e;
   const Block &block;
   Value row;

@@ -106,9 +106,6 @@ LogicalResult checkMatmul(kernel::MatmulOp op) {
   kernel::ScheduleAttr s = *op.getSchedule();
   for (int64_t size : {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK()})
     if (size <= 0) return op.emitOpError("has a schedule with a size that is not positive: ") << s;
-  for (Attribute a : op.getExtraAccess())
-    if (cast<kernel::AccessAttr>(a).getIndex() >= 0)
-      return op.emitOpError("has an indexed access; matmul takes none");
   return success();
 }
 

@@ -163,6 +163,42 @@ TEST(Matmul, EpiloguesGetTheAccumulatorsAndTheirExtras) {
   }
 }
 
+// A row's extra that is looked up, as a token's rows behind experts are: rows of one table in two places, out
+// of range too. From registers and, with an exponential, over whole rows.
+TEST(Matmul, EpiloguesLookExtrasUp) {
+  KernelSuite suite;
+  std::vector<Matmul> ops;
+  constexpr int64_t m = 35, n = 70, kTable = 9;
+  for (bool exponential : {false, true}) {
+    Matmul op = plain("lookup" + std::to_string(exponential), 1, m, n, 100, false, true);
+    Operand rows{"9x70xf32", {0, 0, 1}, 0, n, kTable, 2};
+    op.extras = {{"35x2xi32", {0, 2, 0}}, rows, {"35x2xi32", {0, 2, 0}, 1}, rows};
+    op.extras[3].table = 4;
+    op.region = "%s = arith.addf %acc, %x1 : f32\n%r = arith.addf %s, %x3 : f32\n";
+    op.region += exponential ? "%e = math.exp %r : f32\nkernel.yield %e : f32" : "kernel.yield %r : f32";
+    ops.push_back(op);
+    suite.add(op.name, op.text());
+  }
+  suite.compile();
+  auto index = randomInts(2 * m, 7, -2, kTable + 2);
+  auto table = randomFloats(kTable * n, 8);
+  for (const Matmul &op : ops) {
+    SCOPED_TRACE(op.name);
+    Data data(op);
+    Bytes places = bytesOf(index), rows = bytesOf(table);
+    Bytes out = suite.check(op.name, {bytesOf(data.a), bytesOf(data.b), places, rows, places, rows},
+                            {bytesOf(data.start)}, 1e-4)[0];
+    if (&op != &ops[0]) continue;
+    auto got = valuesOf<float>(out), acc = chains<float>(op, data.a, data.b, {});
+    auto at = [&](int64_t i, int64_t j) {
+      return table[std::clamp<int64_t>(index[i], 0, kTable - 1) * n + j];
+    };
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j)
+        ASSERT_EQ(got[i * n + j], acc[i * n + j] + at(2 * i, j) + at(2 * i + 1, j)) << i << " " << j;
+  }
+}
+
 // A residual added in place: partial sums of earlier K blocks must not land on it.
 TEST(Matmul, AResultMayLieOverAnExtra) {
   KernelSuite suite;

@@ -8,7 +8,8 @@ struct Operand {
   std::string type;
   std::vector<int64_t> strides;
   int64_t offset = 0;
-  int64_t tableStride = 0, tableLimit = 0; // stride not 0: looked up through the product's rows
+  // Stride not 0: looked up through buffer `table`, or, of a factor, through the product's rows.
+  int64_t tableStride = 0, tableLimit = 0, table = -1;
 };
 
 struct Matmul {
@@ -33,11 +34,11 @@ inline std::string numbers(const std::vector<int64_t> &values) {
   for (int64_t v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
   return text;
 }
-// `rows`: the number of the buffer that a looked up operand's rows are in.
 inline std::string access(const Operand &o, int64_t rows = -1) {
   std::string index;
   if (o.tableStride)
-    index = "index = " + std::to_string(rows) + ", index_stride = " + std::to_string(o.tableStride) +
+    index = "index = " + std::to_string(o.table < 0 ? rows : o.table) +
+            ", index_stride = " + std::to_string(o.tableStride) +
             ", index_limit = " + std::to_string(o.tableLimit) + ", ";
   return "#kernel.access<offset = " + std::to_string(o.offset) + ", " + index +
          "strides = " + numbers(o.strides) + ">";
