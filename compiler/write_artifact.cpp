@@ -147,6 +147,7 @@ private:
         t.items = launch.getItems();
         t.grain = launch.getGrain();
         t.flops = launch.getFlops();
+        t.vector_ops = launch.getVectorOps();
         t.bytes = launch.getBytes();
         t.line = lines.number(op.getLoc());
         out.push_back(instruction(std::move(t)));

@@ -39,8 +39,8 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
   }
   b.create<program::LaunchOp>(op->getLoc(), FlatSymbolRefAttr::get(call.kernel), buffers,
                               b.getDenseI64ArrayAttr(call.sizes), b.getI64IntegerAttr(call.items),
-                              b.getI64IntegerAttr(1), b.getI64IntegerAttr(call.flops),
-                              b.getI64IntegerAttr(call.bytes));
+                              b.getI64IntegerAttr(1), b.getI64IntegerAttr(call.work.flops),
+                              b.getI64IntegerAttr(call.work.bytes), b.getI64IntegerAttr(call.work.vectorOps));
   return success();
 }
 

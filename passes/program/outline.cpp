@@ -135,28 +135,13 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
   call.sizes.assign(layout.numSlots(), 0);
   ArrayRef<int64_t> own = kernel::sizesOf(op);
   llvm::copy(own, call.sizes.begin());
-  call.bytes = 0;
   for (auto [i, a] : llvm::enumerate(layout.accesses)) {
     for (auto [d, s] : llvm::enumerate(a.getStrides())) call.sizes[layout.stride(i, d)] = s;
     call.sizes[layout.indexStride(i)] = a.getIndexStride();
     call.sizes[layout.indexLimit(i)] = a.getIndexLimit();
-    int64_t bits = cast<RankedTensorType>(kernel::accessedValue(op, i).getType()).getElementTypeBitWidth();
-    int64_t touched = 1; // distinct elements, indexed ones as often as they are read
-    for (auto [stride, size] : llvm::zip(a.getStrides(), kernel::accessSpace(op, i)))
-      if (stride) touched *= size;
-    call.bytes += touched * std::max<int64_t>(1, bits / 8);
   }
   call.items = kernel::numWorkItems(op, own);
-  int64_t points = 1;
-  for (int64_t d : own) points *= d;
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op))
-    call.flops = points * int64_t(loops.getBody().front().getOperations().size() - 1);
-  else if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
-    call.flops = 2 * points / (matmul.getGroups() ? std::max<int64_t>(1, own[0]) : 1); // a row has one group
-  else if (isa<kernel::SortOp>(op))
-    call.flops = own[0] * own[1];
-  else
-    call.flops = 2 * own[0] * own[1] * own[2] * own[3] * (own[5] + own[6]); // all keys: ranges are data
+  call.work = workOf(op);
   return call;
 }
 

@@ -3,6 +3,7 @@
 #include "dialects/kernel/kernel.h"
 #include "dialects/program/program.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "passes/program/kernel_work.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace weft {
@@ -14,7 +15,8 @@ public:
   struct Call {
     program::KernelOp kernel;
     llvm::SmallVector<int64_t> sizes; // in the slots of kernel::SizeLayout
-    int64_t items, flops, bytes;
+    int64_t items;
+    KernelWork work;
   };
   // The outlined kernel has a result for each output access, so that each has a buffer of its own: inputs,
   // then output accesses.

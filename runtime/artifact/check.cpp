@@ -184,7 +184,8 @@ struct EntryChecker {
                       kernel.num_sizes());
     if (launch.items() < 0) return at.Error("items is ", launch.items(), " when it should not be negative");
     if (launch.grain() < 1) return at.Error("grain is ", launch.grain(), " when it should be at least 1");
-    if (launch.flops() < 0 || launch.bytes() < 0) return at.Error("flops or bytes is negative");
+    if (launch.flops() < 0 || launch.bytes() < 0 || launch.vector_ops() < 0)
+      return at.Error("flops, bytes or vector_ops is negative");
     WEFT_CHECK_OK(CheckLine(at, launch.line()));
     for (int64_t i = 0; i < Size(launch.buffers()); ++i)
       WEFT_CHECK_OK(CheckRef({&at, "buffers", i}, launch.buffers()->Get(i), false));

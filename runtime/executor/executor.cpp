@@ -356,9 +356,11 @@ template <bool profile> absl::Status Session::Execute(int index, int64_t trip_co
     }
     }
     if (!status.ok()) return status;
-    if constexpr (profile)
-      profile_.record(profile_.context,
-                      {index, pc, program.sources[pc], start_ns, NowNs(), counters_, shares_});
+    if constexpr (profile) {
+      const size_t refs = step.kind == StepKind::launch ? program.launches[step.index].num_refs : 0;
+      profile_.record(profile_.context, {index, pc, program.sources[pc], start_ns, NowNs(), counters_,
+                                         shares_, absl::MakeConstSpan(buffers_.data(), refs)});
+    }
     ++pc;
   }
   return absl::OkStatus();

@@ -40,6 +40,7 @@ struct StepEvent {
   int64_t start_ns, end_ns;
   const int64_t *counters;              // iteration of each loop around it, outermost first
   absl::Span<const ThreadShare> shares; // by thread of the pool; all empty of a collective
+  absl::Span<char *const> buffers;      // of a launch: an address for each of its references
 };
 
 struct ProfileHook {

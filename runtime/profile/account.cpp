@@ -127,7 +127,7 @@ void Account(const std::vector<std::unique_ptr<Recorder>> &recorders, const std:
       if (launch) {
         site.kernel = launch->kernel();
         site.line = launch->line();
-        site.work.flops = calls * static_cast<double>(launch->flops());
+        site.work.flops = totals.keys * static_cast<double>(launch->flops());
         unit = profile.kernels[site.kernel].unit;
       }
       if (!IsCollective(step.kind))

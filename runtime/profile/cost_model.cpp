@@ -70,18 +70,24 @@ std::string DotUnitOf(const std::string &reduction) {
   return reduction.substr(at, reduction.find('"', at) - at);
 }
 
-double PredictLaunchNs(const Calibration &machine, const std::string &unit, int64_t flops, int64_t bytes,
-                       const std::vector<int64_t> &found, const Balance &balance) {
-  const double compute = static_cast<double>(flops) * balance.largest / machine.FlopsOf(unit).one * 1e9;
+double PredictLaunchNs(const Calibration &machine, const LaunchWork &work, const std::vector<int64_t> &found,
+                       const Balance &balance) {
+  // A fused multiply-add is two FLOPs and one element through a lane.
+  const double lanes = machine.FlopsOf("fma").one / 2;
+  const double compute =
+      (work.dot_flops / machine.FlopsOf(work.unit).one + work.vector_ops / lanes) * balance.largest * 1e9;
   double all = 0, memory = 0;
   for (int64_t part : found) all += static_cast<double>(part);
   for (size_t level = 0; level < found.size() && level < machine.levels.size(); ++level) {
     if (found[level] == 0) continue;
     const Rate &rate = machine.levels[level].rate;
-    const double moved = static_cast<double>(bytes) * static_cast<double>(found[level]) / all;
+    const double moved = work.bytes * static_cast<double>(found[level]) / all;
     memory += std::max(moved * balance.largest / rate.one, moved / rate.all) * 1e9;
   }
-  return (balance.threads > 1 ? machine.launch_ns : 0) + std::max(compute, memory);
+  // A product has packed its factors before it multiplies, and goes on with its sums behind: it moves and
+  // computes by turns. Elementwise code does both at once.
+  const double both = work.dot_flops > 0 ? compute + memory : std::max(compute, memory);
+  return (balance.threads > 1 ? machine.launch_ns : 0) + both;
 }
 
 std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, const Calibration &machine) {
@@ -89,10 +95,13 @@ std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, co
   const fb::Artifact &artifact = recorder.session().artifact();
   std::vector<double> sums(program.steps.size());
   std::vector<int64_t> calls(program.steps.size());
-  std::vector<std::string> units;
+  std::vector<std::string> units; // by kernel; "" of those without products
   if (artifact.kernels())
-    for (const fb::Kernel *kernel : *artifact.kernels())
-      units.push_back(DotUnitOf(kernel->reduction() ? kernel->reduction()->str() : ""));
+    for (const fb::Kernel *kernel : *artifact.kernels()) {
+      const std::string family = kernel->family() ? kernel->family()->str() : "";
+      const bool products = family == "matmul" || family == "attention";
+      units.push_back(products ? DotUnitOf(kernel->reduction() ? kernel->reduction()->str() : "") : "");
+    }
   CacheModel caches(machine.levels);
   std::vector<int64_t> found;
   // Twice: the caches hold what the step before has left there.
@@ -112,14 +121,19 @@ std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, co
         const LaunchStep &flat = program.launches[step.index];
         for (int32_t i = 0; i < flat.num_refs; ++i)
           touch(flat.first_ref + i, launch.buffers()->Get(i)->extent());
-        ns = PredictLaunchNs(machine, units[launch.kernel()], launch.flops(), launch.bytes(), found,
+        const double keys = recorder.events()[e].keys.blocks;
+        const std::string &unit = units[launch.kernel()];
+        LaunchWork work{unit, unit.empty() ? 0 : keys * static_cast<double>(launch.flops()),
+                        keys * static_cast<double>(launch.vector_ops()), static_cast<double>(launch.bytes())};
+        ns = PredictLaunchNs(machine, work, found,
                              BalanceOf(launch.items(), launch.grain(), recorder.threads()));
       } else if (step.kind == StepKind::copy || step.kind == StepKind::zero) {
         const MoveStep &move = program.moves[step.index];
         if (move.from >= 0) touch(move.from, move.bytes);
         touch(move.to, move.bytes);
-        ns = PredictLaunchNs(machine, "fma", 0, move.bytes * (move.from >= 0 ? 2 : 1), found,
-                             BalanceOf(move.bytes, 1 << 18, recorder.threads()));
+        LaunchWork work;
+        work.bytes = static_cast<double>(move.bytes) * (move.from >= 0 ? 2 : 1);
+        ns = PredictLaunchNs(machine, work, found, BalanceOf(move.bytes, 1 << 18, recorder.threads()));
       }
       if (pass == 0) continue;
       sums[at] += ns;

@@ -1,5 +1,5 @@
-// What a step should take: FLOPs over the dot unit's rate, or bytes over the rate of the cache level that
-// holds them, whichever is longer, and the launch.
+// What a step should take: FLOPs over the dot unit's rate and what else goes through vector lanes over
+// theirs, or bytes over the rate of the cache level that holds them, whichever is longer, and the launch.
 #pragma once
 #include "runtime/profile/calibration.h"
 #include "runtime/profile/recorder.h"
@@ -38,9 +38,15 @@ Balance BalanceOf(int64_t items, int64_t grain, int threads);
 // `dot_unit` of a kernel's printed reduction attribute ("… unit = \"vdpbf16\" …"); "fma" where it names none.
 std::string DotUnitOf(const std::string &reduction);
 
+// What a launch computes: FLOPs of its dot unit, elements through other vector lanes, bytes.
+struct LaunchWork {
+  std::string unit = "fma";
+  double dot_flops = 0, vector_ops = 0, bytes = 0;
+};
+
 // Nanoseconds of one launch whose bytes are found as `found` says, in proportion.
-double PredictLaunchNs(const Calibration &machine, const std::string &unit, int64_t flops, int64_t bytes,
-                       const std::vector<int64_t> &found, const Balance &balance);
+double PredictLaunchNs(const Calibration &machine, const LaunchWork &work, const std::vector<int64_t> &found,
+                       const Balance &balance);
 
 // By step of the recorder's program, the mean prediction of its executions, ns: the events of one run of the
 // entry, events [0, num_events), followed through a model of the caches that starts as the run before left

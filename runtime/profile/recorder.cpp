@@ -14,6 +14,7 @@ Recorder::Recorder(Session &session, int entry, const Counters *counters, int64_
     if (program_.steps[i].kind == StepKind::loop_end) --depth;
     depths_[i] = depth;
     if (program_.steps[i].kind == StepKind::loop_begin) most_depth_ = std::max(most_depth_, ++depth);
+    key_blocks_.push_back(KeyBlockOf(program_, static_cast<int32_t>(i), session_.artifact()));
   }
   // Taken now: recording allocates nothing.
   events_.reserve(most_events_);
@@ -58,8 +59,12 @@ void Recorder::Record(void *context, const StepEvent &event) {
         totals.counters[c] += present.sum[c];
         present.sum[c] = 0;
       }
+  KeyPart keys;
+  if (int64_t block = r.key_blocks_[event.step]; block > 0)
+    keys = KeyPartOf(*event.instruction->op_as_Launch(), event.buffers, block);
+  totals.keys += keys.named;
   if (r.num_events_++ >= static_cast<int64_t>(r.most_events_)) return;
-  r.events_.push_back({event.step, event.start_ns, event.end_ns});
+  r.events_.push_back({event.step, event.start_ns, event.end_ns, keys});
   r.event_counters_.insert(r.event_counters_.end(), event.counters, event.counters + r.most_depth_);
   for (int t = 0; t < r.threads_; ++t) {
     r.event_shares_.push_back(event.shares[t].start_ns);

@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/executor/executor.h"
 #include "runtime/profile/counters.h"
+#include "runtime/profile/key_part.h"
 
 #include <cstdint>
 #include <memory>
@@ -18,12 +19,14 @@ struct ShareTotals {
 struct StepTotals {
   int64_t calls = 0, wall_ns = 0, least_ns = INT64_MAX, most_ns = 0;
   CounterValues counters{}; // over the threads' shares
+  double keys = 0;          // of attention: the parts named, summed over the calls
 };
 
 // One execution, for the trace and for models that follow the order of a step.
 struct TracedEvent {
   int32_t step; // in the Program
   int64_t start_ns, end_ns;
+  KeyPart keys; // of a launch of attention; of all else whole
 };
 
 class Recorder {
@@ -69,6 +72,7 @@ private:
   std::vector<StepTotals> totals_;      // by step
   std::vector<ShareTotals> shares_;     // by step and thread
   std::vector<int> depths_;             // by step
+  std::vector<int64_t> key_blocks_;     // by step: keys in a block of attention's; 0 of all else
   int most_depth_ = 0;
   int64_t num_events_ = 0;
   size_t most_events_;

@@ -51,20 +51,27 @@ TEST(CostModel, TheBusiestThreadCounts) {
   EXPECT_EQ(BalanceOf(0, 1, 4).threads, 1);
 }
 
-TEST(CostModel, TheSlowerOfFlopsAndBytesCounts) {
+TEST(CostModel, ProductsMoveAndComputeByTurnsAllElseAtOnce) {
   const Calibration machine = Machine();
   const Balance halves{0.5, 2}, one{1, 1};
-  // 2e6 FLOPs at 200 GFLOP/s: 10 us, and an empty launch of 1 us.
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 2'000'000, 400, {400, 0, 0}, halves), 11'000);
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "vdpbf16", 2'000'000, 400, {400, 0, 0}, halves), 6'000);
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "no such unit", 2'000'000, 400, {400, 0, 0}, one), 20'000);
+  // 2e6 FLOPs at 200 GFLOP/s: 10 us, and an empty launch of 1 us. 400 bytes from L1: 0.5 ns by halves.
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"fma", 2e6, 0, 400}, {400, 0, 0}, halves), 11'000.5);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"vdpbf16", 2e6, 0, 400}, {400, 0, 0}, halves), 6'000.5);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"no such unit", 2e6, 0, 400}, {400, 0, 0}, one), 20'001);
   // 150 kB from memory at 15 GB/s of both threads, 10 GB/s of one.
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 150'000, {0, 0, 7}, halves), 11'000);
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 150'000, {0, 0, 7}, one), 15'000);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"fma", 0, 0, 150'000}, {0, 0, 7}, halves), 11'000);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"fma", 0, 0, 150'000}, {0, 0, 7}, one), 15'000);
   // Half of it from L1, at 800 GB/s.
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 160'000, {5, 0, 5}, halves),
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"fma", 0, 0, 160'000}, {5, 0, 5}, halves),
                    1'000 + 100 + 80'000 / 15.0);
-  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, "fma", 0, 0, {0, 0, 0}, one), 0);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"fma", 0, 0, 0}, {0, 0, 0}, one), 0);
+  // A product packs its 150 kB before it multiplies. Its unit is twice as fast as the lanes that go on with
+  // it.
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"fma", 2e6, 0, 150'000}, {0, 0, 7}, halves), 21'000);
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"vdpbf16", 2e6, 1e6, 0}, {0, 0, 0}, halves),
+                   1'000 + 5'000 + 10'000);
+  // Elementwise code hides the shorter one.
+  EXPECT_DOUBLE_EQ(PredictLaunchNs(machine, {"", 0, 1e6, 75'000}, {0, 0, 7}, halves), 11'000);
 }
 
 TEST(CostModel, TheDotUnitIsReadFromTheReduction) {
