@@ -11,6 +11,7 @@
 #include "mlir/IR/Verifier.h"
 #include "passes/codegen/cpu/level.h"
 #include "runtime/device/cpu.h"
+#include "runtime/device/thread_pool.h"
 #include "runtime/train/nearest.h"
 #include "runtime/train/toml.h"
 #include "llvm/Support/FileSystem.h"
@@ -300,6 +301,19 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);
   mergeKernels(modules);
+  phaseName = "tune";
+  TuneRequest tuning{double(recipe.run.tune),
+                     int(recipe.run.threads > 0
+                             ? recipe.run.threads
+                             : std::max<int64_t>(1, ThreadPool::HardwareThreads() / recipe.run.ranks)),
+                     target.levels,
+                     std::max<int64_t>(1, recipe.train.batch / rows),
+                     request.warn,
+                     request.progress};
+  auto tuned = tuneKernels(modules, tuning);
+  if (auto *problem = std::get_if<std::string>(&tuned)) return *problem;
+  report.tuning = std::move(std::get<TuneReport>(tuned));
+  llvm::append_range(report.remarks, report.tuning.remarks);
   std::vector<Replaced> replaced;
   if (std::string problem = substituteKernels(modules, request.substitutions, target.levels, replaced);
       !problem.empty())
@@ -313,6 +327,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   inputs.levels = target.levels;
   inputs.remarks = report.remarks;
   inputs.substituted = substitutedObjects(replaced);
+  inputs.tuned = report.tuning.ofKernels;
   auto option = [&](const char *key, auto value) {
     if constexpr (std::is_integral_v<decltype(value)>)
       inputs.options.push_back({key, std::to_string(value)});

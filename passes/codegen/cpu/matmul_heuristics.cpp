@@ -20,22 +20,25 @@ struct Tile {
 };
 } // namespace
 
+// Of one step along K: an FMA a cycle, at least as long as the latency of two rounds of FMA, and a little for
+// what the loads of a step cost.
+static double tileCycles(int64_t rows, int64_t vectors) {
+  return std::max(double(rows * vectors), 8.0) + 0.15 * double(rows + vectors);
+}
+
 // The register tile of at most 24 accumulators (of vector<16xf32>) that needs the fewest cycles for all of
-// `m` x `n`: an FMA a cycle, at least as long as the latency of two rounds of FMA, and a little for what the
-// loads of a step cost. Rows left over go one by one.
+// `m` x `n`. Rows left over go one by one.
 static Tile tileFor(int64_t m, int64_t n, int64_t blockM, bool packedRhs) {
   Tile best{1, 1};
   double least = 0;
-  auto cycles = [](int64_t rows, int64_t vectors) {
-    return std::max(double(rows * vectors), 8.0) + 0.15 * double(rows + vectors);
-  };
   for (int64_t vectors : {3, 2, 1})
     for (int64_t rows = 12; rows >= 1; --rows) {
       if (packedRhs && vectors != kernel::kPanelColumns / kLanes) continue;
       if (rows * vectors > 24 || (vectors == 1 && n > kLanes)) continue;
       int64_t span = std::min(m, blockM);
-      double cost = double(llvm::divideCeil(n, vectors * kLanes)) *
-                    (double(span / rows) * cycles(rows, vectors) + double(span % rows) * cycles(1, vectors));
+      double cost =
+          double(llvm::divideCeil(n, vectors * kLanes)) *
+          (double(span / rows) * tileCycles(rows, vectors) + double(span % rows) * tileCycles(1, vectors));
       if (least == 0 || cost < least) least = cost, best = {rows, vectors};
     }
   return best;
@@ -131,8 +134,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
 }
 
-kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
-  auto sizes = op.getSizes();
+MatmulShape matmulShape(kernel::MatmulOp op, ArrayRef<int64_t> sizes) {
   int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
   MatmulShape shape{sizes[0],         sizes[1], sizes[2],
                     sizes[3],         bytes,    op.getRhsAccess().getStrides()[2] == 1,
@@ -142,7 +144,34 @@ kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const 
       shape.k = llvm::divideCeil(shape.k, std::max<int64_t>(1, shape.batch));
     shape.batch = 1;
   }
-  return scheduleMatmul(op.getContext(), shape, threads, caches);
+  return shape;
+}
+
+kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
+  return scheduleMatmul(op.getContext(), matmulShape(op, op.getSizes()), threads, caches);
+}
+
+double estimateMatmulCycles(const MatmulShape &shape, kernel::ScheduleAttr s, int64_t threads,
+                            const CacheSizes &caches) {
+  const double m = double(std::max<int64_t>(shape.m, 1)), n = double(std::max<int64_t>(shape.n, 1)),
+               outputs = double(shape.batch) * m * n / double(threads),
+               perCycle = 64.0 / double(shape.elementBytes);
+  const int64_t vectors = std::max<int64_t>(s.getTileN() / kLanes, 1),
+                rows = std::max<int64_t>(s.getTileM(), 1),
+                span = std::min(std::max<int64_t>(shape.m, 1), s.getBlockM());
+  // What the tile takes beyond an FMA a cycle.
+  double tile =
+      double(llvm::divideCeil(std::max<int64_t>(shape.n, 1), vectors * kLanes)) *
+      (double(span / rows) * tileCycles(rows, vectors) + double(span % rows) * tileCycles(1, vectors));
+  double beyond = tile / (double(span) * n / kLanes) - 1;
+  double cycles = busiestThread(shape, s.getBlockM(), s.getBlockN(), threads) +
+                  beyond * outputs * double(shape.k) / perCycle;
+  // Sums go through memory once a block of k.
+  cycles += double(llvm::divideCeil(std::max<int64_t>(shape.k, 1), s.getBlockK()) - 1) * outputs * 0.5;
+  const int64_t deep = std::min(s.getBlockK(), shape.k) * shape.elementBytes;
+  if (rows * deep > caches.l1 * 3 / 4) cycles *= 1.05;
+  if (!shape.packedRhs && std::min(s.getBlockN(), shape.n) * deep > caches.l2) cycles *= 1.1;
+  return cycles;
 }
 
 } // namespace weft::cpu

@@ -26,4 +26,11 @@ kernel::ScheduleAttr scheduleMatmul(mlir::MLIRContext *context, const MatmulShap
 // For an op whose sizes are known.
 kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches = {});
 
+// Of a launch of `op` with these sizes (batch, m, n, k).
+MatmulShape matmulShape(kernel::MatmulOp op, llvm::ArrayRef<int64_t> sizes);
+
+// About what the busiest thread takes, in cycles: good for comparing schedules of one shape, no more.
+double estimateMatmulCycles(const MatmulShape &shape, kernel::ScheduleAttr schedule, int64_t threads,
+                            const CacheSizes &caches = {});
+
 } // namespace weft::cpu
