@@ -19,6 +19,7 @@ namespace {
 
 // Less than this of a training step, or of another entry where no step has it, is not worth a measurement.
 constexpr double kLeastOfStep = 0.0005, kLeastOfEntry = 0.01;
+constexpr double kLeastNs = 1000; // of a launch: less is the start of threads
 constexpr int64_t kMostBytes = int64_t{1} << 31;
 constexpr double kMostSeconds = 12; // of one kernel
 
@@ -105,7 +106,8 @@ private:
       int64_t bytes = 0;
       for (Value buffer : s->launches.front().getBuffers()) bytes += describeBuffer(buffer)->extent;
       bool worth = s->stepNs > 0 ? s->stepShare(stepNs()) >= kLeastOfStep : s->share >= kLeastOfEntry;
-      return !worth || bytes > kMostBytes || s->ns > kMostSeconds / 30 * 1e9 || candidatesOf(*s).size() < 2;
+      return !worth || s->ns < kLeastNs || bytes > kMostBytes || s->ns > kMostSeconds / 30 * 1e9 ||
+             candidatesOf(*s).size() < 2;
     });
     llvm::stable_sort(open, [](TuningSite *a, TuningSite *b) {
       return std::pair(a->stepNs, a->share) > std::pair(b->stepNs, b->share);

@@ -64,8 +64,10 @@ void predictSites(std::vector<TuningSite> &sites, ArrayRef<ModuleOp> modules, co
   for (auto [i, site] : llvm::enumerate(sites)) {
     program::LaunchOp first = site.launches.front();
     std::vector<int64_t> found(machine.levels.size());
+    // A step goes through more than a third level holds: what the first two do not hold counts as in memory.
     size_t level = 0;
     while (level + 1 < found.size() && int64_t(first.getBytes()) > machine.levels[level].bytes) ++level;
+    if (level > 1) level = found.size() - 1;
     found[level] = first.getBytes();
     auto reduction = site.op()->getAttrOfType<kernel::ReductionAttr>("reduction");
     site.ns = PredictLaunchNs(machine, reduction ? reduction.getUnit().str() : "fma", first.getFlops(),

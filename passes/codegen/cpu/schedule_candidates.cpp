@@ -129,12 +129,15 @@ void addLoops(kernel::LoopsOp op, ArrayRef<int64_t> sizes, int64_t threads,
   if (!sums && kernel::hasRowReduction(op)) return;
   const int64_t columns = llvm::alignTo(std::max<int64_t>(sizes.back(), 1), 16);
   std::set<int64_t> widths;
-  for (int64_t w = 64; w <= 16384; w *= 2) widths.insert(std::min(w, columns));
-  for (int64_t parts = 1; sums && parts <= 4; ++parts)
-    widths.insert(llvm::alignTo(llvm::divideCeil(columns, parts * threads), 16));
-  for (int64_t blockN : widths)
-    for (int64_t blockM : sums ? std::vector<int64_t>{0, 16, 64} : std::vector<int64_t>{own.getBlockM()})
-      out.push_back(make(own, 0, 0, blockM, blockN, 0));
+  if (!sums) {
+    for (int64_t w = 64; w <= 16384; w *= 2) widths.insert(std::min(w, columns));
+    for (int64_t width : widths) out.push_back(make(own, 0, 0, own.getBlockM(), width, 0));
+    return;
+  }
+  widths = {64, std::min<int64_t>(256, columns), std::min<int64_t>(1024, columns),
+            int64_t(llvm::alignTo(llvm::divideCeil(columns, threads), 16))};
+  for (int64_t rows : {int64_t(0), int64_t(8), int64_t(16), int64_t(32), int64_t(64), int64_t(256)})
+    for (int64_t width : widths) out.push_back(make(own, 0, 0, rows, width, 0));
 }
 
 void addAttention(kernel::AttentionOp op, ArrayRef<int64_t> sizes, SmallVectorImpl<ScheduleAttr> &out) {
