@@ -142,6 +142,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   if (auto *problem = std::get_if<std::string>(&wanted)) return *problem;
   const Target &target = std::get<Target>(wanted);
 
+  const int threads = recipe.run.threads > 0 // of a rank
+                          ? int(recipe.run.threads)
+                          : std::max(1, ThreadPool::HardwareThreads() / int(recipe.run.ranks));
+
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
   if (file.empty()) {
@@ -254,6 +258,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       PipelineOptions pipeline;
       pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
       pipeline.bf16Unit = target.bf16Unit;
+      // On its own machine a program finds work for every thread that it may get, and two at the least.
+      if (recipe.run.target == "cpu:native") pipeline.threads = std::max<int64_t>(pipeline.threads, threads);
       pipeline.recompute = recompute;
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
       PhaseChecker checker;
@@ -303,9 +309,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   mergeKernels(modules);
   phaseName = "tune";
   TuneRequest tuning{double(recipe.run.tune),
-                     int(recipe.run.threads > 0
-                             ? recipe.run.threads
-                             : std::max<int64_t>(1, ThreadPool::HardwareThreads() / recipe.run.ranks)),
+                     threads,
                      target.levels,
                      std::max<int64_t>(1, recipe.train.batch / rows),
                      request.warn,

@@ -57,11 +57,9 @@ ApartEnd runApart(unsigned seconds, llvm::function_ref<void(Tell tell)> work) {
 void *loadImage(llvm::StringRef image) {
   int fd = memfd_create("weft-kernel", MFD_CLOEXEC);
   if (fd < 0) return nullptr;
-  bool whole = write(fd, image.data(), image.size()) == ssize_t(image.size());
-  void *handle =
-      whole ? dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
-  close(fd);
-  return handle;
+  if (write(fd, image.data(), image.size()) != ssize_t(image.size())) return nullptr;
+  // The file stays open: another one of the same number would have the same name, and count as loaded already.
+  return dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
 launch_data::Kernel findFunction(void *image, const std::string &name) {

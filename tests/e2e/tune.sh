@@ -35,14 +35,14 @@ for file in "$kept"/*.json; do
     python3 - "$file" <<'END'
 import json, sys
 kept = json.load(open(sys.argv[1]))
-kept["schedule"] = dict(kept["own"], block_m=16)
+kept["schedule"] = dict(kept["own"], block_m=32)
 json.dump(kept, open(sys.argv[1], "w"))
 END
     changed=$((changed + 1))
   fi
 done
 ((changed > 0)) || fail "no sum over rows was measured" "$(grep -ho 'kernel\.[a-z]*' "$kept"/*.json | sort | uniq -c)"
-expect_says 'block_m 32 → 16' -- compile --remarks='tune: '
+expect_says 'block_m 16 → 32' -- compile --remarks='tune: '
 (($(times "$work/x.weft") > 0)) || fail "weft inspect --kernels does not mark them"
 expect_says 'chosen by measuring' -- weft inspect "$work/x.weft"
 kernel=$(weft inspect "$work/x.weft" --json | python3 -c 'import json, sys; print([k["name"] for k in json.load(sys.stdin)["kernels"] if k["tuned"]][0])')

@@ -17,6 +17,8 @@ struct MatmulShape {
   int64_t elementBytes = 4;          // of operands and accumulators
   bool rhsColumnsContiguous = false; // a row of rhs (k, n) lies together, rather than a column
   bool packedRhs = false;            // rhs lies in panels of 32 columns: a tile is of one
+  int64_t rowGroups = 0;             // that cut m, anywhere
+  bool epilogue = false;             // sums are not stored as they are
 };
 
 // `threads`: how many share the work, 1 or more; there are enough items for that many where the shape allows.
