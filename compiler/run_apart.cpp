@@ -58,7 +58,8 @@ void *loadImage(llvm::StringRef image) {
   int fd = memfd_create("weft-kernel", MFD_CLOEXEC);
   if (fd < 0) return nullptr;
   if (write(fd, image.data(), image.size()) != ssize_t(image.size())) return nullptr;
-  // The file stays open: another one of the same number would have the same name, and count as loaded already.
+  // The file stays open: another one of the same number would have the same name, and count as loaded
+  // already.
   return dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 

@@ -20,8 +20,8 @@ struct TuneRequest {
 struct TuneReport {
   int64_t tuned = 0, faster = 0; // kernels at sizes of launches that were measured, now or before; and those
                                  // of them that have another schedule for it
-  int64_t fromCache = 0;            // of `tuned`
-  int64_t left = 0;                 // that there was no time for
+  int64_t fromCache = 0;         // of `tuned`
+  int64_t left = 0;              // that there was no time for
   double stepMs = 0, ownStepMs = 0; // of the tuned ones' launches in a training step
   double seconds = 0;
   llvm::StringMap<std::string> ofKernels; // by name: what was gained, for the artifact

@@ -111,8 +111,9 @@ absl::Status storeTuned(const TunedSchedule &tuned) {
 }
 
 std::string machineKey(const std::string &level, int threads) {
-  std::string out = absl::StrCat("code generator ", std::string(code_generator), ", LLVM " LLVM_VERSION_STRING "\n",
-                                 ProcessorName(), ", ", level, ", threads ", threads, ", caches");
+  std::string out =
+      absl::StrCat("code generator ", std::string(code_generator), ", LLVM " LLVM_VERSION_STRING "\n",
+                   ProcessorName(), ", ", level, ", threads ", threads, ", caches");
   for (int name : {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE})
     absl::StrAppend(&out, " ", sysconf(name));
   return out + "\n";

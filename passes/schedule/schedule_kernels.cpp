@@ -49,8 +49,8 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
     });
   }
 
-  // Columns a work item: enough that starting an item costs nothing (4 KB; AdamW over its seven arrays gained 6 %
-  // with 32), few enough that every thread gets several.
+  // Columns a work item: enough that starting an item costs nothing (4 KB; AdamW over its seven arrays gained
+  // 6 % with 32), few enough that every thread gets several.
   kernel::ScheduleAttr scheduleLoops(kernel::LoopsOp op) {
     int64_t columns = op.getDomain().back(), outer = 1;
     for (int64_t d : op.getDomain().drop_front(op.getReduceDims()).drop_back()) outer *= d;

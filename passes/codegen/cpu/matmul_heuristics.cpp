@@ -46,6 +46,8 @@ static Tile tileFor(const MatmulShape &shape, int64_t blockM) {
       if (shape.packedRhs && vectors != kernel::kPanelColumns / kLanes) continue;
       if (rows * vectors > 24 || (vectors == 1 && shape.n > kLanes)) continue;
       double cost = stepCycles(shape, blockM, rows, vectors);
+      // Of a small tile the model knows too little: packing and loops weigh more.
+      if (rows * vectors < 16) cost *= 1.02;
       if (least == 0 || cost < least) least = cost, best = {rows, vectors};
     }
   return best;
