@@ -1,9 +1,7 @@
 #include "compiler/compare_kernels.h"
+#include "compiler/run_apart.h"
 #include <cmath>
 #include <csignal>
-#include <dlfcn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace launch_data;
 using llvm::StringRef;
@@ -14,13 +12,6 @@ namespace {
 constexpr double kMostFlops = 5e10;
 constexpr int64_t kMostBytes = int64_t{1} << 31;
 constexpr unsigned kSeconds = 120; // of the whole comparison, before it counts as endless
-
-Kernel load(StringRef image, const std::string &name) {
-  int fd = memfd_create("weft-kernel", 0);
-  if (fd < 0 || write(fd, image.data(), image.size()) != ssize_t(image.size())) return nullptr;
-  void *handle = dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
-  return handle ? reinterpret_cast<Kernel>(dlsym(handle, name.c_str())) : nullptr;
-}
 
 double valueAt(Type type, const char *at) {
   if (type == f64) {
@@ -68,9 +59,9 @@ void compare(const Launch &l, const Memory &a, const Memory &b, KernelComparison
 
 // In the child. What is wrong, or "".
 std::string run(StringRef first, StringRef second, const std::string &name, llvm::ArrayRef<Launch> launches,
-                llvm::ArrayRef<Launch> others, KernelComparison &out, int progress) {
+                llvm::ArrayRef<Launch> others, KernelComparison &out, Tell say) {
   prepare_thread();
-  Kernel mine = load(first, name), theirs = load(second, name);
+  Kernel mine = findFunction(loadImage(first), name), theirs = findFunction(loadImage(second), name);
   if (!mine || !theirs) return "the code cannot be loaded";
   for (size_t i = 0; i < launches.size(); ++i) {
     const Launch &l = launches[i], &other = others[i];
@@ -83,8 +74,8 @@ std::string run(StringRef first, StringRef second, const std::string &name, llvm
     ++out.launches;
     // Which launch, and whose turn it is, for the message should it crash.
     auto tell = [&](char whose) {
-      char step[2] = {char(i), whose};
-      (void)!write(progress, step, 2);
+      char step[2] = {whose, char(i)};
+      say(step, 2);
     };
     for (uint64_t seed : {1, 2}) {
       Memory a, b, c;
@@ -121,50 +112,28 @@ std::variant<KernelComparison, std::string> compareKernels(StringRef first, Stri
                                                            const std::string &name,
                                                            llvm::ArrayRef<Launch> launches,
                                                            llvm::ArrayRef<Launch> others) {
-  int result[2], progress[2];
-  if (pipe(result) != 0) return std::string("cannot make a pipe");
-  if (pipe(progress) != 0) {
-    close(result[0]), close(result[1]);
-    return std::string("cannot make a pipe");
-  }
-  fflush(nullptr);
-  pid_t child = fork();
-  if (child == 0) {
-    for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM}) ::signal(signal, SIG_DFL);
-    alarm(kSeconds);
+  // The child says which launch it is at, two bytes each, then R, the comparison and what is wrong.
+  ApartEnd end = runApart(kSeconds, [&](Tell tell) {
     KernelComparison out;
-    std::string problem = run(first, second, name, launches, others, out, progress[1]);
-    (void)!write(result[1], &out, sizeof out);
-    (void)!write(result[1], problem.data(), problem.size());
-    _exit(0);
-  }
-  close(result[1]), close(progress[1]);
-  std::string said, steps;
-  char buffer[4096];
-  if (child > 0) {
-    // The child has few launches: its steps fit into the pipe.
-    for (ssize_t n; (n = read(result[0], buffer, sizeof buffer)) > 0;) said.append(buffer, n);
-    for (ssize_t n; (n = read(progress[0], buffer, sizeof buffer)) > 0;) steps.append(buffer, n);
-  }
-  close(result[0]), close(progress[0]);
-  int status = 0;
-  if (child < 0) return std::string("cannot start a process");
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || said.size() < sizeof(KernelComparison)) {
-    std::string where = steps.size() < 2 ? "" : " on launch " + std::to_string(int(steps[steps.size() - 2]));
-    bool original = !steps.empty() && steps.back() == 'o';
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-      return "it did not end within " + std::to_string(kSeconds) + " s" + where;
+    std::string problem = run(first, second, name, launches, others, out, tell);
+    tell("R", 1);
+    tell(&out, sizeof out);
+    tell(problem.data(), problem.size());
+  });
+  if (!end.problem.empty()) return end.problem;
+  size_t at = 0;
+  while (at + 1 < end.said.size() && end.said[at] != 'R') at += 2;
+  if (!end.finished || end.said.size() < at + 1 + sizeof(KernelComparison)) {
+    std::string where = at < 2 ? "" : " on launch " + std::to_string(int(end.said[at - 1]));
+    bool original = at >= 2 && end.said[at - 2] == 'o';
+    if (end.signal == SIGALRM) return "it did not end within " + std::to_string(kSeconds) + " s" + where;
     return (original ? "the compiler's own kernel was ended by " : "it was ended by ") +
-           (WIFSIGNALED(status) ? std::string(strsignal(WTERMSIG(status))) : "an exit") + where +
-           (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV && !original
-                ? ": does it reach behind a buffer?"
-                : "");
+           signalText(end.signal) + where +
+           (end.signal == SIGSEGV && !original ? ": does it reach behind a buffer?" : "");
   }
   KernelComparison out;
-  memcpy(&out, said.data(), sizeof out);
-  if (said.size() > sizeof out) return said.substr(sizeof out);
+  memcpy(&out, end.said.data() + at + 1, sizeof out);
+  if (end.said.size() > at + 1 + sizeof out) return end.said.substr(at + 1 + sizeof out);
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "mlir/IR/Verifier.h"
 #include "passes/codegen/cpu/level.h"
 #include "runtime/device/cpu.h"
+#include "runtime/device/thread_pool.h"
 #include "runtime/train/nearest.h"
 #include "runtime/train/toml.h"
 #include "llvm/Support/FileSystem.h"
@@ -141,6 +142,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   if (auto *problem = std::get_if<std::string>(&wanted)) return *problem;
   const Target &target = std::get<Target>(wanted);
 
+  const int threads = recipe.run.threads > 0 // of a rank
+                          ? int(recipe.run.threads)
+                          : std::max(1, ThreadPool::HardwareThreads() / int(recipe.run.ranks));
+
   bool builtin = recipe.model.file.empty();
   std::string file = builtin ? builtinModelFile(recipe.model.name) : recipe.model.file;
   if (file.empty()) {
@@ -253,6 +258,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       PipelineOptions pipeline;
       pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
       pipeline.bf16Unit = target.bf16Unit;
+      // On its own machine a program finds work for every thread that it may get, and two at the least.
+      if (recipe.run.target == "cpu:native") pipeline.threads = std::max<int64_t>(pipeline.threads, threads);
       pipeline.recompute = recompute;
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
       PhaseChecker checker;
@@ -300,6 +307,17 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);
   mergeKernels(modules);
+  phaseName = "tune";
+  TuneRequest tuning{double(recipe.run.tune),
+                     threads,
+                     target.levels,
+                     std::max<int64_t>(1, recipe.train.batch / rows),
+                     request.warn,
+                     request.progress};
+  auto tuned = tuneKernels(modules, tuning);
+  if (auto *problem = std::get_if<std::string>(&tuned)) return *problem;
+  report.tuning = std::move(std::get<TuneReport>(tuned));
+  llvm::append_range(report.remarks, report.tuning.remarks);
   std::vector<Replaced> replaced;
   if (std::string problem = substituteKernels(modules, request.substitutions, target.levels, replaced);
       !problem.empty())
@@ -313,6 +331,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   inputs.levels = target.levels;
   inputs.remarks = report.remarks;
   inputs.substituted = substitutedObjects(replaced);
+  inputs.tuned = report.tuning.ofKernels;
   auto option = [&](const char *key, auto value) {
     if constexpr (std::is_integral_v<decltype(value)>)
       inputs.options.push_back({key, std::to_string(value)});

@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/pipeline.h"
 #include "compiler/substitute_kernel.h"
+#include "compiler/tune.h"
 #include "compiler/write_artifact.h"
 #include "runtime/train/recipe.h"
 #include <optional>
@@ -15,6 +16,8 @@ struct CompileRequest {
   bool checkPhases = false;
   std::vector<Substitution> substitutions;
   bool checkSubstitutions = true; // against the compiler's own kernels
+  std::function<void(const std::string &)> warn = [](const std::string &) {};     // as TuneRequest's
+  std::function<void(const std::string &)> progress = [](const std::string &) {}; // likewise
   bool entriesForTraining = true, entriesForGeneration = true;
 };
 
@@ -25,6 +28,7 @@ struct CompileReport {
   int64_t parameters = 0, persistentBytes = 0, arenaBytes = 0;
   int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;
+  TuneReport tuning;
   fb::ArtifactT artifact;
 };
 

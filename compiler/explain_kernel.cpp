@@ -57,7 +57,10 @@ std::vector<std::string> explainSchedule(Operation *op) {
   if (!s) return {};
   if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
     if (loops.getReduceDims() > 0)
-      return {formatv("a work item: {0} columns of the result, over all that is summed", s.getBlockN())};
+      return {formatv("a work item: {0} columns of the result, over all that is summed", s.getBlockN()),
+              s.getBlockM()
+                  ? formatv("{0} rows of them at a time, sums lie in memory meanwhile", s.getBlockM()).str()
+                  : std::string("as many columns at a time as registers hold sums of")};
     if (kernel::hasRowReduction(loops)) return {"a work item: a row"};
     return {formatv("a work item: {0} columns of a row", s.getBlockN())};
   }

@@ -6,6 +6,7 @@
 #include "passes/codegen/cpu/compile.h"
 #include "passes/codegen/cpu/emit.h"
 #include "passes/codegen/cpu/object.h"
+#include "passes/codegen/cpu/schedule_candidates.h"
 #include "runtime/data/file_io.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Verifier.h"
@@ -22,47 +23,6 @@ namespace weft {
 constexpr uint64_t kMaxFile = uint64_t{1} << 26;
 
 bool isKernelText(StringRef path) { return path.ends_with(".mlir"); }
-
-std::string scheduleProblem(Operation *op) {
-  auto s = op->getAttrOfType<kernel::ScheduleAttr>("schedule");
-  if (!s) return "it has no schedule";
-  auto problem = [](const char *name, int64_t got, const std::string &wanted) {
-    return std::string(name) + " is " + std::to_string(got) + " when it should be " + wanted;
-  };
-  auto within = [&](const char *name, int64_t value, int64_t least, int64_t most,
-                    int64_t unit) -> std::string {
-    if (value >= least && value <= most && value % unit == 0) return "";
-    return problem(name, value,
-                   (unit > 1 ? "a multiple of " + std::to_string(unit) + ", " : std::string()) +
-                       std::to_string(least) + " to " + std::to_string(most));
-  };
-  auto first = [](std::initializer_list<std::string> all) {
-    for (const std::string &text : all)
-      if (!text.empty()) return text;
-    return std::string();
-  };
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
-    if (loops.getReduceDims() == 0 && kernel::hasRowReduction(loops)) return "";
-    return within("block_n", s.getBlockN(), 16, 1 << 20, 16);
-  }
-  if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
-    bool bf16 = cast<RankedTensorType>(matmul.getLhs().getType()).getElementType().isBF16();
-    int64_t columns = std::max<int64_t>(s.getTileN(), 16);
-    return first({within("tile_m", s.getTileM(), 1, 16, 1), within("tile_n", s.getTileN(), 16, 48, 16),
-                  within("block_m", s.getBlockM(), bf16 ? 96 : 24, 1 << 14, bf16 ? 96 : 24),
-                  within("block_n", s.getBlockN(), columns, 1 << 14, matmul.getPackedRhs() ? 32 : columns),
-                  within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8)});
-  }
-  if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
-    int64_t block =
-        attention.getReduction() ? std::max<int64_t>(attention.getReduction()->getKeyBlock(), 1) : 1;
-    return first({within("tile_m", s.getTileM(), 1, 512, 1),
-                  attention.getKind() == kernel::AttentionKind::forward
-                      ? std::string()
-                      : within("tile_n", s.getTileN(), block, 1 << 14, block)});
-  }
-  return "";
-}
 
 std::string differenceBesideSchedule(program::KernelOp mine, program::KernelOp theirs) {
   auto text = [](program::KernelOp kernel) {
@@ -169,7 +129,7 @@ std::variant<KernelFile, std::string> readKernelFile(MLIRContext &context, const
              " kernels when it should hold one program.kernel";
     if (!name.empty() && kernels[0].getSymName() != name)
       return path + ": is kernel " + kernels[0].getSymName().str() + " when it should be " + name.str();
-    if (std::string problem = scheduleProblem(cpu::kernelOpOf(kernels[0])); !problem.empty())
+    if (std::string problem = cpu::scheduleProblem(cpu::kernelOpOf(kernels[0])); !problem.empty())
       return path + ": the schedule: " + problem;
     return out;
   }

@@ -23,8 +23,6 @@ bool isKernelText(llvm::StringRef path);
 
 // What is wrong with a relocatable object that should define `name` alone; "" for nothing.
 std::string kernelObjectProblem(llvm::StringRef bytes, llvm::StringRef name);
-// What is wrong with a kernel op's schedule; "" for nothing.
-std::string scheduleProblem(mlir::Operation *kernelOp);
 // Where two kernels differ in more than the schedule; "" for nowhere.
 std::string differenceBesideSchedule(program::KernelOp mine, program::KernelOp theirs);
 

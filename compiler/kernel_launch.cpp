@@ -45,6 +45,9 @@ void fillIndices(Operation *op, const kernel::SizeLayout &layout, Launch &to) {
     int64_t limit = to.sizes[layout.indexLimit(i)];
     index.limit = index.period < 0 ? std::min(index.limit, limit) : limit;
     index.period = -1; // known
+    // Rows that are written through an index are different ones: which of two comes last is nobody's to say.
+    auto loops = dyn_cast<kernel::LoopsOp>(op);
+    if (int64_t(i) >= layout.numInputs && loops && loops.getReduceDims() == 0) index.fill = ascending;
   }
   for (Buffer &b : to.buffers) b.period = std::max<int64_t>(b.period, 0);
 }

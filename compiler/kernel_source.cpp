@@ -172,6 +172,7 @@ std::variant<KernelSource, std::string> kernelSource(MLIRContext &context, const
   out.family = kernel.family() ? kernel.family()->str() : "";
   out.level = level.name.str();
   out.substituted = kernel.substituted() ? kernel.substituted()->str() : "";
+  out.tuned = kernel.tuned() ? kernel.tuned()->str() : "";
   out.model = modelLines(*artifact.root, kernel);
   out.text = kernelText(op);
   out.launches = launchesOf(*artifact.root, number);

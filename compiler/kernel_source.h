@@ -41,7 +41,7 @@ struct LaunchGroup {
 std::vector<LaunchGroup> launchesOf(const fb::Artifact &artifact, int kernel);
 
 struct KernelSource {
-  std::string name, family, level, substituted;
+  std::string name, family, level, substituted, tuned;
   std::vector<ModelLine> model;
   std::vector<KernelTextLine> text;
   std::vector<LaunchGroup> launches;

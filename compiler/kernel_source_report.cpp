@@ -95,6 +95,7 @@ std::string originText(const OpOrigin &o) {
 std::string kernelSourceText(const LoadedArtifact &artifact, const KernelSource &s) {
   std::string out = formatv("kernel {0}, {1}, code for {2}\n", s.name, s.family, s.level);
   if (!s.substituted.empty()) out += "substituted: " + s.substituted + "\n";
+  if (!s.tuned.empty()) out += "schedule chosen by measuring: " + s.tuned + "\n";
   if (!s.note.empty()) out += "note: " + s.note + "\n";
   out += heading("the model's lines");
   if (s.model.empty()) out += "none: the compiler's own\n";
@@ -184,6 +185,7 @@ std::string kernelSourceJson(const LoadedArtifact &artifact, const KernelSource 
                {"family", s.family},
                {"level", s.level},
                {"substituted", s.substituted},
+               {"tuned", s.tuned},
                {"note", s.note},
                {"model", model},
                {"launches", launches},

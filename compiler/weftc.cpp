@@ -13,6 +13,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <unistd.h>
 
 namespace weft {
 namespace {
@@ -37,6 +38,10 @@ MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes e
   --stop-after PHASE      stop there and print the module
   --dump-phases DIR       the module after each phase, a file each
   --check-phases          interpret the program after each phase on random data and compare
+  --tune[=SECONDS]        measures other schedules of the kernels on this machine, with the recipe's threads, for about
+                          that long (default 60), what takes most of a step first, and keeps the fastest; no bit
+                          changes. They are kept in $XDG_CACHE_HOME/weft/schedules (~/.cache), where every
+                          compilation looks; WEFT_TUNING_CACHE=off: neither read nor written
   --substitute-kernel KERNEL=FILE
                           a kernel's schedule from FILE.mlir, or code from FILE.ll, FILE.s, FILE.o (of one level:
                           KERNEL@LEVEL=FILE); held against the compiler's own on made-up data; may be given often
@@ -115,6 +120,15 @@ int compile(const std::vector<std::string> &args) {
       request.checkSubstitutions = false;
       continue;
     }
+    if (a == "--tune") {
+      std::string seconds = has ? value : "60";
+      if (!seconds.empty() && seconds.back() == 's') seconds.pop_back();
+      if (seconds.empty() || seconds.size() > 6 ||
+          seconds.find_first_not_of("0123456789") != std::string::npos)
+        return usage("--tune is " + value + " when it should be a whole number of seconds");
+      overrides.push_back("run.tune=" + seconds);
+      continue;
+    }
     if (a == "--remarks") {
       remarks = value;
       continue;
@@ -178,6 +192,14 @@ int compile(const std::vector<std::string> &args) {
   if (!recipe.ok()) return failWith(std::string(recipe.status().message()));
   request.recipe = *recipe;
 
+  request.warn = [](const std::string &text) { fprintf(stderr, "%s\n", text.c_str()); };
+  const bool terminal = isatty(STDERR_FILENO);
+  request.progress = [&](const std::string &text) {
+    if (terminal)
+      fprintf(stderr, "\r\033[K%s", text.c_str());
+    else if (!text.empty())
+      fprintf(stderr, "%s\n", text.c_str());
+  };
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -216,6 +238,14 @@ int compile(const std::vector<std::string> &args) {
   for (auto &kernel : report.artifact.kernels)
     if (!kernel->substituted.empty())
       printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
+  if (const TuneReport &t = report.tuning; t.tuned > 0 || t.left > 0) {
+    printf("tuned: %lld of %lld kernels and sizes have a faster schedule (%lld known before)",
+           (long long)t.faster, (long long)t.tuned, (long long)t.fromCache);
+    if (t.ownStepMs > 0)
+      printf("; theirs of a training step: %.1f → %.1f ms as measured", t.ownStepMs, t.stepMs);
+    if (t.left > 0) printf("; %lld not measured: no time left, --tune again goes on", (long long)t.left);
+    printf("\n");
+  }
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
   if (report.derivedBytes > 0)

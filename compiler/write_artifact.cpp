@@ -116,20 +116,6 @@ private:
     return out;
   }
 
-  std::unique_ptr<fb::RefT> ref(Value v) {
-    auto out = std::make_unique<fb::RefT>();
-    auto view = v.getDefiningOp<program::ViewOp>();
-    auto buffer = (view ? view.getSource() : v).getDefiningOp<program::BufferOp>();
-    out->space = fb::Space(buffer.getSpace());
-    out->index = buffer.getIndex();
-    out->offset = buffer.getOffset() + (view ? int64_t(view.getOffset()) : 0);
-    out->extent = view ? int64_t(view.getBytes()) : int64_t(buffer.getBytes());
-    if (view)
-      for (auto [depth, stride] : llvm::enumerate(view.getStrides()))
-        if (stride) out->strides.push_back(fb::LoopStride(depth, 0, stride));
-    return out;
-  }
-
   template <typename T> std::unique_ptr<fb::InstructionT> instruction(T op) {
     auto out = std::make_unique<fb::InstructionT>();
     out->op.Set(std::move(op));
@@ -140,15 +126,8 @@ private:
     std::vector<std::unique_ptr<fb::InstructionT>> out;
     for (Operation &op : block) {
       if (auto launch = dyn_cast<program::LaunchOp>(op)) {
-        fb::LaunchT t;
+        fb::LaunchT t = describeLaunch(launch);
         t.kernel = kernels.lookup(launch.getKernel());
-        for (Value v : launch.getBuffers()) t.buffers.push_back(ref(v));
-        t.sizes.assign(launch.getSizes().begin(), launch.getSizes().end());
-        t.items = launch.getItems();
-        t.grain = launch.getGrain();
-        t.flops = launch.getFlops();
-        t.vector_ops = launch.getVectorOps();
-        t.bytes = launch.getBytes();
         t.line = lines.number(op.getLoc());
         out.push_back(instruction(std::move(t)));
       } else if (auto loop = dyn_cast<program::LoopOp>(op)) {
@@ -163,30 +142,30 @@ private:
         out.push_back(instruction(std::move(t)));
       } else if (auto copy = dyn_cast<program::CopyOp>(op)) {
         fb::CopyT t;
-        t.from = ref(copy.getFrom());
-        t.to = ref(copy.getTo());
+        t.from = describeBuffer(copy.getFrom());
+        t.to = describeBuffer(copy.getTo());
         out.push_back(instruction(std::move(t)));
       } else if (auto zero = dyn_cast<program::ZeroOp>(op)) {
         fb::ZeroT t;
-        t.to = ref(zero.getBuffer());
+        t.to = describeBuffer(zero.getBuffer());
         out.push_back(instruction(std::move(t)));
       } else if (auto reduce = dyn_cast<program::AllReduceOp>(op)) {
         fb::AllReduceT t;
-        t.buffer = ref(reduce.getBuffer());
+        t.buffer = describeBuffer(reduce.getBuffer());
         t.dtype = fb::DType(reduce.getDtype());
         t.elements = reduce.getElements();
         t.axis = reduce.getAxis();
         out.push_back(instruction(std::move(t)));
       } else if (auto send = dyn_cast<program::SendOp>(op)) {
         fb::SendT t;
-        t.buffer = ref(send.getBuffer());
+        t.buffer = describeBuffer(send.getBuffer());
         t.axis = send.getAxis();
         t.peer = send.getPeer();
         t.tag = send.getTag();
         out.push_back(instruction(std::move(t)));
       } else if (auto receive = dyn_cast<program::ReceiveOp>(op)) {
         fb::ReceiveT t;
-        t.buffer = ref(receive.getBuffer());
+        t.buffer = describeBuffer(receive.getBuffer());
         t.axis = receive.getAxis();
         t.peer = receive.getPeer();
         t.tag = receive.getTag();
@@ -208,6 +187,32 @@ template <typename T> std::string printed(T attr) {
 }
 
 } // namespace
+
+std::unique_ptr<fb::RefT> describeBuffer(Value v) {
+  auto out = std::make_unique<fb::RefT>();
+  auto view = v.getDefiningOp<program::ViewOp>();
+  auto buffer = (view ? view.getSource() : v).getDefiningOp<program::BufferOp>();
+  out->space = fb::Space(buffer.getSpace());
+  out->index = buffer.getIndex();
+  out->offset = buffer.getOffset() + (view ? int64_t(view.getOffset()) : 0);
+  out->extent = view ? int64_t(view.getBytes()) : int64_t(buffer.getBytes());
+  if (view)
+    for (auto [depth, stride] : llvm::enumerate(view.getStrides()))
+      if (stride) out->strides.push_back(fb::LoopStride(depth, 0, stride));
+  return out;
+}
+
+fb::LaunchT describeLaunch(program::LaunchOp launch) {
+  fb::LaunchT t;
+  for (Value v : launch.getBuffers()) t.buffers.push_back(describeBuffer(v));
+  t.sizes.assign(launch.getSizes().begin(), launch.getSizes().end());
+  t.items = launch.getItems();
+  t.grain = launch.getGrain();
+  t.flops = launch.getFlops();
+  t.vector_ops = launch.getVectorOps();
+  t.bytes = launch.getBytes();
+  return t;
+}
 
 FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactInputs &inputs) {
   fb::ArtifactT artifact;
@@ -241,6 +246,7 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     out->makes_infinity = makesInfinity(op);
     if (auto it = inputs.substituted.find(k.getSymName()); it != inputs.substituted.end())
       out->substituted = it->second.what;
+    if (auto it = inputs.tuned.find(k.getSymName()); it != inputs.tuned.end()) out->tuned = it->second;
     artifact.kernels.push_back(std::move(out));
   }
   PackedKernels ir = packKernels(first);

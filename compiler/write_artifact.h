@@ -1,5 +1,6 @@
 // From a planned module to the artifact's tables.
 #pragma once
+#include "dialects/program/program.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/artifact/artifact_generated.h"
 #include "llvm/ADT/StringMap.h"
@@ -27,7 +28,12 @@ struct ArtifactInputs {
   std::vector<std::string> levels; // of the CPU, lowest first
   std::vector<Remark> remarks;
   llvm::StringMap<Substituted> substituted; // by the kernel's name
+  llvm::StringMap<std::string> tuned;       // likewise: what another schedule than the compiler's own gains
 };
+
+// A buffer or view of one; a launch, but for its kernel's number and its line.
+std::unique_ptr<fb::RefT> describeBuffer(mlir::Value buffer);
+fb::LaunchT describeLaunch(program::LaunchOp launch);
 
 // Compiles the kernels for each level and fills the tables. Diagnostics say what failed.
 mlir::FailureOr<fb::ArtifactT> makeArtifact(llvm::ArrayRef<mlir::ModuleOp> stages,

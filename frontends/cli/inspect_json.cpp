@@ -56,6 +56,7 @@ json KernelsJson(const fb::Artifact &artifact) {
          {"reduction", Text(kernel.reduction())},
          {"scratch_bytes", kernel.scratch_bytes()},
          {"substituted", Text(kernel.substituted())},
+         {"tuned", Text(kernel.tuned())},
          {"train_step", {{"launches", step[i].launches}, {"flops", step[i].flops}, {"bytes", step[i].bytes}}},
          {"launches", all[i].launches},
          {"lines", lines}});

@@ -65,6 +65,14 @@ std::string Heading(const fb::Artifact &artifact, size_t stage) {
 
 } // namespace
 
+static size_t NumTuned(const fb::Artifact &artifact) {
+  size_t tuned = 0;
+  if (artifact.kernels())
+    for (const fb::Kernel *kernel : *artifact.kernels())
+      tuned += kernel->tuned() && kernel->tuned()->size() > 0;
+  return tuned;
+}
+
 std::string SummaryText(const LoadedArtifact &loaded) {
   const fb::Artifact &artifact = *loaded.root;
   Totals totals = Count(artifact);
@@ -91,6 +99,9 @@ std::string SummaryText(const LoadedArtifact &loaded) {
       if (kernel->substituted() && kernel->substituted()->size() > 0)
         rows.push_back(
             {"substituted", absl::StrCat(Text(kernel->name()), ": ", Text(kernel->substituted()))});
+  if (size_t tuned = NumTuned(artifact); tuned > 0)
+    rows.push_back(
+        {"tuned", absl::StrCat(tuned, " kernels have schedules chosen by measuring: --kernels, --remarks")});
   std::string out = TableText(rows, {}) + "\n";
   for (size_t s = 0; s < artifact.stages()->size(); ++s) {
     Rows entries = {{"entry", "arena", "arguments"}};
@@ -181,14 +192,16 @@ std::string KernelsText(const LoadedArtifact &loaded) {
             std::find(lines.begin(), lines.end(), text) == lines.end())
           lines.push_back(text);
     if (lines.size() > 3) lines.resize(3), lines.push_back("…");
-    rows.push_back({Text(kernel.name()), Text(kernel.family()),
-                    absl::StrCat(step[i].launches, step[i].launches == 0 && all[i].launches ? "°" : ""),
-                    CountText(static_cast<double>(step[i].flops)),
-                    BytesText(static_cast<double>(step[i].bytes)), SettingsText(Text(kernel.schedule())),
-                    SettingsText(Text(kernel.reduction())), absl::StrJoin(lines, " ")});
+    rows.push_back(
+        {Text(kernel.name()), Text(kernel.family()),
+         absl::StrCat(step[i].launches, step[i].launches == 0 && all[i].launches ? "°" : ""),
+         CountText(static_cast<double>(step[i].flops)), BytesText(static_cast<double>(step[i].bytes)),
+         absl::StrCat(SettingsText(Text(kernel.schedule())), Text(kernel.tuned()).empty() ? "" : " *"),
+         SettingsText(Text(kernel.reduction())), absl::StrJoin(lines, " ")});
   }
   return TableText(rows, {2, 3, 4}) +
-         "\nlaunches, FLOPs and bytes of a training step with one micro-batch; ° = other entries only\n";
+         "\nlaunches, FLOPs and bytes of a training step with one micro-batch; ° = other entries only" +
+         (NumTuned(artifact) > 0 ? "; * = chosen by measuring, --remarks says what it gains\n" : "\n");
 }
 
 // Equal remarks of one line stand once, with their number.

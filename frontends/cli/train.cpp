@@ -32,6 +32,10 @@ int TrainCommand(const Arguments &arguments) {
        {"--cpu-level", "LEVEL", "avx2, avx512, avx512bf16 or amx", "the best of the machine"},
        {"--trace-nan", "",
         "train.trace_nan=true: say which op of the model made a loss or a norm that is no finite number"},
+       {"--tune", "",
+        "run.tune=60: when it compiles, measure other schedules of the kernels for about a minute and keep "
+        "the "
+        "fastest; no bit changes"},
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
       "Ctrl-C, SIGTERM and SIGHUP save a checkpoint and leave (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "
@@ -49,6 +53,7 @@ int TrainCommand(const Arguments &arguments) {
   auto asked = ReadRecipeArgument(args, "weft train", "weft new NAME makes one to start from");
   if (!asked) return 2;
   if (args.Has("--trace-nan")) asked->overrides.push_back("train.trace_nan=true");
+  if (args.Has("--tune")) asked->overrides.push_back("run.tune=60");
   absl::StatusOr<Recipe> recipe = LoadRecipe(asked->path, asked->overrides);
   if (!recipe.ok()) return Fail(recipe.status());
   TrainOptions options{args.Has("--resume"), args.Has("--allow-other-dot-unit"), args.Text("--cpu-level"),

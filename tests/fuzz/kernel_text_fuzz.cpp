@@ -4,6 +4,7 @@
 #include "compiler/kernel_source.h"
 #include "compiler/pipeline.h"
 #include "passes/codegen/cpu/emit.h"
+#include "passes/codegen/cpu/schedule_candidates.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace weft::fuzz {
@@ -62,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (auto kernel : (*std::get<mlir::OwningOpRef<mlir::ModuleOp>>(parsed)).getOps<program::KernelOp>()) {
     mlir::Operation *op = cpu::kernelOpOf(kernel);
     if (!op) continue;
-    fuzz::Outcome(scheduleProblem(op));
+    fuzz::Outcome(cpu::scheduleProblem(op));
     kernelBuffers(op);
     makesInfinity(op);
     explainReduction(op);

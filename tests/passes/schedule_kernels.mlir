@@ -43,11 +43,12 @@ func.func @rows(%x: tensor<64x1024xf32>) -> tensor<64xf32> {
   return %y : tensor<64xf32>
 }
 
-// A sum over leading dimensions: each item walks all of them for 64 columns, however many threads there are.
+// A sum over leading dimensions: 64 columns an item, however many threads there are, which take theirs together, 16 rows
+// at a time.
 // CHECK-LABEL: func.func @columns
 // CHECK:       kernel.loops
 // CHECK-SAME:    reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>
-// CHECK-SAME:    block_n = 64
+// CHECK-SAME:    block_m = 16, block_n = 64
 func.func @columns(%x: tensor<64x1024xf32>) -> tensor<1024xf32> {
   %y = kernel.loops domain [64, 1024] ins(%x) inits() {
     input_access = [#kernel.access<offset = 0, strides = 1024, 1>],

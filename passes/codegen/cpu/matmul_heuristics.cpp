@@ -20,22 +20,34 @@ struct Tile {
 };
 } // namespace
 
-// The register tile of at most 24 accumulators (of vector<16xf32>) that needs the fewest cycles for all of
-// `m` x `n`: an FMA a cycle, at least as long as the latency of two rounds of FMA, and a little for what the
-// loads of a step cost. Rows left over go one by one.
-static Tile tileFor(int64_t m, int64_t n, int64_t blockM, bool packedRhs) {
+// Of one step along K: an FMA a cycle, at least as long as the latency of two rounds of FMA, and a little for
+// what the loads of a step cost.
+static double tileCycles(int64_t rows, int64_t vectors) {
+  return std::max(double(rows * vectors), 8.0) + 0.15 * double(rows + vectors);
+}
+
+// Of one step along K for all rows and columns: blocks of rows by whole tiles, rows left over one by one. A
+// group of rows ends anywhere in a tile.
+static double stepCycles(const MatmulShape &shape, int64_t blockM, int64_t rows, int64_t vectors) {
+  const int64_t m = std::max<int64_t>(shape.m, 1);
+  const double tile = tileCycles(rows, vectors), single = tileCycles(1, vectors);
+  auto run = [&](int64_t length) { return double(length / rows) * tile + double(length % rows) * single; };
+  double cycles = double(m / blockM) * run(blockM) + run(m % blockM);
+  cycles += double(shape.rowGroups) * double(rows - 1) / 2 * (single - tile / double(rows));
+  return cycles * double(llvm::divideCeil(std::max<int64_t>(shape.n, 1), vectors * kLanes));
+}
+
+// The register tile of at most 24 accumulators (of vector<16xf32>) that needs the fewest cycles.
+static Tile tileFor(const MatmulShape &shape, int64_t blockM) {
   Tile best{1, 1};
   double least = 0;
-  auto cycles = [](int64_t rows, int64_t vectors) {
-    return std::max(double(rows * vectors), 8.0) + 0.15 * double(rows + vectors);
-  };
   for (int64_t vectors : {3, 2, 1})
     for (int64_t rows = 12; rows >= 1; --rows) {
-      if (packedRhs && vectors != kernel::kPanelColumns / kLanes) continue;
-      if (rows * vectors > 24 || (vectors == 1 && n > kLanes)) continue;
-      int64_t span = std::min(m, blockM);
-      double cost = double(llvm::divideCeil(n, vectors * kLanes)) *
-                    (double(span / rows) * cycles(rows, vectors) + double(span % rows) * cycles(1, vectors));
+      if (shape.packedRhs && vectors != kernel::kPanelColumns / kLanes) continue;
+      if (rows * vectors > 24 || (vectors == 1 && shape.n > kLanes)) continue;
+      double cost = stepCycles(shape, blockM, rows, vectors);
+      // Of a small tile the model knows too little: packing and loops weigh more.
+      if (rows * vectors < 16) cost *= 1.02;
       if (least == 0 || cost < least) least = cost, best = {rows, vectors};
     }
   return best;
@@ -81,26 +93,34 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K.
   bool bf16 = shape.elementBytes == 2;
   int64_t blockM = evenBlock(shape.m, 96, bf16 ? 96 : 24), kUnit = bf16 ? 32 : 8;
+  // Columns that give each thread `items` work items.
+  auto shared = [&](int64_t items, int64_t unit) {
+    return std::clamp<int64_t>(llvm::alignTo(llvm::divideCeil(shape.n, items * threads), unit), unit,
+                               1024 / unit * unit);
+  };
   // One row passes over each panel once, as long as it is: it streams from memory.
   if (shape.m == 1 && shape.packedRhs)
-    return kernel::ScheduleAttr::get(context, 1, kernel::kPanelColumns, blockM, kernel::kPanelColumns,
-                                     llvm::alignTo(shape.k, kUnit), 0);
+    return kernel::ScheduleAttr::get(context, 1, kernel::kPanelColumns, blockM,
+                                     shared(4, kernel::kPanelColumns), llvm::alignTo(shape.k, kUnit), 0);
   if (shape.m == 1) {
-    // Bound by memory: rhs passes once. Columns that lie together are taken 16 at a time, rows as long as can
-    // be.
-    int64_t depth = shape.rhsColumnsContiguous ? 64 : 1024, columns = shape.rhsColumnsContiguous ? 1024 : 16;
-    int64_t share = llvm::alignTo(llvm::divideCeil(shape.n, 4 * threads), 16);
-    return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, share),
+    // Bound by memory: rhs passes once. Columns that lie together are taken as wide as can be, others 16 at a
+    // time in pieces of 512 bytes, which the first level keeps until they are read (a tenth faster than whole
+    // columns).
+    int64_t depth = shape.rhsColumnsContiguous ? 64 : 512 / shape.elementBytes,
+            columns = shape.rhsColumnsContiguous ? 1024 : 16;
+    return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, shared(4, 16)),
                                      evenBlock(shape.k, depth, kUnit), 0);
   }
-  Tile tile = tileFor(shape.m, shape.n, blockM, shape.packedRhs);
+  Tile tile = tileFor(shape, blockM);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
-  // Rows for one block only: a panel of rhs is read as soon as it is packed, so it should be in the second
-  // level still, beside a tile of lhs in the first.
+  // Rows for one block only: what is packed of rhs is read once, so it should be in the second level still,
+  // beside a tile of lhs in the first. Each item packs lhs, so that a thread has one.
   if (shape.m <= 24) {
-    int64_t deep = std::min(caches.l2 * 3 / 16 / tileN, caches.l1 / tileM) / shape.elementBytes;
-    return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, tileN, evenBlock(shape.k, deep, kUnit),
-                                     0);
+    int64_t deep = evenBlock(
+        shape.k, std::min(caches.l2 * 3 / 16 / tileN, caches.l1 / tileM) / shape.elementBytes, kUnit);
+    int64_t most = caches.l2 * 3 / 4 / (deep * shape.elementBytes) / tileN * tileN;
+    return kernel::ScheduleAttr::get(context, tileM, tileN, blockM,
+                                     std::max(tileN, std::min(most, shared(1, tileN))), deep, 0);
   }
   // A tile of lhs takes half of the first level or a little more, a block of rhs three quarters of the
   // second. Within that, lhs is packed once a block of columns and partial sums go through memory once a
@@ -113,6 +133,13 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
     double cost = double(llvm::divideCeil(shape.n, wide)) / double(shape.n) +
                   double(llvm::divideCeil(shape.k, deep)) / double(shape.k);
     if (least == 0 || cost < least) least = cost, blockK = deep, blockN = wide;
+  }
+  // An epilogue waits for all of K, and sums in scratch for it: one piece, if a tile of lhs just fits (7 % of
+  // products of K 1024).
+  if (int64_t whole = llvm::alignTo(shape.k, kUnit);
+      shape.epilogue && whole > blockK && tileM * whole * shape.elementBytes <= caches.l1) {
+    blockK = whole;
+    blockN = evenBlock(shape.n, caches.l2 * 3 / 4 / (whole * shape.elementBytes), tileN);
   }
   // Blocks that divide well among the threads: lower ones, or narrower ones, each of which packs more.
   int64_t lowest = bf16 ? blockM : std::min<int64_t>(blockM, 24), bestM = blockM, bestN = blockN;
@@ -131,8 +158,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
 }
 
-kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
-  auto sizes = op.getSizes();
+MatmulShape matmulShape(kernel::MatmulOp op, ArrayRef<int64_t> sizes) {
   int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
   MatmulShape shape{sizes[0],         sizes[1], sizes[2],
                     sizes[3],         bytes,    op.getRhsAccess().getStrides()[2] == 1,
@@ -140,9 +166,38 @@ kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const 
   if (op.getGroups()) { // groups are gone through in each item; their sizes are data, so on average
     if (op.getGrouped() == kernel::GroupedBy::k)
       shape.k = llvm::divideCeil(shape.k, std::max<int64_t>(1, shape.batch));
+    else
+      shape.rowGroups = shape.batch;
     shape.batch = 1;
   }
-  return scheduleMatmul(op.getContext(), shape, threads, caches);
+  Operation *yield = op.getBody().front().getTerminator();
+  shape.epilogue = op.getInit() || yield->getNumOperands() != 1 ||
+                   yield->getOperand(0) != Value(op.getBody().getArgument(0));
+  return shape;
+}
+
+kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches) {
+  return scheduleMatmul(op.getContext(), matmulShape(op, op.getSizes()), threads, caches);
+}
+
+double estimateMatmulCycles(const MatmulShape &shape, kernel::ScheduleAttr s, int64_t threads,
+                            const CacheSizes &caches) {
+  const double m = double(std::max<int64_t>(shape.m, 1)), n = double(std::max<int64_t>(shape.n, 1)),
+               outputs = double(shape.batch) * m * n / double(threads),
+               perCycle = 64.0 / double(shape.elementBytes);
+  const int64_t vectors = std::max<int64_t>(s.getTileN() / kLanes, 1),
+                rows = std::max<int64_t>(s.getTileM(), 1);
+  // What the tile takes beyond an FMA a cycle.
+  const double beyond =
+      stepCycles(shape, std::max<int64_t>(s.getBlockM(), 1), rows, vectors) / (m * n / kLanes) - 1;
+  double cycles = busiestThread(shape, s.getBlockM(), s.getBlockN(), threads) +
+                  beyond * outputs * double(shape.k) / perCycle;
+  // Sums go through memory once a block of k.
+  cycles += double(llvm::divideCeil(std::max<int64_t>(shape.k, 1), s.getBlockK()) - 1) * outputs * 0.5;
+  const int64_t deep = std::min(s.getBlockK(), shape.k) * shape.elementBytes;
+  if (rows * deep > caches.l1 * 3 / 4) cycles *= 1.05;
+  if (!shape.packedRhs && std::min(s.getBlockN(), shape.n) * deep > caches.l2) cycles *= 1.1;
+  return cycles;
 }
 
 } // namespace weft::cpu

@@ -17,6 +17,8 @@ struct MatmulShape {
   int64_t elementBytes = 4;          // of operands and accumulators
   bool rhsColumnsContiguous = false; // a row of rhs (k, n) lies together, rather than a column
   bool packedRhs = false;            // rhs lies in panels of 32 columns: a tile is of one
+  int64_t rowGroups = 0;             // that cut m, anywhere
+  bool epilogue = false;             // sums are not stored as they are
 };
 
 // `threads`: how many share the work, 1 or more; there are enough items for that many where the shape allows.
@@ -25,5 +27,12 @@ kernel::ScheduleAttr scheduleMatmul(mlir::MLIRContext *context, const MatmulShap
 
 // For an op whose sizes are known.
 kernel::ScheduleAttr scheduleMatmul(kernel::MatmulOp op, int64_t threads, const CacheSizes &caches = {});
+
+// Of a launch of `op` with these sizes (batch, m, n, k).
+MatmulShape matmulShape(kernel::MatmulOp op, llvm::ArrayRef<int64_t> sizes);
+
+// About what the busiest thread takes, in cycles: good for comparing schedules of one shape, no more.
+double estimateMatmulCycles(const MatmulShape &shape, kernel::ScheduleAttr schedule, int64_t threads,
+                            const CacheSizes &caches = {});
 
 } // namespace weft::cpu

@@ -476,9 +476,10 @@ std::string Loops::text() const {
          ", init_result = " + array(initResult) + ", reduce_dims = " + std::to_string(reduceDims) +
          " : i64, reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = 64>, schedule = "
          "#kernel.schedule<tile_m = 0, tile_n = 0, "
-         "block_m = 0, block_n = " +
-         std::to_string(blockColumns) + ", block_k = 0, unroll = 1>} : (" + types + ") -> (" + resultTypes +
-         ") {\n  ^bb0(" + blockArguments + "):\n" + region + "\n  }";
+         "block_m = " +
+         std::to_string(blockRows) + ", block_n = " + std::to_string(blockColumns) +
+         ", block_k = 0, unroll = 1>} : (" + types + ") -> (" + resultTypes + ") {\n  ^bb0(" +
+         blockArguments + "):\n" + region + "\n  }";
 }
 
 } // namespace weft::cpu_test

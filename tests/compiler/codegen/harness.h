@@ -114,7 +114,7 @@ struct Loops {
   std::vector<Access> inputs, outputs; // outputs: one a yield, each its own result
   std::string region;                  // the block arguments are %0, %1, …; ends with kernel.yield
   std::vector<int> inits = {};         // results that start from an init
-  int64_t reduceDims = 0, blockColumns = 64;
+  int64_t reduceDims = 0, blockColumns = 64, blockRows = 0;
   std::string text() const; // for KernelSuite::add
 };
 std::vector<int64_t> rowMajor(const std::vector<int64_t> &shape);                      // strides

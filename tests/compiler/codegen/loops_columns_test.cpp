@@ -15,43 +15,53 @@ Access whole(std::vector<int64_t> shape, const std::string &element = "f32") {
 std::string named(const char *what, int64_t n) { return what + std::to_string(n); }
 
 // dw = Σ over rows of dy * x * scale(row): a norm's weight gradient.
-Loops weightGradient(int64_t m, int64_t n, bool accumulates) {
+Loops weightGradient(int64_t m, int64_t n, bool accumulates, int64_t blockRows = 0) {
   return {.domain = {m, n},
           .inputs = {whole({m, n}), whole({m, n}), {tensorType({m}, "f32"), {1, 0}}},
           .outputs = {{tensorType({n}, "f32"), {0, 1}}},
           .region = "%p = arith.mulf %0, %1 : f32\n%q = arith.mulf %p, %2 : f32\nkernel.yield %q : f32",
           .inits = accumulates ? std::vector<int>{0} : std::vector<int>{},
           .reduceDims = 1,
-          .blockColumns = 80};
+          .blockColumns = 80,
+          .blockRows = blockRows};
 }
 
 TEST(LoopsColumns, SumsAreOneAscendingChainEach) {
   KernelSuite suite;
+  // Blocks of rows: none, ones that leave a rest, and one longer than there are rows.
+  auto kernel = [](int64_t n, bool accumulates, int64_t blockRows) {
+    return named(accumulates ? "onto" : "fresh", n) + "_" + std::to_string(blockRows);
+  };
   for (int64_t n : kSizes)
     for (bool accumulates : {false, true})
-      suite.add(named(accumulates ? "onto" : "fresh", n), weightGradient(13, n, accumulates).text());
+      for (int64_t blockRows : {0, 1, 4, 64})
+        suite.add(kernel(n, accumulates, blockRows), weightGradient(13, n, accumulates, blockRows).text());
   suite.add("no_rows", weightGradient(0, 20, false).text());
+  suite.add("no_rows_4", weightGradient(0, 20, false, 4).text());
   suite.compile();
   for (int64_t n : kSizes)
     for (bool accumulates : {false, true}) {
       int64_t m = 13;
       auto dy = randomFloats(m * n, 1), x = randomFloats(m * n, 2), scale = randomFloats(m, 3),
            start = randomFloats(n, 4);
-      auto out = valuesOf<float>(suite
-                                     .run(named(accumulates ? "onto" : "fresh", n),
-                                          {bytesOf(dy), bytesOf(x), bytesOf(scale)}, {bytesOf(start)})
-                                     .at(0));
-      for (int64_t c = 0; c < n; ++c) {
-        float sum = accumulates ? start[c] : 0;
-        for (int64_t r = 0; r < m; ++r) {
-          volatile float p = dy[r * n + c] * x[r * n + c], q = p * scale[r];
-          sum = sum + q;
+      for (int64_t blockRows : {0, 1, 4, 64}) {
+        auto out = valuesOf<float>(suite
+                                       .run(kernel(n, accumulates, blockRows),
+                                            {bytesOf(dy), bytesOf(x), bytesOf(scale)}, {bytesOf(start)})
+                                       .at(0));
+        for (int64_t c = 0; c < n; ++c) {
+          float sum = accumulates ? start[c] : 0;
+          for (int64_t r = 0; r < m; ++r) {
+            volatile float p = dy[r * n + c] * x[r * n + c], q = p * scale[r];
+            sum = sum + q;
+          }
+          ASSERT_EQ(out[c], sum) << n << " column " << c << " in blocks of " << blockRows;
         }
-        ASSERT_EQ(out[c], sum) << n << " column " << c;
       }
     }
-  EXPECT_EQ(suite.run("no_rows", {Bytes(), Bytes(), Bytes()}, {Bytes(80, 1)}).at(0), Bytes(80, 0))
-      << "an empty sum is zero";
+  for (const char *name : {"no_rows", "no_rows_4"})
+    EXPECT_EQ(suite.run(name, {Bytes(), Bytes(), Bytes()}, {Bytes(80, 1)}).at(0), Bytes(80, 0))
+        << "an empty sum is zero";
 }
 
 TEST(LoopsColumns, KeepsOuterDimensionsAndReducesSeveral) {
@@ -68,6 +78,16 @@ TEST(LoopsColumns, KeepsOuterDimensionsAndReducesSeveral) {
             .reduceDims = 2,
             .blockColumns = 16}
           .text());
+  suite.add(
+      "two_blocks",
+      Loops{.domain = {a, b, c, n},
+            .inputs = {whole({a, b, c, n}), {tensorType({a}, "f32"), {1, 0, 0, 0}}},
+            .outputs = {{tensorType({c, n}, "f32"), {0, 0, n, 1}}, {tensorType({c, n}, "f32"), {0, 0, n, 1}}},
+            .region = "%e = math.exp %0 : f32\n%p = arith.mulf %e, %1 : f32\nkernel.yield %p, %1 : f32, f32",
+            .reduceDims = 2,
+            .blockColumns = 16,
+            .blockRows = 3}
+          .text());
   suite.add("types",
             Loops{.domain = {b, n},
                   .inputs = {whole({b, n}, "i32"), whole({b, n}, "f64")},
@@ -79,6 +99,9 @@ TEST(LoopsColumns, KeepsOuterDimensionsAndReducesSeveral) {
   suite.compile();
   suite.check("two", {bytesOf(randomFloats(a * b * c * n, 1)), bytesOf(randomFloats(a, 2))},
               {Bytes(c * n * 4), Bytes(c * n * 4)}, 2e-6);
+  std::vector<Bytes> in = {bytesOf(randomFloats(a * b * c * n, 1)), bytesOf(randomFloats(a, 2))},
+                     out = {Bytes(c * n * 4, 1), Bytes(c * n * 4, 1)};
+  EXPECT_EQ(suite.run("two", in, out), suite.run("two_blocks", in, out)) << "blocks of rows change no bit";
   std::vector<double> wide(b * n), start(2 * n, 0.25);
   for (size_t i = 0; i < wide.size(); ++i) wide[i] = std::cos(double(i));
   suite.check("types", {bytesOf(randomInts(b * n, 3, -100, 100)), bytesOf(wide)},

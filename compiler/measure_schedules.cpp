@@ -1,0 +1,217 @@
+#include "compiler/measure_schedules.h"
+#include "compiler/run_apart.h"
+#include "runtime/device/thread_pool.h"
+#include "llvm/ADT/STLExtras.h"
+#include <chrono>
+#include <csignal>
+#include <unistd.h>
+
+using namespace launch_data;
+namespace weft {
+namespace {
+
+constexpr double kRoundSeconds = 0.003; // of one candidate in one round, at least a call
+constexpr int kFirstRounds = 3, kLastRounds = 8, kFinalists = 4;
+constexpr double kHopeless = 1.5; // times the fastest first call: not timed again
+constexpr int64_t kMostCopies = 16;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+// In the child.
+class Measurement {
+public:
+  Measurement(llvm::ArrayRef<Kernel> kernels, llvm::ArrayRef<Launch> launches, int threads, double seconds)
+      : kernels(kernels), launches(launches), pool({threads, 50}), end(now() + seconds),
+        timings(kernels.size()) {}
+
+  // What is wrong, or "". `at` is told the candidate before it runs.
+  std::string run(llvm::function_ref<void(size_t)> at) {
+    if (!takeMemory()) return "there is not enough memory for its data";
+    std::vector<size_t> all;
+    std::vector<double> first(kernels.size());
+    for (size_t c = 0; c < kernels.size(); ++c) {
+      at(c);
+      first[c] = firstCall(c);
+      if (!timings[c].differs) all.push_back(c);
+    }
+    double best = *std::min_element(first.begin(), first.end());
+    llvm::erase_if(all, [&](size_t c) { return c != 0 && first[c] > kHopeless * best + 20e-6; });
+    rounds(all, kFirstRounds, at);
+    std::vector<size_t> finalists = all;
+    llvm::stable_sort(finalists, [&](size_t a, size_t b) {
+      return a != 0 && b != 0 ? median(timings[a].seconds) < median(timings[b].seconds) : b != 0 && a == 0;
+    });
+    if (finalists.size() > kFinalists) finalists.resize(kFinalists);
+    rounds(finalists, kLastRounds, at);
+    return "";
+  }
+
+  std::vector<ScheduleTiming> timings;
+
+private:
+  bool takeMemory() {
+    Launch all = launches[0];
+    int64_t bytes = 0;
+    for (const Launch &l : launches) all.scratch_bytes = std::max(all.scratch_bytes, l.scratch_bytes);
+    for (int64_t block : all.blocks) bytes += block;
+    long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    const int64_t caches = 2 * (l2 > 0 ? l2 : 1 << 20) * pool.size();
+    const int64_t copies = std::clamp<int64_t>(caches / std::max<int64_t>(bytes, 1) + 1, 1, kMostCopies);
+    for (int64_t i = 0; i < copies; ++i) {
+      data.push_back(std::make_unique<Memory>());
+      if (!data.back()->take(all, i == 0 ? pool.size() : 0)) return false;
+      data.back()->fill(all, 1);
+    }
+    // What outputs hold before: an in-place kernel has to start from it again.
+    for (size_t i = 0; i < all.buffers.size(); ++i)
+      if (all.buffers[i].output) before.emplace_back(data[0]->buffers()[i], all.buffers[i].bytes);
+    return true;
+  }
+
+  void call(size_t c, const Memory &memory) {
+    const Launch &l = launches[c];
+    pool.ParallelFor(l.items, l.grain, [&](int64_t begin, int64_t finish, int thread) {
+      kernels[c](memory.buffers(), l.sizes.data(), begin, finish, data[0]->scratch(thread));
+    });
+  }
+
+  double firstCall(size_t c) {
+    const Launch &l = launches[c];
+    size_t output = 0;
+    for (size_t i = 0; i < l.buffers.size(); ++i)
+      if (l.buffers[i].output) memcpy(data[0]->buffers()[i], before[output++].data(), l.buffers[i].bytes);
+    double start = now();
+    call(c, *data[0]);
+    double took = now() - start;
+    output = 0;
+    for (size_t i = 0; i < l.buffers.size(); ++i) {
+      if (!l.buffers[i].output) continue;
+      if (c == 0)
+        results.emplace_back(data[0]->buffers()[i], l.buffers[i].bytes);
+      else if (memcmp(results[output].data(), data[0]->buffers()[i], l.buffers[i].bytes) != 0)
+        timings[c].differs = true;
+      ++output;
+    }
+    return took;
+  }
+
+  void rounds(llvm::ArrayRef<size_t> candidates, int count, llvm::function_ref<void(size_t)> at) {
+    for (int round = 0; round < count; ++round) {
+      if (now() > end) return;
+      for (size_t i = 0; i < candidates.size(); ++i) {
+        size_t c = candidates[(i + round) % candidates.size()]; // none is always the one after the slowest
+        at(c);
+        call(c, *data[next++ % data.size()]); // its code and scratch are in the caches then
+        int calls = 0;
+        double start = now(), took;
+        do {
+          call(c, *data[next++ % data.size()]);
+          ++calls;
+          took = now() - start;
+        } while (took < kRoundSeconds);
+        timings[c].seconds.push_back(took / calls);
+      }
+    }
+  }
+
+  llvm::ArrayRef<Kernel> kernels;
+  llvm::ArrayRef<Launch> launches;
+  ThreadPool pool;
+  double end;
+  std::vector<std::unique_ptr<Memory>> data;
+  std::vector<std::string> before, results;
+  size_t next = 0;
+};
+
+} // namespace
+
+std::variant<std::vector<ScheduleTiming>, std::string> measureSchedules(llvm::StringRef image,
+                                                                        llvm::ArrayRef<std::string> names,
+                                                                        llvm::ArrayRef<Launch> launches,
+                                                                        int threads, double seconds) {
+  // The child says which candidate is next, after a c; then R and what is wrong, or T and the timings.
+  ApartEnd end = runApart(unsigned(seconds) + 60, [&](Tell tell) {
+    prepare_thread();
+    std::vector<Kernel> kernels;
+    void *handle = loadImage(image);
+    for (const std::string &name : names) {
+      kernels.push_back(findFunction(handle, name));
+      if (kernels.back()) continue;
+      tell("Rthe code cannot be loaded", 26);
+      return;
+    }
+    Measurement measurement(kernels, launches, threads, seconds);
+    size_t last = SIZE_MAX;
+    std::string problem = measurement.run([&](size_t c) {
+      char step[2] = {'c', char(c)};
+      if (c != last) tell(step, 2);
+      last = c;
+    });
+    if (!problem.empty()) {
+      tell("R", 1);
+      tell(problem.data(), problem.size());
+      return;
+    }
+    tell("T", 1);
+    for (const ScheduleTiming &t : measurement.timings) {
+      int64_t head[2] = {t.differs, int64_t(t.seconds.size())};
+      tell(head, sizeof head);
+      tell(t.seconds.data(), t.seconds.size() * sizeof(double));
+    }
+  });
+  if (!end.problem.empty()) return end.problem;
+  size_t at = 0;
+  while (at + 1 < end.said.size() && end.said[at] == 'c') at += 2;
+  std::string candidate = at < 2 ? "it" : "candidate " + std::to_string(int(end.said[at - 1]));
+  if (!end.finished)
+    return end.signal == SIGALRM ? candidate + " did not end in time"
+                                 : candidate + " was ended by " + signalText(end.signal);
+  if (at < end.said.size() && end.said[at] == 'R') return end.said.substr(at + 1);
+  std::vector<ScheduleTiming> timings(names.size());
+  ++at;
+  for (ScheduleTiming &t : timings) {
+    int64_t head[2];
+    if (end.said.size() < at + sizeof head) return std::string("the measuring process said too little");
+    memcpy(head, end.said.data() + at, sizeof head);
+    at += sizeof head;
+    t.differs = head[0] != 0;
+    if (end.said.size() < at + size_t(head[1]) * sizeof(double))
+      return std::string("the measuring process said too little");
+    t.seconds.resize(size_t(head[1]));
+    memcpy(t.seconds.data(), end.said.data() + at, t.seconds.size() * sizeof(double));
+    at += t.seconds.size() * sizeof(double);
+  }
+  return timings;
+}
+
+std::optional<FastestSchedule> fastestSchedule(llvm::ArrayRef<ScheduleTiming> timings) {
+  constexpr double kGain = 1.03, kRounds = 7.0 / 8;
+  constexpr size_t kFewest = 4;
+  const std::vector<double> &first = timings[0].seconds;
+  // The last rounds are the finalists' alone, with the same data before and after.
+  const size_t last = std::min<size_t>(first.size(), kLastRounds);
+  if (last < kFewest) return {};
+  auto tail = [&](const std::vector<double> &all) {
+    return std::vector<double>(all.end() - last, all.end());
+  };
+  FastestSchedule out{0, median(tail(first)), median(tail(first))};
+  for (size_t i = 1; i < timings.size(); ++i) {
+    if (timings[i].differs || timings[i].seconds.size() != first.size()) continue;
+    const std::vector<double> mine = tail(timings[i].seconds), its = tail(first);
+    size_t won = 0;
+    for (size_t r = 0; r < last; ++r) won += mine[r] < its[r];
+    const double seconds = median(mine);
+    if (seconds < out.seconds && seconds * kGain <= out.firstSeconds && double(won) >= kRounds * double(last))
+      out.index = i, out.seconds = seconds;
+  }
+  return out;
+}
+
+} // namespace weft

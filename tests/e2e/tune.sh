@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Schedules chosen by measuring: no bit changes, every later compilation finds them, and whatever the cache holds does no
+# harm.
+source "$(dirname "$0")/lib.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/weft-tune-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+unset WEFT_TUNING_CACHE
+export XDG_CACHE_HOME=$work/cache
+make_recipe
+sed -i 's/^config = .*/config = "tiny"\ndim = 128\nffn = 256\nlayers = 2/; s/^seq = .*/seq = 128/' "$work/recipe.toml"
+kept=$work/cache/weft/schedules
+compile() { weft compile "$work/recipe.toml" -o "$work/x.weft" "$@"; }
+times() { weft inspect "$1" --kernels | grep -c ' \*  ' || true; } # kernels with another schedule
+
+# Nothing is known, nothing is said, nothing is written.
+compile >"$work/plain.out" 2>&1 || fail "it does not compile" "$(cat "$work/plain.out")"
+! grep -q '^tuned' "$work/plain.out" || fail "it has tuned without being asked" "$(cat "$work/plain.out")"
+[[ ! -e $kept ]] || fail "there are files in the cache"
+cp "$work/x.weft" "$work/plain.weft"
+train plain
+
+# Measured, kept, and found again without a flag; with a flag nothing is left to do.
+expect_says 'tuned: ' '(0 known before)' 'tuning 1 of ' -- compile --tune=20
+expect_no_leftovers "$kept"
+number=$(ls "$kept" | wc -l)
+((number > 0)) || fail "nothing is kept"
+expect_says "($number known before)" '(from cache)' 'tune: ' -- compile --remarks='tune: '
+expect_says "($number known before)" -- compile --tune=1
+expect_says 'from cache' -- weft inspect "$work/x.weft" --remarks
+
+# Sums over rows in other blocks, whatever the measuring gave: the same bits after training.
+changed=0
+for file in "$kept"/*.json; do
+  if grep -q 'reduce_dims = 1' "$file" && grep -q 'kernel.loops' "$file"; then
+    python3 - "$file" <<'END'
+import json, sys
+kept = json.load(open(sys.argv[1]))
+kept["schedule"] = dict(kept["own"], block_m=32)
+json.dump(kept, open(sys.argv[1], "w"))
+END
+    changed=$((changed + 1))
+  fi
+done
+((changed > 0)) || fail "no sum over rows was measured" "$(grep -ho 'kernel\.[a-z]*' "$kept"/*.json | sort | uniq -c)"
+expect_says 'block_m 16 → 32' -- compile --remarks='tune: '
+(($(times "$work/x.weft") > 0)) || fail "weft inspect --kernels does not mark them"
+expect_says 'chosen by measuring' -- weft inspect "$work/x.weft"
+kernel=$(weft inspect "$work/x.weft" --json | python3 -c 'import json, sys; print([k["name"] for k in json.load(sys.stdin)["kernels"] if k["tuned"]][0])')
+expect_says 'schedule chosen by measuring' -- weft inspect "$work/x.weft" --source "$kernel"
+train tuned
+grep -q '^tuned: ' "$work/tuned.out" || fail "training does not say that it has tuned kernels" "$(cat "$work/tuned.out")"
+expect_equal_bits "$work/plain" "$work/tuned" 8 "tuned schedules"
+# By the recipe's key, which weft train --tune sets.
+train flag --tune
+grep -q '^tune = 60' "$work/flag/recipe.toml" || fail "--tune is not in the run's recipe"
+expect_equal_bits "$work/plain" "$work/flag" 8 "weft train --tune"
+
+# Another number of threads is another machine; and it can be left out.
+compile --set run.threads=3 >"$work/other.out" 2>&1
+! grep -q '^tuned' "$work/other.out" || fail "schedules of 1 thread are taken for 3" "$(cat "$work/other.out")"
+WEFT_TUNING_CACHE=off compile >"$work/off.out" 2>&1
+! grep -q '^tuned' "$work/off.out" || fail "WEFT_TUNING_CACHE=off is not heeded" "$(cat "$work/off.out")"
+cmp -s "$work/plain.weft" "$work/x.weft" || fail "without the cache it is not the artifact that it was"
+checks=$((checks + 3))
+
+# Files that are empty, cut, nonsense, of another kernel, no file at all, or name a schedule that nobody would measure.
+cp -r "$work/cache" "$work/bad"
+i=0
+for file in "$work/bad/weft/schedules"/*.json; do
+  case $((i++)) in
+  0) : >"$file" ;;
+  1) truncate -s 100 "$file" ;;
+  2) head -c 3000 /dev/urandom >"$file" ;;
+  3) sed -i 's/threads 1,/threads 2,/' "$file" ;;
+  4) rm "$file" && mkdir "$file" ;;
+  5) python3 -c '
+import json, sys
+kept = json.load(open(sys.argv[1]))
+kept["schedule"]["block_n"] = 1 << 20
+json.dump(kept, open(sys.argv[1], "w"))' "$file" ;;
+  esac
+done
+export XDG_CACHE_HOME=$work/bad
+expect_says 'is not a JSON object; it is not used' 'is of another kernel or machine; it is not used' 'is not a regular file; it is not used' \
+  "is none of the kernel's candidates; it is not used" 'compiled llama' -- compile
+export XDG_CACHE_HOME=$work/recipe.toml # a file
+expect_says 'what was measured is not kept' 'tuned: ' -- compile --tune=4
+
+expect_error 2 '--tune is soon when it should be a whole number of seconds' -- compile --tune=soon
+expect_error 1 'run.tune' -- compile --set run.tune=-1
+done_testing
