@@ -1,5 +1,6 @@
 // From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
 #pragma once
+#include "compiler/check_kernels.h"
 #include "compiler/pipeline.h"
 #include "compiler/substitute_kernel.h"
 #include "compiler/write_artifact.h"
@@ -13,6 +14,7 @@ struct CompileRequest {
   std::optional<Phase> stopAfter; // the module's text instead of an artifact
   std::string dumpFolder;         // a file a phase; "": none
   bool checkPhases = false;
+  PhaseInputs phaseInputs; // what it runs the entries on
   std::vector<Substitution> substitutions;
   bool checkSubstitutions = true; // against the compiler's own kernels
   bool entriesForTraining = true, entriesForGeneration = true;
@@ -25,6 +27,8 @@ struct CompileReport {
   int64_t parameters = 0, persistentBytes = 0, arenaBytes = 0;
   int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;
+  double checkSeconds = 0;
+  std::optional<KernelCheck> kernelCheck; // of --check-phases
   fb::ArtifactT artifact;
 };
 

@@ -73,6 +73,29 @@ Place placeOf(mlir::Location location) {
   return place;
 }
 
+// What --check-phases found in order.
+std::string checkedText(const CompileReport &report) {
+  const KernelCheck &c = *report.kernelCheck;
+  std::string levels;
+  for (const std::string &level : c.levels) levels += (levels.empty() ? "" : ", ") + level;
+  char text[400];
+  snprintf(
+      text, sizeof text,
+      "checked in %.1f s: phases in f64; %lld kernels (%s) in %lld launches, %lld results%s\n",
+      report.checkSeconds, (long long)c.kernels, levels.c_str(), (long long)c.launches, (long long)c.results,
+      c.program ? "; the program as a whole, to the bit" : "; not the program as a whole, which has ranks");
+  std::string out = text;
+  for (auto &[family, worst] : c.worst) {
+    if (worst.error == 0) continue;
+    snprintf(text, sizeof text, "  %-10s at most %.2f of the error that is declared", family.c_str(),
+             worst.error);
+    out += text + (", in " + worst.kernel) + "\n";
+  }
+  if (c.unbounded > 0)
+    out += "  of " + std::to_string(c.unbounded) + " results no declared error says anything\n";
+  return out;
+}
+
 int compile(const std::vector<std::string> &args) {
   std::string input, output, remarksFile;
   std::optional<std::string> remarks;
@@ -216,6 +239,7 @@ int compile(const std::vector<std::string> &args) {
   for (auto &kernel : report.artifact.kernels)
     if (!kernel->substituted.empty())
       printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
+  if (report.kernelCheck) printf("%s", checkedText(report).c_str());
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
   if (report.derivedBytes > 0)
