@@ -104,8 +104,9 @@ public:
     const fb::Artifact &root = *artifact->root;
     // Ranks that wait for others have no session here; their kernels have been compared.
     bool alone = root.stages()->size() == 1;
-    for (const fb::Option *option : *root.options())
-      if (option->key()->string_view() == "data_parallel") alone &= option->value()->string_view() == "1";
+    for (size_t i = 0; root.options() && i < root.options()->size(); ++i)
+      if (const fb::Option *option = root.options()->Get(i); option->key()->string_view() == "data_parallel")
+        alone &= option->value()->string_view() == "1";
     if (alone) {
       SessionOptions session;
       session.artifact = artifact;
@@ -292,9 +293,10 @@ checkKernels(ModuleOp scheduled, const llvm::StringMap<std::string> &byContent, 
   munmap(page, sizeof(Shared));
   if (child < 0) return std::string("cannot start a process");
   if (WIFSIGNALED(status))
-    return (running.empty() ? std::string("the program") : "kernel " + running) + " was ended by " +
-           strsignal(WTERMSIG(status)) +
-           (WTERMSIG(status) == SIGSEGV ? ": does it reach behind a buffer?" : "");
+    return (running.empty() ? std::string("the program as a whole") : "kernel " + running) +
+           " was ended by " + strsignal(WTERMSIG(status)) +
+           (WTERMSIG(status) == SIGSEGV ? ": does it reach behind a buffer?" : "") +
+           (running.empty() ? "" : "\n" + kernelHint(running));
   if (text.empty()) return std::string("the process that ran the kernels ended without a word");
   if (text[0] == '-') return text.substr(1);
   auto check = unpacked(StringRef(text).drop_front());

@@ -166,6 +166,7 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
   last = std::move(now);
   lastVariables.clear();
   for (auto &[name, value] : *initial) lastVariables.insert(name);
+  different = !same;
   return success(same);
 }
 

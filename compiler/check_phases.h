@@ -27,6 +27,8 @@ public:
   // variable that differs: the phase, the place, both numbers. Fails then, and when an entry cannot be
   // interpreted.
   mlir::LogicalResult check(mlir::ModuleOp module, llvm::StringRef phase);
+  // Whether the last failure was a difference.
+  bool differs() const { return different; }
 
 private:
   struct Outcome {
@@ -37,6 +39,7 @@ private:
   int64_t numMicroBatches = 0; // decided by the first module
   std::map<std::string, Outcome> last;
   std::set<std::string> lastVariables; // there were
+  bool different = false;
 };
 
 // Both at once: the entries of `before` against those of `after`.

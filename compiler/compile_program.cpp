@@ -1,11 +1,13 @@
 #include "compiler/compile_program.h"
 #include "compiler/bisect_phase.h"
+#include "compiler/check_cost.h"
 #include "compiler/check_kernels.h"
 #include "compiler/graph_builder.h"
 #include "compiler/kernel_source.h"
 #include "compiler/memory_budget.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
+#include "compiler/user_inputs.h"
 #include "dialects/program/program.h"
 #include "frontends/programs/program.h"
 #include "mlir/IR/AsmState.h"
@@ -211,6 +213,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     if (error) return "cannot make " + request.dumpFolder + ": " + error.message();
   }
   std::vector<OwningOpRef<ModuleOp>> stages;
+  CheckOptions check;
+  check.inputs = request.phaseInputs;
   OwningOpRef<ModuleOp> scheduled; // for --check-phases, with the kernels that its ops became
   llvm::StringMap<std::string> kernelNames;
   // Traces the model and runs the passes, a stage after the other; `last`: not to find out what memory it
@@ -259,8 +263,16 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       pipeline.bf16Unit = target.bf16Unit;
       pipeline.recompute = recompute;
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
-      CheckOptions check;
-      check.inputs = request.phaseInputs;
+      if (last && request.checkPhases) {
+        CheckCost cost = checkCost(*module, chooseMicroBatches(*module, check.inputs));
+        if (std::string problem = costProblem(cost, request.checkLimit); !problem.empty())
+          return failing(problem);
+        if (cost.seconds > 5 && request.say)
+          request.say("checking takes about " + durationText(cost.seconds));
+        if (!request.checkCheckpoint.empty())
+          if (absl::Status s = ReadUserVariables(*module, request.checkCheckpoint, check.inputs); !s.ok())
+            return failing(std::string(s.message()));
+      }
       PhaseChecker checker(check);
       OwningOpRef<ModuleOp> before; // the phase
       pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
@@ -285,7 +297,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         if (phase.phase >= Phase::lower) return success();
         double began = now();
         if (failed(checker.check(m, phase.name))) {
-          if (before) errors += "\n" + bisectPhase(*before, m, phase, pipeline, check);
+          if (before && checker.differs()) errors += "\n" + bisectPhase(*before, m, phase, pipeline, check);
           return failure();
         }
         before = m.clone();
@@ -370,8 +382,6 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     start = now();
     auto loaded = LoadArtifactFromMemory(SerializeArtifact(report.artifact), "the program");
     if (!loaded.ok()) return std::string(loaded.status().message());
-    CheckOptions check;
-    check.inputs = request.phaseInputs;
     auto checked = checkKernels(*scheduled, kernelNames, modules.front(), *loaded, check);
     if (auto *wrong = std::get_if<std::string>(&checked))
       return "the compiled program differs from its ops: " + *wrong;

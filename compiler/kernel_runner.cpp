@@ -103,6 +103,11 @@ llvm::StringMap<std::string> kernelsByContent(ModuleOp lowered) {
   return out;
 }
 
+std::string kernelHint(const std::string &kernel) {
+  return "hint: compiled without --check-phases, weft inspect F.weft --source " + kernel +
+         " shows its code, and --dump-kernel " + kernel + " takes it out to be run alone";
+}
+
 KernelRunner::KernelRunner(const llvm::StringMap<std::string> &byContent, ModuleOp kernels,
                            const LoadedArtifact &artifact,
                            std::vector<std::shared_ptr<const KernelLibrary>> levels,
@@ -202,8 +207,8 @@ bool KernelRunner::compare(Operation *op, const Planned &p, int64_t result, cons
     problem +=
         place + " is " + number(got.values[at]) + " when it should be " + number(want.values[at]) + numbers;
   }
-  problem +=
-      "\n  " + std::to_string(wrong) + " of " + std::to_string(got.values.size()) + " elements are wrong";
+  problem += "\n  " + std::to_string(wrong) + " of " + std::to_string(got.values.size()) +
+             " elements are wrong\n" + kernelHint(artifact->kernels()->Get(p.kernel)->name()->str());
   return false;
 }
 

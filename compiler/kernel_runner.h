@@ -23,6 +23,9 @@ struct LaunchRecord {
 // Of a buffer's elements, those that are written; a NaN is a NaN.
 uint64_t digestOf(llvm::StringRef bytes, graph::Element element, const std::vector<bool> &written = {});
 
+// Where to look on.
+std::string kernelHint(const std::string &kernel);
+
 class KernelRunner : public graph::InterpretObserver {
 public:
   // `says` is called with the kernel about to run.

@@ -23,6 +23,7 @@ HostTensor draw(RankedTensorType type, ArrayRef<int64_t> shape, StringRef name, 
     double v = low + (high - low) * uniform(seed, name, i);
     t.values[i] = t.isFloat() ? double(float(v)) : std::floor(v);
   }
+  if (t.element == graph::Element::bf16) t.roundToElement();
   return t;
 }
 
