@@ -15,7 +15,7 @@ struct KernelCheck {
   int64_t kernels = 0, launches = 0, results = 0;
   int64_t unbounded = 0; // results of which no declared error says anything
   struct Worst {
-    double error = 0;   // of what is declared
+    double error = 0;   // of what is tolerated
     std::string kernel; // and where it is
   };
   std::map<std::string, Worst> worst; // of the others, by family

@@ -1,6 +1,8 @@
 #include "compiler/value_trace.h"
 #include "compiler/op_origin.h"
 #include "dialects/graph/graph.h"
+#include "dialects/kernel/interpret.h"
+#include "dialects/kernel/interpret_region.h"
 #include <cmath>
 
 using namespace mlir;
@@ -22,6 +24,21 @@ double finite(double v) { return std::isnan(v) ? 3e37 : std::isinf(v) ? (v > 0 ?
 int64_t count(ArrayRef<int64_t> shape) { return graph::numElements(shape); }
 
 } // namespace
+
+class ValueTrace::Gathered {
+public:
+  void add(double x) {
+    least = std::min(least, x), most = std::max(most, x);
+    sum += x, squares += x * x, n += 1;
+  }
+  Numbers numbers() const {
+    if (n == 0) return {};
+    return {least, most, sum / n, std::sqrt(squares / n)};
+  }
+
+private:
+  double least = INFINITY, most = -INFINITY, sum = 0, squares = 0, n = 0;
+};
 
 int64_t ValueTrace::valueOf(const HostTensor *t) {
   auto [it, fresh] = present.try_emplace(t, values.size());
@@ -57,36 +74,74 @@ void ValueTrace::after(Operation *op, ArrayRef<const HostTensor *> operands,
     v.result = i;
     v.from = from;
     v.shape = t->shape;
-    v.least = INFINITY, v.most = -INFINITY;
-    double squares = 0, sum = 0;
+    Gathered gathered;
     for (size_t e = 0; e < t->values.size(); ++e) {
       double x = finite(t->values[e]);
-      v.least = std::min(v.least, x), v.most = std::max(v.most, x);
-      sum += x, squares += x * x;
+      gathered.add(x);
       for (uint64_t s = 0; s < 3; ++s) v.sums[s] += x * weight(s, e);
     }
-    double n = std::max<double>(1, double(t->values.size()));
-    v.mean = sum / n, v.rms = std::sqrt(squares / n);
-    if (t->values.empty()) v.least = v.most = 0;
+    static_cast<Numbers &>(v) = gathered.numbers();
     present[t] = values.size();
     values.push_back(std::move(v));
   }
+  // Of the ops within a kernel, too: run once more.
+  if (results.empty() || !isa<kernel::LoopsOp, kernel::MatmulOp>(op)) return;
+  SmallVector<HostTensor> again;
+  for (const HostTensor *t : results) again.push_back(HostTensor::zeros(t->shape, t->element));
+  std::vector<Gathered> ops;
+  Block &body = op->getRegion(0).front();
+  if (failed(kernel::evaluate(op, operands, again, {}, [&](const kernel::RegionInterpreter &region) {
+        size_t n = 0;
+        for (Operation &o : body.without_terminator()) {
+          if (n == ops.size()) ops.emplace_back();
+          for (double x : region.valueOf(o.getResult(0))) ops[n].add(finite(x));
+          ++n;
+        }
+      })))
+    return;
+  for (auto [o, gathered] : llvm::zip(body.without_terminator(), ops))
+    values.back().region.push_back({&o, gathered.numbers()});
+}
+
+bool ValueTrace::Numbers::near(const Numbers &w, double tolerance) const {
+  double by = tolerance * std::max(std::fabs(least), std::fabs(most));
+  auto close = [&](double a, double b) { return std::fabs(a - b) <= by; };
+  return close(least, w.least) && close(most, w.most) && close(mean, w.mean) && close(rms, w.rms);
+}
+
+bool ValueTrace::knows(const Numbers &n, double tolerance) const {
+  return llvm::any_of(values, [&](const Value &w) {
+    return (w.op && n.near(w, tolerance)) ||
+           llvm::any_of(w.region, [&](auto &o) { return n.near(o.second, tolerance); });
+  });
 }
 
 bool ValueTrace::knows(const Value &v, double tolerance) const {
-  double scale = std::max(std::fabs(v.least), std::fabs(v.most)), near = tolerance * scale;
-  double nearSums = near * std::sqrt(double(std::max<int64_t>(1, count(v.shape))));
-  auto close = [](double a, double b, double by) { return std::fabs(a - b) <= by; };
+  double scale = std::max(std::fabs(v.least), std::fabs(v.most));
+  double by = tolerance * scale * std::sqrt(double(std::max<int64_t>(1, count(v.shape))));
   for (const Value &w : values) {
-    if (!w.op || !close(v.least, w.least, near) || !close(v.most, w.most, near) ||
-        !close(v.rms, w.rms, near) || !close(v.mean, w.mean, near))
-      continue;
+    if (!w.op || !v.near(w, tolerance)) continue;
     if (count(v.shape) != count(w.shape)) return true; // repeated, or one of its repetitions
     bool sameOrder = true;
-    for (int s = 0; s < 3; ++s) sameOrder &= close(v.sums[s], w.sums[s], nearSums);
+    for (int s = 0; s < 3; ++s) sameOrder &= std::fabs(v.sums[s] - w.sums[s]) <= by;
     if (sameOrder || v.shape != w.shape) return true;
   }
   return false;
+}
+
+Operation *ValueTrace::firstOfRegion(const Value &kernel, double tolerance) const {
+  llvm::DenseSet<Operation *> leads;
+  SmallVector<bool> known;
+  for (auto &[op, numbers] : kernel.region) known.push_back(knows(numbers, tolerance));
+  for (size_t i = kernel.region.size(); i-- > 0;) {
+    auto &[op, numbers] = kernel.region[i];
+    if (!leads.contains(op) && !(known[i] && numbers.least != numbers.most)) continue;
+    for (mlir::Value v : op->getOperands())
+      if (Operation *from = v.getDefiningOp()) leads.insert(from);
+  }
+  for (auto [i, item] : llvm::enumerate(kernel.region))
+    if (!known[i] && !leads.contains(item.first)) return item.first;
+  return nullptr;
 }
 
 std::string ValueTrace::firstFault(const ValueTrace &before, const ValueTrace &after,
@@ -134,6 +189,9 @@ std::string ValueTrace::firstFault(const ValueTrace &before, const ValueTrace &a
   };
   std::string text =
       "the first op whose result is not what it was: " + place(v.op) + "\n  gives " + numbers(v);
+  if (Operation *inside = before.firstOfRegion(v, tolerance))
+    text += "\n  in its region the first is " + inside->getName().getStringRef().str() + ", that is " +
+            originsText(inside->getLoc(), 4);
   // What the op of its place gave, where no op of the later program gives that any more.
   auto origins = originsOf(v.op->getLoc());
   for (const Value &w : before.values) {

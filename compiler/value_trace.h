@@ -29,16 +29,24 @@ public:
                                 double tolerance);
 
 private:
-  struct Value {
+  struct Numbers { // that a permutation, or repeating each as often, leaves as they are
+    double least = 0, most = 0, mean = 0, rms = 0;
+    bool near(const Numbers &other, double tolerance) const;
+  };
+  struct Value : Numbers {
     mlir::Operation *op = nullptr; // null: parts of others
     int64_t result = 0;
     std::vector<int64_t> from; // values
     llvm::SmallVector<int64_t> shape;
-    double least = 0, most = 0, mean = 0, rms = 0;
-    double sums[3] = {0, 0, 0}; // Σ v[i] r(i), of three fixed random r
+    double sums[3] = {0, 0, 0};                                // Σ v[i] r(i), of three fixed random r
+    std::vector<std::pair<mlir::Operation *, Numbers>> region; // of a kernel: its ops
   };
+  class Gathered;
   int64_t valueOf(const graph::HostTensor *t); // one that nobody has made is an argument
   bool knows(const Value &v, double tolerance) const;
+  bool knows(const Numbers &n, double tolerance) const;
+  // The first op of a kernel's region that is at fault; null for none.
+  mlir::Operation *firstOfRegion(const Value &kernel, double tolerance) const;
 
   std::vector<Value> values;
   llvm::DenseMap<const graph::HostTensor *, int64_t> present;

@@ -105,7 +105,7 @@ std::string checkedText(const CompileReport &report, const std::string &from) {
   std::string out = text;
   for (auto &[family, worst] : c.worst) {
     if (worst.error == 0) continue;
-    snprintf(text, sizeof text, "  %-10s at most %.2f of the error that is declared", family.c_str(),
+    snprintf(text, sizeof text, "  %-10s at most %.2f of the error that is tolerated", family.c_str(),
              worst.error);
     out += text + (", in " + worst.kernel) + "\n";
   }

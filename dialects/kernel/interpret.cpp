@@ -13,6 +13,7 @@ namespace weft::kernel {
 
 using Operands = ArrayRef<const HostTensor *>;
 using Results = MutableArrayRef<HostTensor>;
+using Row = llvm::function_ref<void(const RegionInterpreter &)>;
 
 static LogicalResult refuseDynamic(Operation *op, ArrayRef<int64_t> sizes) {
   bool dynamic = llvm::is_contained(sizes, kDynamic);
@@ -111,7 +112,7 @@ struct ChainErrors {
   }
 };
 
-static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results results, Results bounds) {
+static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results results, Results bounds, Row row) {
   if (failed(refuseDynamic(op, op.getDomain()))) return failure();
   RegionInterpreter region;
   if (failed(region.compile(op.getBody().front()))) return failure();
@@ -155,6 +156,7 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
     if (failed(ok) || failed(ok = loadRow(op, region, inputs, operands, index, columns))) return;
     region.run(index, columns);
     if (errors) errors->run(columns);
+    if (row) row(region);
     for (size_t i = 0; i < to.size() && succeeded(ok); ++i) {
       Output &out = outputs[op.getYieldResult()[i]];
       to[i].startRow(index);
@@ -178,7 +180,7 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
   });
   for (auto [r, chain] : llvm::enumerate(chains))
     for (size_t a = 0; a < chain.terms.size() && bounds[r].isFloat(); ++a)
-      bounds[r].values[a] += chainError(kColumnError, chain.terms[a]) * chain.magnitude[a] + kFlushed;
+      bounds[r].values[a] += sumError(chain.terms[a] + 1) * chain.magnitude[a] + kFlushed;
   return failed(ok) ? failure() : checkWritten(op, outputs);
 }
 
@@ -210,7 +212,8 @@ static HostTensor unpacked(const HostTensor &t, AccessAttr access, int64_t batch
   return result;
 }
 
-static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results, Results bounds) {
+static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results, Results bounds,
+                                    Row row) {
   ArrayRef<int64_t> sizes = op.getSizes();
   if (failed(refuseDynamic(op, sizes))) return failure();
   for (AccessAttr a : SizeLayout(op).accesses)
@@ -249,7 +252,7 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
     for (Output &o : outputs) o.written.assign(o.written.size(), true);
     for (HostTensor &b : bounds) b.values.assign(b.values.size(), std::numeric_limits<double>::quiet_NaN());
   }
-  bool amx = op.getReduction() && op.getReduction()->getUnit() == "amx";
+  StringRef unit = op.getReduction() ? op.getReduction()->getUnit() : "fma";
   for (int64_t b = 0; b < batch; ++b) {
     int64_t firstRow = byRows ? bound(b, m) : 0, lastRow = byRows ? bound(b + 1, m) : m;
     int64_t firstK = grouped && !byRows ? bound(b, k) : 0, lastK = grouped && !byRows ? bound(b + 1, k) : k;
@@ -272,7 +275,7 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
           const double *r = rhs->values.data() + (b * k + p) * n;
           for (int64_t j = 0; j < n; ++j) sum[j] += l * std::fabs(r[j]);
         }
-        double relative = chainError(amx ? kAmxError : kProductError, lastK - firstK);
+        double relative = sumError(productRoundings(unit, lastK - firstK));
         for (double &e : sum) e = e <= FLT_MAX ? relative * e + double(lastK - firstK) * kFlushed : INFINITY;
       }
       for (int64_t p = firstK; p < lastK; ++p) {
@@ -291,6 +294,7 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
       }
       region.run(index, n);
       if (errors) errors->run(n);
+      if (row) row(region);
       for (size_t r = 0; r < to.size(); ++r) {
         if (failed(storeRow(op, r, region.yielded(r), to[r], outputs[r]))) return failure();
         for (int64_t j = 0; j < n && errors; ++j) bounds[r].values[to[r].at(j)] = errors->yielded(r)[j];
@@ -355,7 +359,7 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
     if (op.getKind() == AttentionKind::grad_key_value) dense.erase(dense.begin());
   }
   std::vector<HostTensor> denseBounds;
-  if (!bounds.empty()) denseBounds = attentionErrors(op, attention, dense);
+  if (!bounds.empty()) denseBounds = attentionErrors(op, attention, ArrayRef(in).drop_front(5), dense);
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);
@@ -377,13 +381,13 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
   return checkWritten(op, outputs);
 }
 
-LogicalResult evaluate(Operation *op, Operands operands, Results results, Results bounds) {
+LogicalResult evaluate(Operation *op, Operands operands, Results results, Results bounds, Row row) {
   if (isa<EmptyOp>(op)) { // undefined: whoever reads what nobody wrote gets NaN
     results[0].values.assign(results[0].values.size(), std::numeric_limits<double>::quiet_NaN());
     return success();
   }
-  if (auto loops = dyn_cast<LoopsOp>(op)) return evaluateLoops(loops, operands, results, bounds);
-  if (auto matmul = dyn_cast<MatmulOp>(op)) return evaluateMatmul(matmul, operands, results, bounds);
+  if (auto loops = dyn_cast<LoopsOp>(op)) return evaluateLoops(loops, operands, results, bounds, row);
+  if (auto matmul = dyn_cast<MatmulOp>(op)) return evaluateMatmul(matmul, operands, results, bounds, row);
   if (auto sort = dyn_cast<SortOp>(op)) return evaluateSort(sort, operands, results);
   if (auto attention = dyn_cast<AttentionOp>(op))
     return evaluateAttention(attention, operands, results, bounds);

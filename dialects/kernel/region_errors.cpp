@@ -33,8 +33,14 @@ double exactOnly(Values, Values e, double) {
 
 } // namespace
 
-double chainError(double declared, int64_t terms) {
-  return std::min(double(terms + 2) * kHalfUlp, declared * std::max(1.0, double(terms) / 1024));
+double sumError(int64_t roundings) {
+  double part = double(roundings) * kHalfUlp;
+  return part < 0.5 ? part / (1 - part) : kUnknown;
+}
+int64_t laneRoundings(int64_t columns) { return (columns + 15) / 16 + 4; }
+int64_t productRoundings(StringRef unit, int64_t k) {
+  // amx: of a group of 32 the even and the odd ones, their sum, and the groups one after another.
+  return unit == "amx" ? 16 + 1 + (k + 31) / 32 : k + 1;
 }
 
 RegionErrors::RegionErrors(Block &block, const RegionInterpreter &region) : region(region) {
@@ -194,7 +200,7 @@ void RegionErrors::run(int64_t columns) {
         magnitude += std::fabs((*values[0])[c]);
       }
       bool isFloat = isa<FloatType>(s.result.getType());
-      if (s.sum && isFloat) error += chainError(kLanesError, columns) * magnitude;
+      if (s.sum && isFloat) error += sumError(laneRoundings(columns)) * magnitude;
       if (!isFloat && error > 0) error = kUnknown;
       std::fill(out.begin(), out.end(), error);
     } else {

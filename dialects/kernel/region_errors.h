@@ -1,5 +1,5 @@
 // How far compiled code may be from a kernel's region computed exactly: the declared error of each op
-// (docs/numerics.md), carried from op to op.
+// (docs/numerics.md), and what rounding can do to a sum, carried from op to op.
 #pragma once
 #include "dialects/kernel/interpret_region.h"
 
@@ -8,11 +8,13 @@ namespace weft::kernel {
 // Of half an ulp of the result, and of a number that is flushed to zero, in f32.
 constexpr double kHalfUlp = 0x1p-24, kFlushed = 0x1p-126;
 
-// A sum of `terms` numbers as one chain, relative to the sum of their magnitudes. `declared` is for 1,024 of
-// them and grows with their number; no chain is off by more than half an ulp a term.
-double chainError(double declared, int64_t terms);
-// Row reductions in lanes; columns and products of f32; products of bf16 in either unit.
-constexpr double kLanesError = 2e-7, kColumnError = 2e-6, kProductError = 2e-6, kAmxError = 1e-6;
+// The most that a sum can be off by whose terms go through `roundings` of them at most, relative to the sum
+// of the terms' magnitudes. It is no estimate: rounding that always goes one way comes near it (a small
+// number added again and again).
+double sumError(int64_t roundings);
+// Roundings of a row of `columns` in 16 lanes; of a product over k, by the dot unit.
+int64_t laneRoundings(int64_t columns);
+int64_t productRoundings(llvm::StringRef unit, int64_t k);
 
 // Beside a RegionInterpreter without rounding, after its run: an absolute error for each column of each
 // value. Infinite where nothing can be said: beyond f32's range, behind a comparison that rounding may decide

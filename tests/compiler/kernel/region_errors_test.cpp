@@ -107,6 +107,18 @@ TEST(RegionErrors, AreUnboundedBeyondTheRangeOfF32) {
   EXPECT_TRUE(std::isinf(bounds.values[0]));
 }
 
+TEST(RegionErrors, OfASumCoverRoundingThatAlwaysGoesOneWay) {
+  // One large number, and small ones that are each rounded up or down alike.
+  for (float small : {1e-4f, 3.3e-5f, 7e-6f}) {
+    float sum = 1;
+    double exact = 1;
+    int64_t n = 4096;
+    for (int64_t i = 0; i < n; ++i) sum += small, exact += double(small);
+    EXPECT_LE(std::fabs(double(sum) - exact), kernel::sumError(n) * exact);
+    EXPECT_GT(std::fabs(double(sum) - exact), 2e-6 * exact) << "the bound of numbers of one size would do";
+  }
+}
+
 TEST(RegionErrors, OfAProductAreOfTheMagnitudesThatItAdds) {
   Kernel k(R"(%r = kernel.matmul %x, %y extras() sizes [1, 4, 4, 64] {
       lhs_access = #kernel.access<offset = 0, strides = 0, 64, 1>, rhs_access = #kernel.access<offset = 0, strides = 0, 1, 64>,
@@ -122,7 +134,7 @@ TEST(RegionErrors, OfAProductAreOfTheMagnitudesThatItAdds) {
   HostTensor result = HostTensor::zeros({4, 4}, Element::f32), bounds = result;
   ASSERT_TRUE(succeeded(kernel::evaluate(k.op(), {&x, &y}, {result}, {bounds})));
   EXPECT_EQ(result.values[0], 0);
-  EXPECT_NEAR(bounds.values[0], kernel::chainError(kernel::kProductError, 64) * 64 * 9, 1e-12);
+  EXPECT_NEAR(bounds.values[0], kernel::sumError(kernel::productRoundings("fma", 64)) * 64 * 9, 1e-12);
 }
 
 } // namespace
