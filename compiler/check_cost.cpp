@@ -8,7 +8,8 @@ using namespace mlir;
 namespace weft {
 namespace {
 
-// As measured on one core of a Zen 4 server: of a multiply-add of a product, and of an element of anything else.
+// As measured on one core of a Zen 4 server: of a multiply-add of a product, and of an element of anything
+// else.
 constexpr double kProductNs = 0.7, kElementNs = 4;
 // The phases that are interpreted, and the kernels, whose errors are computed, too.
 constexpr double kPhases = 9, kKernels = 5;
