@@ -1,17 +1,15 @@
 #include "compiler/check_phases.h"
+#include "compiler/value_trace.h"
 #include "dialects/graph/graph.h"
-#include "runtime/data/philox.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/xxhash.h"
 #include <cmath>
-#include <numeric>
 
 using namespace mlir;
 using weft::graph::HostTensor;
 namespace weft {
+namespace {
 
-// Whether interpreting the function meets graph.value_and_grad.
-static bool needsGradient(func::FuncOp f, SymbolTable &symbols, llvm::DenseSet<Operation *> &seen) {
+bool meetsGradient(func::FuncOp f, SymbolTable &symbols, llvm::DenseSet<Operation *> &seen) {
   if (!seen.insert(f).second) return false;
   return f
       .walk([&](Operation *op) {
@@ -20,123 +18,120 @@ static bool needsGradient(func::FuncOp f, SymbolTable &symbols, llvm::DenseSet<O
         if (auto call = dyn_cast<func::CallOp>(op)) callee = call.getCalleeAttr();
         if (auto repeat = dyn_cast<graph::RepeatOp>(op)) callee = repeat.getBodyAttr();
         auto g = callee ? symbols.lookup<func::FuncOp>(callee.getValue()) : func::FuncOp();
-        return g && needsGradient(g, symbols, seen) ? WalkResult::interrupt() : WalkResult::advance();
+        return g && meetsGradient(g, symbols, seen) ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
 
-// Micro-batches that every dynamic repeat can cut into its parts.
-static int64_t chooseMicroBatches(ModuleOp module) {
-  int64_t n = 1;
-  module.walk([&](graph::RepeatOp op) {
-    if (op.getDynamic()) n = std::lcm(n, int64_t(op.getParts()));
-  });
-  return n == 1 ? 2 : n;
-}
-
-// Uniform numbers in [0, 1) for a name: element i is number i of the stream that the name hashes to.
-static double uniform(uint64_t seed, StringRef name, uint64_t i) {
-  return Philox(seed, llvm::xxh3_64bits(name), i)[0] / 4294967296.0;
-}
-
-static HostTensor draw(RankedTensorType type, ArrayRef<int64_t> shape, StringRef name, uint64_t seed,
-                       double low, double high) {
-  HostTensor t = HostTensor::zeros(shape, HostTensor::elementOf(type.getElementType()));
-  for (size_t i = 0; i < t.values.size(); ++i) {
-    double v = low + (high - low) * uniform(seed, name, i);
-    t.values[i] = t.isFloat() ? double(float(v)) : std::floor(v);
+// Where tensors of one type differ by more than the tolerance times the largest magnitude.
+struct Difference {
+  size_t place = 0;
+  double worst = 0, largest = 0;
+};
+std::optional<Difference> differenceOf(const HostTensor &before, const HostTensor &after, double tolerance) {
+  Difference d;
+  for (double v : before.values)
+    if (std::isfinite(v)) d.largest = std::max(d.largest, std::fabs(v));
+  bool any = false;
+  for (size_t i = 0; i < before.values.size(); ++i) {
+    double by = distance(before.values[i], after.values[i]);
+    if (by > 0 && (!any || by > d.worst)) d.worst = by, d.place = i, any = true;
   }
-  return t;
+  if (!any || d.worst <= tolerance * d.largest) return std::nullopt;
+  return d;
 }
 
-static std::string argumentName(func::FuncOp f, unsigned i) {
-  auto name = f.getArgAttrOfType<StringAttr>(i, "weft.name");
-  return name ? name.str() : "argument " + std::to_string(i);
+std::string resultName(func::FuncOp f, size_t i) {
+  auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
+  return name ? "output " + name.str() : "result " + std::to_string(i);
 }
 
-static SmallVector<HostTensor> drawArguments(func::FuncOp f, uint64_t seed, int64_t numMicroBatches) {
-  SmallVector<HostTensor> args;
-  for (auto [i, type] : llvm::enumerate(f.getArgumentTypes())) {
-    auto tensor = cast<RankedTensorType>(type);
-    SmallVector<int64_t> shape(tensor.getShape());
-    for (int64_t &d : shape)
-      if (ShapedType::isDynamic(d)) d = numMicroBatches;
-    std::string name = argumentName(f, i), stream = f.getSymName().str() + "/" + name;
-    double low = -1, high = 1;
-    if (!isa<FloatType>(tensor.getElementType())) {
-      auto limit = f.getArgAttrOfType<IntegerAttr>(i, "weft.limit");
-      low = limit || !shape.empty() ? 0 : 1; // a count or a step number is not zero
-      high = limit ? double(limit.getInt()) : tensor.getElementType().isInteger(1) ? 2 : 9;
-    } else if (shape.empty()) {
-      low = 0.5, high = 1.5;
-    }
-    args.push_back(draw(tensor, shape, stream, seed, low, high));
-    if (name == "micro_batches" && shape.empty()) args.back().values[0] = numMicroBatches;
-  }
-  return args;
-}
-
-static graph::Variables drawVariables(ModuleOp module, uint64_t seed) {
-  graph::Variables variables;
-  for (auto v : module.getOps<graph::VariableOp>()) {
-    auto type = cast<RankedTensorType>(v.getType());
-    bool positive = v.getKind() == graph::VariableKind::optimizer; // second moments go under a root
-    bool aroundOne = v.getInit() == graph::InitKind::ones;         // the scale of a norm
-    double low = positive ? 0.01 : aroundOne ? 0.5 : -0.5, high = positive ? 0.1 : aroundOne ? 1.5 : 0.5;
-    if (!isa<FloatType>(type.getElementType())) low = 0, high = 2;
-    variables[v.getSymName().str()] = draw(type, type.getShape(), v.getSymName(), seed, low, high);
-  }
-  return variables;
-}
-
-// Emits an error when the tensors differ by more than the tolerance times the largest magnitude.
-static LogicalResult compare(func::FuncOp f, StringRef phase, const std::string &what,
-                             const HostTensor &before, const HostTensor &after, double tolerance) {
+LogicalResult compare(func::FuncOp f, StringRef phase, const std::string &what, const HostTensor &before,
+                      const HostTensor &after, double tolerance) {
   if (before.shape != after.shape || before.element != after.element)
     return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what
                                  << " is " << graph::describe(after.shape, after.element) << " when it was "
                                  << graph::describe(before.shape, before.element);
-  double largest = 0, worst = -1;
-  size_t place = 0;
-  for (double v : before.values)
-    if (std::isfinite(v)) largest = std::max(largest, std::fabs(v));
-  for (size_t i = 0; i < before.values.size(); ++i) {
-    double a = before.values[i], b = after.values[i];
-    if (a == b || (std::isnan(a) && std::isnan(b))) continue;
-    double difference = std::isfinite(a) && std::isfinite(b) ? std::fabs(a - b) : INFINITY;
-    if (difference > worst) worst = difference, place = i;
-  }
-  if (worst <= tolerance * largest) return success();
-  SmallVector<std::string> index;
-  for (auto [d, stride] : llvm::zip(before.shape, before.strides()))
-    index.push_back(std::to_string(int64_t(place) / stride % d));
-  char numbers[160];
-  std::snprintf(numbers, sizeof numbers,
-                "%.9g when it was %.9g (differs by %.2g; the largest magnitude is %.3g)", after.values[place],
-                before.values[place], worst, largest);
+  auto d = differenceOf(before, after, tolerance);
+  if (!d) return success();
+  char numbers[200];
+  std::snprintf(
+      numbers, sizeof numbers,
+      "%.9g when it was %.9g (differs by %.2g when %.2g is tolerated; the largest magnitude is %.3g)",
+      after.values[d->place], before.values[d->place], d->worst, tolerance * d->largest, d->largest);
   return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << f.getSymName() << ": " << what
-                               << " at [" << llvm::join(index, ", ") << "] is " << numbers;
+                               << " at " << indexText(before.shape, d->place) << " is " << numbers;
+}
+
+// What the entry has changed of `before`.
+void keepChanged(graph::Variables &variables, const graph::Variables &before) {
+  for (auto it = variables.begin(); it != variables.end();) {
+    auto old = before.find(it->first);
+    bool same = old != before.end() && old->second.values.size() == it->second.values.size() &&
+                std::equal(old->second.values.begin(), old->second.values.end(), it->second.values.begin());
+    it = same ? variables.erase(it) : std::next(it);
+  }
+}
+
+} // namespace
+
+double distance(double a, double b) {
+  if (a == b || (std::isnan(a) && std::isnan(b))) return 0;
+  return std::isfinite(a) && std::isfinite(b) ? std::fabs(a - b) : INFINITY;
+}
+
+std::string indexText(ArrayRef<int64_t> shape, int64_t linear) {
+  SmallVector<std::string> index;
+  for (auto [d, stride] : llvm::zip(shape, graph::rowMajorStrides(shape)))
+    index.push_back(std::to_string(linear / stride % d));
+  return "[" + llvm::join(index, ", ") + "]";
+}
+
+bool needsGradient(func::FuncOp f) {
+  SymbolTable symbols(f->getParentOfType<ModuleOp>());
+  llvm::DenseSet<Operation *> seen;
+  return meetsGradient(f, symbols, seen);
+}
+
+FailureOr<SmallVector<HostTensor>> runEntry(func::FuncOp entry, const CheckOptions &options,
+                                            int64_t numMicroBatches, graph::Variables &variables,
+                                            graph::Variables &caches, graph::InterpretObserver *observer) {
+  auto module = entry->getParentOfType<ModuleOp>();
+  auto args = argumentsOf(entry, options.inputs, options.seed, numMicroBatches);
+  if (failed(args)) return failure();
+  if (entry.getSymName() == "decode")
+    for (auto &[name, value] : caches) variables[name] = value;
+  graph::InterpretOptions interpret;
+  interpret.observer = observer;
+  // What is made of parameters is made of these.
+  auto derive = module.lookupSymbol<func::FuncOp>("derive");
+  if (derive && derive != entry && failed(graph::interpret(derive, {}, variables, interpret)))
+    return failure();
+  auto results = graph::interpret(entry, *args, variables, interpret);
+  if (succeeded(results) && entry.getSymName().starts_with("prefill_"))
+    for (auto v : module.getOps<graph::VariableOp>())
+      if (v.getKind() == graph::VariableKind::cache)
+        caches[v.getSymName().str()] = variables[v.getSymName().str()];
+  return results;
 }
 
 LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
-  SymbolTable symbols(module);
-  if (!numMicroBatches) numMicroBatches = chooseMicroBatches(module);
+  if (!numMicroBatches) numMicroBatches = chooseMicroBatches(module, options.inputs);
   std::map<std::string, Outcome> now;
   bool same = true;
+  auto initial = variablesOf(module, options.inputs, options.seed);
+  if (failed(initial)) return failure();
+  graph::Variables caches;
   for (auto f : module.getOps<func::FuncOp>()) {
-    llvm::DenseSet<Operation *> seen;
-    if (!f->hasAttr("weft.entry") || needsGradient(f, symbols, seen)) continue;
+    if (!f->hasAttr("weft.entry") || needsGradient(f)) continue;
     std::string entry = f.getSymName().str();
     Outcome outcome;
-    outcome.variables = drawVariables(module, options.seed);
-    // What is made of parameters is made of these.
-    if (auto derive = symbols.lookup<func::FuncOp>("derive"); derive && derive != f)
-      if (failed(graph::interpret(derive, {}, outcome.variables)))
-        return emitError(derive.getLoc()) << "after phase `" << phase << "`, @derive cannot be interpreted";
-    auto results = graph::interpret(f, drawArguments(f, options.seed, numMicroBatches), outcome.variables);
+    outcome.variables = *initial;
+    auto results = runEntry(f, options, numMicroBatches, outcome.variables, caches);
     if (failed(results))
       return emitError(f.getLoc()) << "after phase `" << phase << "`, @" << entry << " cannot be interpreted";
     outcome.results = std::move(*results);
+    keepChanged(outcome.variables, *initial);
 
     if (auto it = last.find(entry); it != last.end()) {
       const Outcome &before = it->second;
@@ -144,14 +139,22 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
         return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << entry << ": it has "
                                      << outcome.results.size() << " results when it had "
                                      << before.results.size();
-      for (size_t i = 0; i < outcome.results.size(); ++i) {
-        auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
-        std::string what = name ? "output " + name.str() : "result " + std::to_string(i);
-        same &= succeeded(compare(f, phase, what, before.results[i], outcome.results[i], options.tolerance));
+      for (size_t i = 0; i < outcome.results.size(); ++i)
+        same &= succeeded(
+            compare(f, phase, resultName(f, i), before.results[i], outcome.results[i], options.tolerance));
+      // One that is changed now and was not, or the other way round, is compared with what it was at first.
+      std::set<std::string> names;
+      for (auto &[name, value] : outcome.variables) names.insert(name);
+      for (auto &[name, value] : before.variables) names.insert(name);
+      for (const std::string &name : names) {
+        auto value = [&](const graph::Variables &in) -> const HostTensor * {
+          if (auto found = in.find(name); found != in.end()) return &found->second;
+          auto found = initial->find(name);
+          return found == initial->end() || !lastVariables.count(name) ? nullptr : &found->second;
+        };
+        const HostTensor *was = value(before.variables), *is = value(outcome.variables);
+        if (was && is) same &= succeeded(compare(f, phase, "variable " + name, *was, *is, options.tolerance));
       }
-      for (auto &[name, value] : outcome.variables)
-        if (auto old = before.variables.find(name); old != before.variables.end())
-          same &= succeeded(compare(f, phase, "variable " + name, old->second, value, options.tolerance));
     }
     now[entry] = std::move(outcome);
   }
@@ -161,13 +164,50 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
       same = false;
     }
   last = std::move(now);
+  lastVariables.clear();
+  for (auto &[name, value] : *initial) lastVariables.insert(name);
+  different = !same;
   return success(same);
 }
 
 LogicalResult checkPhase(ModuleOp before, ModuleOp after, StringRef phase, CheckOptions options) {
-  PhaseChecker checker(options);
+  options.inputs.numMicroBatches = chooseMicroBatches(before, options.inputs);
+  PhaseChecker checker(std::move(options));
   if (failed(checker.check(before, "before " + phase.str()))) return failure();
   return checker.check(after, phase);
+}
+
+std::string firstFault(ModuleOp before, ModuleOp after, const CheckOptions &options) {
+  int64_t numMicroBatches = chooseMicroBatches(before, options.inputs);
+  graph::Variables caches[2];
+  for (auto f : after.getOps<func::FuncOp>()) {
+    auto old = before.lookupSymbol<func::FuncOp>(f.getSymName());
+    if (!f->hasAttr("weft.entry") || !old || needsGradient(f) || needsGradient(old)) continue;
+    ValueTrace traces[2];
+    graph::Variables variables[2];
+    SmallVector<HostTensor> results[2];
+    for (int i = 0; i < 2; ++i) {
+      auto initial = variablesOf(i ? after : before, options.inputs, options.seed);
+      if (failed(initial)) return "";
+      variables[i] = std::move(*initial);
+      auto ran = runEntry(i ? f : old, options, numMicroBatches, variables[i], caches[i], &traces[i]);
+      if (failed(ran)) return "";
+      results[i] = std::move(*ran);
+    }
+    auto differ = [&](const HostTensor &a, const HostTensor &b) {
+      return a.shape != b.shape || a.element != b.element || differenceOf(a, b, options.tolerance);
+    };
+    SmallVector<int64_t> wrong;
+    SmallVector<std::string> wrongVariables;
+    for (size_t i = 0; i < std::min(results[0].size(), results[1].size()); ++i)
+      if (differ(results[0][i], results[1][i])) wrong.push_back(i);
+    for (auto &[name, value] : variables[1])
+      if (auto it = variables[0].find(name); it != variables[0].end() && differ(it->second, value))
+        wrongVariables.push_back(name);
+    if (wrong.empty() && wrongVariables.empty()) continue;
+    return ValueTrace::firstFault(traces[0], traces[1], wrong, wrongVariables, options.tolerance);
+  }
+  return "";
 }
 
 } // namespace weft

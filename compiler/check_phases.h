@@ -1,9 +1,9 @@
-// --check-phases: the program, interpreted in f64 after each phase on the same random data, must give the
-// same numbers.
+// --check-phases: the program, interpreted in f64 after each phase on the same data, must give the same
+// numbers.
 #pragma once
-#include "dialects/graph/interpret.h"
-#include "mlir/IR/BuiltinOps.h"
+#include "compiler/phase_inputs.h"
 #include <map>
+#include <set>
 #include <string>
 
 namespace weft {
@@ -11,36 +11,57 @@ namespace weft {
 struct CheckOptions {
   double tolerance =
       1e-6; // of the largest magnitude in the tensor; f32 constants folded by a phase cost about 1e-7
-  uint64_t seed = 1;
+  uint64_t seed = 1; // of what is not given
+  PhaseInputs inputs = {};
 };
 
 // Compares a module with itself as phases change it. Every function with the attribute `weft.entry` is run,
-// on inputs and variables drawn by Philox from the seed and their names: integers below the argument's
-// `weft.limit`, floats within [-1, 1] (scalars within [0.5, 1.5]), the states of optimisers positive. A
-// dynamic first dimension gets two micro-batches, or one for each part of the program's repeats. Entries that
+// on what phase_inputs.h says. Decoding goes on with the caches that the largest prefill leaves. Entries that
 // still hold graph.value_and_grad are not run: `differentiate` itself is checked by finite differences, in
 // the tests.
 class PhaseChecker {
 public:
-  explicit PhaseChecker(CheckOptions options = {}) : options(options) {}
+  explicit PhaseChecker(CheckOptions options = {}) : options(std::move(options)) {}
 
   // Runs `module` and compares with the last call's numbers. Emits an error at the entry for each output and
   // variable that differs: the phase, the place, both numbers. Fails then, and when an entry cannot be
   // interpreted.
   mlir::LogicalResult check(mlir::ModuleOp module, llvm::StringRef phase);
+  // Whether the last failure was a difference.
+  bool differs() const { return different; }
 
 private:
   struct Outcome {
     llvm::SmallVector<graph::HostTensor> results;
-    graph::Variables variables;
+    graph::Variables variables; // that the entry has changed
   };
   CheckOptions options;
   int64_t numMicroBatches = 0; // decided by the first module
   std::map<std::string, Outcome> last;
+  std::set<std::string> lastVariables; // there were
+  bool different = false;
 };
 
 // Both at once: the entries of `before` against those of `after`.
 mlir::LogicalResult checkPhase(mlir::ModuleOp before, mlir::ModuleOp after, llvm::StringRef phase,
                                CheckOptions options = {});
+
+// The first op of `after` whose result is not what it was in `before`, in the first entry that differs: lines
+// as value_trace.h has them. "" where none is found, or nothing differs.
+std::string firstFault(mlir::ModuleOp before, mlir::ModuleOp after, const CheckOptions &options = {});
+
+// Runs an entry as --check-phases does, on variables as @derive leaves them; `caches` has those of the
+// largest prefill that has been run, and gets this one's.
+mlir::FailureOr<llvm::SmallVector<graph::HostTensor>>
+runEntry(mlir::func::FuncOp entry, const CheckOptions &options, int64_t numMicroBatches,
+         graph::Variables &variables, graph::Variables &caches, graph::InterpretObserver *observer = nullptr);
+
+// Whether interpreting the function meets graph.value_and_grad.
+bool needsGradient(mlir::func::FuncOp f);
+
+// How far two numbers are apart: 0 for two NaNs, infinite between a number and what is none.
+double distance(double a, double b);
+// "[2, 0, 5]": the place of element `linear`.
+std::string indexText(llvm::ArrayRef<int64_t> shape, int64_t linear);
 
 } // namespace weft

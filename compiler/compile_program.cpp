@@ -1,15 +1,19 @@
 #include "compiler/compile_program.h"
-#include "compiler/check_phases.h"
+#include "compiler/bisect_phase.h"
+#include "compiler/check_cost.h"
+#include "compiler/check_kernels.h"
 #include "compiler/graph_builder.h"
 #include "compiler/kernel_source.h"
 #include "compiler/memory_budget.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
+#include "compiler/user_inputs.h"
 #include "dialects/program/program.h"
 #include "frontends/programs/program.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
 #include "passes/codegen/cpu/level.h"
+#include "runtime/artifact/writer.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/thread_pool.h"
 #include "runtime/train/nearest.h"
@@ -214,6 +218,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     if (error) return "cannot make " + request.dumpFolder + ": " + error.message();
   }
   std::vector<OwningOpRef<ModuleOp>> stages;
+  CheckOptions check;
+  check.inputs = request.phaseInputs;
+  OwningOpRef<ModuleOp> scheduled; // for --check-phases, with the kernels that its ops became
+  llvm::StringMap<std::string> kernelNames;
   // Traces the model and runs the passes, a stage after the other; `last`: not to find out what memory it
   // takes.
   auto buildStages = [&](const std::vector<std::string> &recompute, bool last) -> MemoryTrial {
@@ -262,7 +270,18 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       if (recipe.run.target == "cpu:native") pipeline.threads = std::max<int64_t>(pipeline.threads, threads);
       pipeline.recompute = recompute;
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
-      PhaseChecker checker;
+      if (last && request.checkPhases) {
+        CheckCost cost = checkCost(*module, chooseMicroBatches(*module, check.inputs));
+        if (std::string problem = costProblem(cost, request.checkLimit); !problem.empty())
+          return failing(problem);
+        if (cost.seconds > 5)
+          request.say("checking takes about " + durationText(cost.seconds));
+        if (!request.checkCheckpoint.empty())
+          if (absl::Status s = ReadUserVariables(*module, request.checkCheckpoint, check.inputs); !s.ok())
+            return failing(std::string(s.message()));
+      }
+      PhaseChecker checker(check);
+      OwningOpRef<ModuleOp> before; // the phase
       pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
         size_t number = &phase - phases().begin();
         phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
@@ -279,13 +298,23 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
           if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
         }
         // Rounding to bf16 is meant to change values: what comes after is held against it.
-        if (phase.phase == Phase::precision && !target.bf16Unit.empty()) checker = PhaseChecker();
-        if (last && request.checkPhases && phase.phase < Phase::lower) return checker.check(m, phase.name);
+        if (phase.phase == Phase::precision && !target.bf16Unit.empty()) checker = PhaseChecker(check);
+        if (!last || !request.checkPhases) return success();
+        if (phase.phase == Phase::lower) kernelNames = kernelsByContent(m);
+        if (phase.phase >= Phase::lower) return success();
+        double began = now();
+        if (failed(checker.check(m, phase.name))) {
+          if (before && checker.differs()) errors += "\n" + bisectPhase(*before, m, phase, pipeline, check);
+          return failure();
+        }
+        before = m.clone();
+        if (phase.phase == Phase::schedule) scheduled = m.clone();
+        report.checkSeconds += now() - began;
         return success();
       };
       if (failed(runPipeline(*module, pipeline)))
         return failing(errors.empty() ? std::string("the pipeline failed") : errors);
-      report.passSeconds += now() - start;
+      report.passSeconds += now() - start - report.checkSeconds;
       if (last && request.stopAfter) {
         llvm::raw_string_ostream out(report.stopped);
         module->print(out);
@@ -312,7 +341,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
                      threads,
                      target.levels,
                      std::max<int64_t>(1, recipe.train.batch / rows),
-                     request.warn,
+                     request.say,
                      request.progress};
   auto tuned = tuneKernels(modules, tuning);
   if (auto *problem = std::get_if<std::string>(&tuned)) return *problem;
@@ -368,6 +397,16 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       });
   if (!problem.empty()) return problem;
   report.codeSeconds = now() - start;
+  if (request.checkPhases) {
+    start = now();
+    auto loaded = LoadArtifactFromMemory(SerializeArtifact(report.artifact), "the program");
+    if (!loaded.ok()) return std::string(loaded.status().message());
+    auto checked = checkKernels(*scheduled, kernelNames, modules.front(), *loaded, check);
+    if (auto *wrong = std::get_if<std::string>(&checked))
+      return "the compiled program differs from its ops: " + *wrong;
+    report.kernelCheck = std::get<KernelCheck>(checked);
+    report.checkSeconds += now() - start;
+  }
   report.numKernels = report.artifact.kernels.size();
   for (auto &stage : report.artifact.stages) {
     int64_t derived = 0;

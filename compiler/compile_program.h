@@ -1,5 +1,6 @@
 // From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
 #pragma once
+#include "compiler/check_kernels.h"
 #include "compiler/pipeline.h"
 #include "compiler/substitute_kernel.h"
 #include "compiler/tune.h"
@@ -14,10 +15,13 @@ struct CompileRequest {
   std::optional<Phase> stopAfter; // the module's text instead of an artifact
   std::string dumpFolder;         // a file a phase; "": none
   bool checkPhases = false;
+  PhaseInputs phaseInputs;                      // what it runs the entries on;
+  std::string checkCheckpoint;                  // and a checkpoint whose variables it takes, or ""
+  double checkLimit = 600;                      // seconds that it may take, as estimated; 0: any
+  std::function<void(const std::string &)> say = [](const std::string &) {};      // notices and warnings
   std::vector<Substitution> substitutions;
   bool checkSubstitutions = true; // against the compiler's own kernels
-  std::function<void(const std::string &)> warn = [](const std::string &) {};     // as TuneRequest's
-  std::function<void(const std::string &)> progress = [](const std::string &) {}; // likewise
+  std::function<void(const std::string &)> progress = [](const std::string &) {}; // as TuneRequest's
   bool entriesForTraining = true, entriesForGeneration = true;
 };
 
@@ -29,6 +33,8 @@ struct CompileReport {
   int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;
   TuneReport tuning;
+  double checkSeconds = 0;
+  std::optional<KernelCheck> kernelCheck; // of --check-phases
   fb::ArtifactT artifact;
 };
 

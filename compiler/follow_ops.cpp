@@ -22,12 +22,6 @@ std::string number(double v) {
   return text;
 }
 
-std::string placesOf(Location location) {
-  std::string out;
-  for (const OpOrigin &o : originsOf(location)) out += (out.empty() ? "" : ", ") + originText(o);
-  return out.empty() ? "an op of the compiler's" : out;
-}
-
 // A launch that has been written down.
 class Follower {
 public:
@@ -40,7 +34,8 @@ public:
     if (auto attention = dyn_cast<kernel::AttentionOp>(op);
         attention && attention.getKind() == kernel::AttentionKind::forward)
       return followAttention(attention);
-    return "op: the kernel is one op, " + op->getName().getStringRef().str() + ": " + placesOf(op->getLoc());
+    return "op: the kernel is one op, " + op->getName().getStringRef().str() + ": " +
+           originsText(op->getLoc());
   }
 
 private:
@@ -140,7 +135,7 @@ private:
         if (reduces) text += formatv(" (and the other {0} columns of the row)", region.valueOf(v).size() - 1);
       }
       return text + " gives " + number(region.valueOf(o.getResult(0))[column]) + "\n  that is " +
-             placesOf(o.getLoc());
+             originsText(o.getLoc());
     }
     return "";
   }
@@ -149,7 +144,7 @@ private:
     return std::string("op: computed again from what it read, ") + what +
            " is finite: it is a matter of how the code rounds or approximates, or a mistake of the "
            "compiler's\n  the kernel is " +
-           placesOf(op->getLoc());
+           originsText(op->getLoc());
   }
 
   std::string followLoops(kernel::LoopsOp loops) {
@@ -209,7 +204,7 @@ private:
         if (!scatter && !std::isfinite(float(sum)))
           return "op: the sum over " + std::to_string(rows) +
                  " rows, whose summands are finite, leaves f32's range at row " + std::to_string(r) +
-                 "\n  that is " + placesOf(op->getLoc());
+                 "\n  that is " + originsText(op->getLoc());
       }
     }
     return notFound("the sum");
@@ -262,7 +257,7 @@ private:
       if (!std::isfinite(acc))
         return formatv(
             "op: the product's own sum leaves the range at k = {0} of {1}: it adds {2} × {3}\n  that is {4}",
-            k, lastK, number(l), number(r), placesOf(op->getLoc()));
+            k, lastK, number(l), number(r), originsText(op->getLoc()));
     }
     kernel::RegionInterpreter region;
     region.setRounding(true);
@@ -298,7 +293,7 @@ private:
                                 : formatv("op: attention, over {0} keys with scores from {1} to {2}",
                                           end - begin, number(least), number(most))
                                       .str();
-    return text + "\n  that is " + placesOf(op->getLoc());
+    return text + "\n  that is " + originsText(op->getLoc());
   }
 };
 

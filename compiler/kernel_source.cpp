@@ -38,28 +38,6 @@ std::variant<const cpu::CpuLevel *, std::string> chooseLevel(const LoadedArtifac
   return best ? best : last;
 }
 
-// Every file, line and module path of a location; `op` is the graph op that the location was of.
-static void collect(Location location, StringRef path, StringRef op, std::vector<OpOrigin> &out) {
-  if (auto named = dyn_cast<NameLoc>(location)) return collect(named.getChildLoc(), named.getName(), op, out);
-  if (auto fused = dyn_cast<FusedLoc>(location)) {
-    if (auto name = dyn_cast_or_null<StringAttr>(fused.getMetadata())) op = name.getValue();
-    for (Location l : fused.getLocations()) collect(l, path, op, out);
-    return;
-  }
-  auto file = dyn_cast<FileLineColLoc>(location);
-  if (!file) return;
-  OpOrigin origin{op.str(), file.getFilename().str(), path.str(), int(file.getLine())};
-  for (const OpOrigin &o : out)
-    if (o.op == origin.op && o.file == origin.file && o.path == origin.path && o.line == origin.line) return;
-  out.push_back(origin);
-}
-
-std::vector<OpOrigin> originsOf(Location location) {
-  std::vector<OpOrigin> out;
-  collect(location, "", "", out);
-  return out;
-}
-
 static std::string textOf(program::KernelOp kernel) {
   std::string text;
   llvm::raw_string_ostream(text) << kernel;
@@ -84,7 +62,7 @@ std::vector<KernelTextLine> kernelText(program::KernelOp kernel) {
   for (auto [op, place] : llvm::zip(ops, places)) {
     auto at = dyn_cast<FileLineColLoc>(place->getLoc());
     if (!at || at.getLine() < 1 || at.getLine() > lines.size() || isa<program::KernelOp>(op)) continue;
-    collect(op->getLoc(), "", "", lines[at.getLine() - 1].origins);
+    addOrigins(op->getLoc(), lines[at.getLine() - 1].origins);
   }
   return lines;
 }

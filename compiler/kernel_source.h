@@ -3,6 +3,7 @@
 #pragma once
 #include "compiler/disassemble.h"
 #include "compiler/kernel_ir.h"
+#include "compiler/op_origin.h"
 #include "dialects/program/program.h"
 
 namespace weft {
@@ -13,16 +14,6 @@ struct ModelLine {
   std::string text;     // "" where the file cannot be read
   bool changed = false; // since it was compiled
 };
-
-// Where an op of a kernel's region comes from.
-struct OpOrigin {
-  std::string op; // "graph.mul"; "" where that is not known
-  std::string file, path;
-  int line = 0;
-};
-// All places in a location, each once; and "graph.mul model.cc:30 (layers.mlp)".
-std::vector<OpOrigin> originsOf(mlir::Location location);
-std::string originText(const OpOrigin &origin);
 
 struct KernelTextLine {
   std::string text;

@@ -2,18 +2,11 @@
 #include "compiler/kernel_source.h"
 #include "runtime/train/byte_size.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 using llvm::formatv;
 namespace weft {
 namespace {
-
-std::string fileName(const std::string &path) { return std::filesystem::path(path).filename().string(); }
-
-std::string placeText(const std::string &file, int line, const std::string &path) {
-  return fileName(file) + ":" + std::to_string(line) + (path.empty() ? "" : " (" + path + ")");
-}
 
 std::string sizesText(const fb::Launch &launch, size_t own) {
   std::string out;
@@ -87,10 +80,6 @@ std::string heading(const std::string &what) {
 }
 
 } // namespace
-
-std::string originText(const OpOrigin &o) {
-  return (o.op.empty() ? "" : o.op + " ") + placeText(o.file, o.line, o.path);
-}
 
 std::string kernelSourceText(const LoadedArtifact &artifact, const KernelSource &s) {
   std::string out = formatv("kernel {0}, {1}, code for {2}\n", s.name, s.family, s.level);

@@ -91,6 +91,26 @@ LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
   return success();
 }
 
+namespace {
+struct PassReporter : PassInstrumentation {
+  using Report = llvm::function_ref<void(StringRef, ModuleOp)>;
+  explicit PassReporter(Report report) : report(report) {}
+  void runAfterPass(Pass *pass, Operation *op) override {
+    if (auto module = dyn_cast<ModuleOp>(op); module && !pass->getArgument().empty())
+      report(pass->getArgument(), module);
+  }
+  Report report;
+};
+} // namespace
+
+LogicalResult runPhase(ModuleOp module, Phase phase, const PipelineOptions &options,
+                       llvm::function_ref<void(StringRef, ModuleOp)> afterPass) {
+  PassManager pm(module.getContext(), ModuleOp::getOperationName());
+  addPasses(phase, pm, options);
+  pm.addInstrumentation(std::make_unique<PassReporter>(afterPass));
+  return pm.run(module);
+}
+
 void registerDialects(DialectRegistry &registry) {
   registry.insert<graph::GraphDialect, kernel::KernelDialect, dist::DistDialect, program::ProgramDialect,
                   func::FuncDialect, arith::ArithDialect, math::MathDialect>();

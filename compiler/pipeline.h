@@ -3,6 +3,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LogicalResult.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include <functional>
 #include <string>
 
@@ -47,6 +48,10 @@ struct PipelineOptions {
 
 // Runs the phases after `trace` on a traced module, in place.
 mlir::LogicalResult runPipeline(mlir::ModuleOp module, const PipelineOptions &options);
+
+// Runs the passes of one phase alone, and calls `afterPass` with the name of each (weft-opt's) as it ends.
+mlir::LogicalResult runPhase(mlir::ModuleOp module, Phase phase, const PipelineOptions &options,
+                             llvm::function_ref<void(llvm::StringRef, mlir::ModuleOp)> afterPass);
 
 // Loads every dialect the pipeline makes.
 void registerDialects(mlir::DialectRegistry &registry);

@@ -4,11 +4,13 @@
 #include "compiler/follow_ops.h"
 #include "compiler/inspect_kernel.h"
 #include "compiler/kernel_file.h"
+#include "compiler/user_inputs.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/artifact/writer.h"
 #include "runtime/train/byte_size.h"
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -23,7 +25,7 @@ constexpr const char *kHelp = R"(usage: weft compile MODEL|FILE.cc|RECIPE.toml -
 Compiles a model's training, evaluation and generation programs into one artifact.
 MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes everything from a recipe.
 
-  -o F.weft               the artifact to write (needed unless --stop-after is given)
+  -o F.weft               the artifact to write (needed unless --stop-after or --check-phases is given)
   --config C              a config of the model: configs/C.toml beside it (default demo)
   --set KEY=VALUE         a recipe's key, as model.dim=512 or train.seq=1024; may be given often
   --target T              cpu (every level, chosen when it starts), cpu:native (default), cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx
@@ -37,11 +39,18 @@ MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes e
   --data-parallel N       ranks that share a batch (default 1)
   --stop-after PHASE      stop there and print the module
   --dump-phases DIR       the module after each phase, a file each
-  --check-phases          interpret the program after each phase on random data and compare
   --tune[=SECONDS]        measures other schedules of the kernels on this machine, with the recipe's threads, for about
                           that long (default 60), what takes most of a step first, and keeps the fastest; no bit
                           changes. They are kept in $XDG_CACHE_HOME/weft/schedules (~/.cache), where every
                           compilation looks; WEFT_TUNING_CACHE=off: neither read nor written
+  --check-phases          interpret the program after each phase and compare, run the compiled kernels on the values
+                          that reach them, and name the first pass, op or kernel that is off; on random data, or with
+  --checkpoint RUN|CHECKPOINT
+                          on its parameters, its states, and the batch that it would train on next; the recipe is
+                          its own where none is named
+  --check-data FILE       on this text or token file (*.tokens) instead of what the run trains on; "recipe": the
+                          recipe's own text
+  --check-limit SECONDS   most that it may be expected to take (default 600; 0 = any)
   --substitute-kernel KERNEL=FILE
                           a kernel's schedule from FILE.mlir, or code from FILE.ll, FILE.s, FILE.o (of one level:
                           KERNEL@LEVEL=FILE); held against the compiler's own on made-up data; may be given often
@@ -78,8 +87,40 @@ Place placeOf(mlir::Location location) {
   return place;
 }
 
+// The recipe that a run or a checkpoint was made with; "" where there is none.
+std::string recipeOf(const std::string &checkpoint) {
+  std::error_code error;
+  for (const char *name : {"/recipe.toml", "/weft-recipe.toml"})
+    if (!checkpoint.empty() && std::filesystem::exists(checkpoint + name, error)) return checkpoint + name;
+  return "";
+}
+
+// What --check-phases found in order.
+std::string checkedText(const CompileReport &report, const std::string &from) {
+  const KernelCheck &c = *report.kernelCheck;
+  std::string levels;
+  for (const std::string &level : c.levels) levels += (levels.empty() ? "" : ", ") + level;
+  char text[1000];
+  snprintf(text, sizeof text,
+           "checked in %.1f s on %s: phases in f64; %lld kernels (%s) in %lld launches, %lld results%s\n",
+           report.checkSeconds, from.empty() ? "random data" : from.c_str(), (long long)c.kernels,
+           levels.c_str(), (long long)c.launches, (long long)c.results,
+           c.program ? "; the program as a whole, to the bit"
+                     : "; not the program as a whole, which has ranks");
+  std::string out = text;
+  for (auto &[family, worst] : c.worst) {
+    if (worst.error == 0) continue;
+    snprintf(text, sizeof text, "  %-10s at most %.2f of the error that is tolerated", family.c_str(),
+             worst.error);
+    out += text + (", in " + worst.kernel) + "\n";
+  }
+  if (c.unbounded > 0)
+    out += "  of " + std::to_string(c.unbounded) + " results no declared error says anything\n";
+  return out;
+}
+
 int compile(const std::vector<std::string> &args) {
-  std::string input, output, remarksFile;
+  std::string input, output, remarksFile, checkData;
   std::optional<std::string> remarks;
   std::vector<std::string> overrides;
   CompileRequest request;
@@ -137,7 +178,8 @@ int compile(const std::vector<std::string> &args) {
     for (auto &[option, name] : keys)
       if (a == option) key = name;
     bool known = key || a == "-o" || a == "--set" || a == "--stop-after" || a == "--dump-phases" ||
-                 a == "--remarks-json" || a == "--data-parallel" || a == "--substitute-kernel";
+                 a == "--remarks-json" || a == "--checkpoint" || a == "--check-data" ||
+                 a == "--check-limit" || a == "--data-parallel" || a == "--substitute-kernel";
     if (!known && a.size() > 1 && a[0] == '-') return usage("unknown option " + a);
     if (known && !take()) return usage(a + " needs a value");
     if (key)
@@ -152,7 +194,16 @@ int compile(const std::vector<std::string> &args) {
       request.dumpFolder = value;
     else if (a == "--remarks-json")
       remarksFile = value;
-    else if (a == "--substitute-kernel") {
+    else if (a == "--checkpoint")
+      request.checkCheckpoint = value;
+    else if (a == "--check-data")
+      checkData = value;
+    else if (a == "--check-limit") {
+      char *end = nullptr;
+      request.checkLimit = strtod(value.c_str(), &end);
+      if (value.empty() || *end || !(request.checkLimit >= 0))
+        return usage("--check-limit is " + value + " when it should be a number of seconds");
+    } else if (a == "--substitute-kernel") {
       auto substitution = parseSubstitution(value);
       if (auto *problem = std::get_if<std::string>(&substitution)) return usage(*problem);
       request.substitutions.push_back(std::get<Substitution>(substitution));
@@ -171,8 +222,12 @@ int compile(const std::vector<std::string> &args) {
   } catch (const std::regex_error &e) {
     return usage("--remarks=" + *remarks + " is no regular expression: " + e.what());
   }
+  if (!request.checkPhases && !(request.checkCheckpoint.empty() && checkData.empty()))
+    return usage("--checkpoint and --check-data are what --check-phases looks at");
+  if (input.empty()) input = recipeOf(request.checkCheckpoint);
   if (input.empty()) return usage("nothing to compile: name a model, a .cc file or a recipe");
-  if (output.empty() && !request.stopAfter) return usage("-o names the artifact to write");
+  if (output.empty() && !request.stopAfter && !request.checkPhases)
+    return usage("-o names the artifact to write");
 
   absl::StatusOr<Recipe> recipe = Recipe();
   auto endsWith = [&](const char *suffix) {
@@ -190,9 +245,14 @@ int compile(const std::vector<std::string> &args) {
   if (recipe.ok())
     if (absl::Status s = ResolveRecipe(*recipe); !s.ok()) recipe = s;
   if (!recipe.ok()) return failWith(std::string(recipe.status().message()));
+  request.say = [](const std::string &text) { fprintf(stderr, "%s\n", text.c_str()); };
+  if (!request.checkCheckpoint.empty() || !checkData.empty())
+    if (absl::Status s =
+            ReadUserText(*recipe, request.checkCheckpoint, checkData, request.phaseInputs, request.say);
+        !s.ok())
+      return failWith(std::string(s.message()));
   request.recipe = *recipe;
 
-  request.warn = [](const std::string &text) { fprintf(stderr, "%s\n", text.c_str()); };
   const bool terminal = isatty(STDERR_FILENO);
   request.progress = [&](const std::string &text) {
     if (terminal)
@@ -231,10 +291,11 @@ int compile(const std::vector<std::string> &args) {
     std::cout << report.stopped;
     return 0;
   }
-  if (absl::Status s = WriteArtifact(report.artifact, output); !s.ok())
-    return failWith(std::string(s.message()));
-  printf("compiled %s: %.2f M parameters, %zu kernels\n", report.artifact.model.c_str(),
-         report.parameters / 1e6, report.numKernels);
+  if (!output.empty())
+    if (absl::Status s = WriteArtifact(report.artifact, output); !s.ok())
+      return failWith(std::string(s.message()));
+  printf("%s %s: %.2f M parameters, %zu kernels\n", output.empty() ? "not kept:" : "compiled",
+         report.artifact.model.c_str(), report.parameters / 1e6, report.numKernels);
   for (auto &kernel : report.artifact.kernels)
     if (!kernel->substituted.empty())
       printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
@@ -246,6 +307,7 @@ int compile(const std::vector<std::string> &args) {
     if (t.left > 0) printf("; %lld not measured: no time left, --tune again goes on", (long long)t.left);
     printf("\n");
   }
+  if (report.kernelCheck) printf("%s", checkedText(report, request.phaseInputs.from).c_str());
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
   if (report.derivedBytes > 0)

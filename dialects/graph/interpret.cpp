@@ -23,6 +23,13 @@ public:
 private:
   FailureOr<Refs> execute(Operation *op, const Refs &operands);
   FailureOr<Refs> evaluate(Operation *op, const Refs &operands);
+  void observe(Operation *op, const Refs &operands, const Refs &results) {
+    if (!options.observer) return;
+    SmallVector<const HostTensor *> in, out;
+    for (const Ref &r : operands) in.push_back(r.get());
+    for (const Ref &r : results) out.push_back(r.get());
+    options.observer->after(op, in, out);
+  }
 
   Variables &variables;
   const InterpretOptions &options;
@@ -57,10 +64,12 @@ FailureOr<Refs> Interpreter::run(func::FuncOp f, const Refs &args) {
     for (Value v : op.getOperands()) operands.push_back(values.at(v));
     if (isa<func::ReturnOp>(op)) {
       --depth;
+      observe(&op, operands, {});
       return operands;
     }
     auto results = execute(&op, operands);
     if (failed(results)) return failure();
+    if (!isa<func::CallOp, RepeatOp, CustomGradientOp>(op)) observe(&op, operands, *results);
     for (auto [value, ref] : llvm::zip(op.getResults(), *results)) {
       if (!ref->fits(cast<RankedTensorType>(value.getType())))
         return op.emitOpError() << "gives " << describe(ref->shape, ref->element) << " when its result is "
@@ -109,7 +118,14 @@ FailureOr<Refs> Interpreter::evaluate(Operation *op, const Refs &operands) {
       return op->emitOpError() << "has a result of " << type << " when it should be a tensor of known shape";
     out.push_back(HostTensor::zeros(tensor));
   }
-  if (auto evaluable = dyn_cast<EvaluateInterface>(op)) {
+  bool made = false;
+  if (options.observer && isa<kernel::KernelDialect>(op->getDialect())) {
+    auto ran = options.observer->runKernel(op, in, out);
+    if (failed(ran)) return failure();
+    made = *ran;
+  }
+  if (made) {
+  } else if (auto evaluable = dyn_cast<EvaluateInterface>(op)) {
     if (failed(evaluable.evaluate(in, out))) return failure();
   } else if (isa<kernel::KernelDialect>(op->getDialect())) {
     if (failed(kernel::evaluate(op, in, out))) return failure();
@@ -160,12 +176,13 @@ FailureOr<Refs> Interpreter::repeat(RepeatOp op, const Refs &operands) {
                               << describe(s->shape, s->element);
 
   ArrayRef<int64_t> tied = op.getTied();
-  SmallVector<HostTensor> stacks(tied.size());
+  SmallVector<std::shared_ptr<HostTensor>> stacks(tied.size());
   for (auto [j, t] : llvm::enumerate(tied)) {
-    if (t >= 0)
-      stacks[j] = *stacked[t];
-    else if (auto type = cast<RankedTensorType>(op.sliceResults()[j].getType()); type.hasStaticShape())
-      stacks[j] = HostTensor::zeros(type);
+    if (t >= 0) {
+      stacks[j] = std::make_shared<HostTensor>(*stacked[t]);
+      if (options.observer) options.observer->made(stacked[t].get(), stacks[j].get());
+    } else if (auto type = cast<RankedTensorType>(op.sliceResults()[j].getType()); type.hasStaticShape())
+      stacks[j] = std::make_shared<HostTensor>(HostTensor::zeros(type));
     else
       return op.emitOpError() << "stacks slice result " << j << " anew as " << type
                               << " when a dynamic repeat's slice results are tied";
@@ -173,7 +190,10 @@ FailureOr<Refs> Interpreter::repeat(RepeatOp op, const Refs &operands) {
   for (int64_t n = 0; n < end - begin; ++n) {
     int64_t i = op.getReverse() ? end - 1 - n : begin + n;
     Refs args = carry;
-    for (const Ref &s : stacked) args.push_back(sliceOf(*s, i));
+    for (const Ref &s : stacked) {
+      args.push_back(sliceOf(*s, i));
+      if (options.observer) options.observer->made(s.get(), args.back().get());
+    }
     args.append(invariant.begin(), invariant.end());
     auto results = call(op, op.getBody(), args);
     if (failed(results)) return failure();
@@ -181,12 +201,14 @@ FailureOr<Refs> Interpreter::repeat(RepeatOp op, const Refs &operands) {
       return op.emitOpError() << "has a body with " << results->size() << " results when it should have "
                               << numCarry + stacks.size();
     carry.assign(results->begin(), results->begin() + numCarry);
-    for (auto [j, stack] : llvm::enumerate(stacks))
-      if (failed(setSlice(op, stack, tied[j] >= 0 ? i : i - begin, *(*results)[numCarry + j])))
-        return failure();
+    for (auto [j, stack] : llvm::enumerate(stacks)) {
+      const Ref &slice = (*results)[numCarry + j];
+      if (failed(setSlice(op, *stack, tied[j] >= 0 ? i : i - begin, *slice))) return failure();
+      if (options.observer) options.observer->added(slice.get(), stack.get());
+    }
   }
   Refs results = carry;
-  for (HostTensor &s : stacks) results.push_back(std::make_shared<HostTensor>(std::move(s)));
+  results.append(stacks.begin(), stacks.end());
   return results;
 }
 

@@ -1,7 +1,8 @@
 #include "dialects/kernel/interpret.h"
-#include "dialects/graph/host_attention.h"
-#include "dialects/kernel/interpret_region.h"
+#include "dialects/kernel/attention_errors.h"
+#include "dialects/kernel/region_errors.h"
 #include <algorithm>
+#include <cfloat>
 #include <limits>
 
 using namespace mlir;
@@ -12,6 +13,7 @@ namespace weft::kernel {
 
 using Operands = ArrayRef<const HostTensor *>;
 using Results = MutableArrayRef<HostTensor>;
+using Row = llvm::function_ref<void(const RegionInterpreter &)>;
 
 static LogicalResult refuseDynamic(Operation *op, ArrayRef<int64_t> sizes) {
   bool dynamic = llvm::is_contained(sizes, kDynamic);
@@ -101,10 +103,21 @@ static LogicalResult storeRow(Operation *op, size_t i, const std::vector<double>
   return success();
 }
 
-static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results results) {
+// What a chain of sums may be off by, while it is summed.
+struct ChainErrors {
+  std::vector<double> magnitude; // of what was added
+  std::vector<int64_t> terms;
+  explicit ChainErrors(const HostTensor &start) : terms(start.values.size(), 0) {
+    for (double v : start.values) magnitude.push_back(std::fabs(v));
+  }
+};
+
+static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results results, Results bounds, Row row) {
   if (failed(refuseDynamic(op, op.getDomain()))) return failure();
   RegionInterpreter region;
   if (failed(region.compile(op.getBody().front()))) return failure();
+  std::optional<RegionErrors> errors;
+  if (!bounds.empty()) errors.emplace(op.getBody().front(), region);
   int64_t numInputs = op.getInputs().size(), columns = op.getDomain().back();
   bool reduced = op.getReduceDims() > 0;
 
@@ -133,26 +146,41 @@ static LogicalResult evaluateLoops(LoopsOp op, Operands operands, Results result
       out->push_back(*access);
     }
 
+  std::vector<ChainErrors> chains;
+  if (errors && reduced)
+    for (HostTensor &r : results) chains.emplace_back(r);
   SmallVector<int64_t> rows(op.getDomain());
   rows.back() = columns > 0 ? 1 : 0;
   LogicalResult ok = success();
   forEachIndex(rows, [&](int64_t, ArrayRef<int64_t> index) {
     if (failed(ok) || failed(ok = loadRow(op, region, inputs, operands, index, columns))) return;
     region.run(index, columns);
+    if (errors) errors->run(columns);
+    if (row) row(region);
     for (size_t i = 0; i < to.size() && succeeded(ok); ++i) {
       Output &out = outputs[op.getYieldResult()[i]];
       to[i].startRow(index);
+      int64_t r = op.getYieldResult()[i];
       if (!reduced) {
         ok = storeRow(op, i, region.yielded(i), to[i], out);
+        for (int64_t c = 0; c < columns && errors && succeeded(ok); ++c)
+          bounds[r].values[to[i].at(c)] = errors->yielded(i)[c];
         continue;
       }
       for (int64_t c = 0; c < columns && succeeded(ok); ++c) {
         int64_t a = to[i].at(c);
-        if (succeeded(ok = checkInside(op, "output", i, a, out.tensor)))
-          out.tensor.values[a] += region.yielded(i)[c];
+        if (failed(ok = checkInside(op, "output", i, a, out.tensor))) break;
+        out.tensor.values[a] += region.yielded(i)[c];
+        if (!errors) continue;
+        bounds[r].values[a] += errors->yielded(i)[c];
+        chains[r].magnitude[a] += std::fabs(region.yielded(i)[c]);
+        ++chains[r].terms[a];
       }
     }
   });
+  for (auto [r, chain] : llvm::enumerate(chains))
+    for (size_t a = 0; a < chain.terms.size() && bounds[r].isFloat(); ++a)
+      bounds[r].values[a] += sumError(chain.terms[a] + 1) * chain.magnitude[a] + kFlushed;
   return failed(ok) ? failure() : checkWritten(op, outputs);
 }
 
@@ -188,11 +216,14 @@ static HostTensor unpacked(const HostTensor &t, AccessAttr access, int64_t batch
   return result;
 }
 
-static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results) {
+static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results results, Results bounds,
+                                    Row row) {
   ArrayRef<int64_t> sizes = op.getSizes();
   if (failed(refuseDynamic(op, sizes))) return failure();
   RegionInterpreter region;
   if (failed(region.compile(op.getBody().front()))) return failure();
+  std::optional<RegionErrors> errors;
+  if (!bounds.empty()) errors.emplace(op.getBody().front(), region);
   int64_t batch = sizes[0], m = sizes[1], n = sizes[2], k = sizes[3];
   const HostTensor *init = op.getInit() ? operands[2] : nullptr;
   Operands extras = operands.drop_front(init ? 3 : 2);
@@ -224,8 +255,11 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
     from.push_back({a, a.getIndex() < 0 ? nullptr : &region.argument(a.getIndex() - 1)});
   for (Attribute a : op.getOutputAccess()) to.push_back({cast<AccessAttr>(a)});
 
-  if (byRows) // a row of no group is left as it is
+  if (byRows) { // a row of no group is left as it is
     for (Output &o : outputs) o.written.assign(o.written.size(), true);
+    for (HostTensor &b : bounds) b.values.assign(b.values.size(), std::numeric_limits<double>::quiet_NaN());
+  }
+  StringRef unit = op.getReduction() ? op.getReduction()->getUnit() : "fma";
   for (int64_t b = 0; b < batch; ++b) {
     int64_t firstRow = byRows ? bound(b, m) : 0, lastRow = byRows ? bound(b + 1, m) : m;
     int64_t firstK = grouped && !byRows ? bound(b, k) : 0, lastK = grouped && !byRows ? bound(b + 1, k) : k;
@@ -239,6 +273,18 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
           if (failed(checkInside(op, "output", 0, to[0].at(j), *init))) return failure();
           acc[j] = init->values[to[0].at(j)];
         }
+      if (errors) {
+        std::vector<double> &sum = errors->argument(0); // of the magnitudes, first
+        sum.resize(n);
+        for (int64_t j = 0; j < n; ++j) sum[j] = std::fabs(acc[j]);
+        for (int64_t p = firstK; p < lastK; ++p) {
+          double l = std::fabs(lhs->values[(b * m + i) * k + p]);
+          const double *r = rhs->values.data() + (b * k + p) * n;
+          for (int64_t j = 0; j < n; ++j) sum[j] += l * std::fabs(r[j]);
+        }
+        double relative = sumError(productRoundings(unit, lastK - firstK));
+        for (double &e : sum) e = e <= FLT_MAX ? relative * e + double(lastK - firstK) * kFlushed : INFINITY;
+      }
       for (int64_t p = firstK; p < lastK; ++p) {
         double l = lhs->values[(b * m + i) * k + p];
         const double *r = rhs->values.data() + (b * k + p) * n;
@@ -256,8 +302,12 @@ static LogicalResult evaluateMatmul(MatmulOp op, Operands operands, Results resu
           }
         }
       region.run(index, n);
-      for (size_t r = 0; r < to.size(); ++r)
+      if (errors) errors->run(n);
+      if (row) row(region);
+      for (size_t r = 0; r < to.size(); ++r) {
         if (failed(storeRow(op, r, region.yielded(r), to[r], outputs[r]))) return failure();
+        for (int64_t j = 0; j < n && errors; ++j) bounds[r].values[to[r].at(j)] = errors->yielded(r)[j];
+      }
     }
   }
   return checkWritten(op, outputs);
@@ -284,7 +334,7 @@ static LogicalResult evaluateSort(SortOp op, Operands operands, Results results)
   return success();
 }
 
-static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Results results) {
+static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Results results, Results bounds) {
   if (failed(refuseDynamic(op, op.getSizes()))) return failure();
   ArrayRef<int64_t> z = op.getSizes();
   int64_t B = z[0], T = z[1], S = z[2], H = z[3], G = z[4], D = z[5], E = z[6];
@@ -317,6 +367,8 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
     if (op.getKind() == AttentionKind::grad_query) dense.truncate(1);
     if (op.getKind() == AttentionKind::grad_key_value) dense.erase(dense.begin());
   }
+  std::vector<HostTensor> denseBounds;
+  if (!bounds.empty()) denseBounds = attentionErrors(op, attention, ArrayRef(in).drop_front(5), dense);
 
   std::vector<Output> outputs;
   for (HostTensor &r : results) outputs.emplace_back(r);
@@ -331,21 +383,23 @@ static LogicalResult evaluateAttention(AttentionOp op, Operands operands, Result
       if (failed(ok) || failed(ok = checkInside(op, "output", i, a, results[i]))) return;
       results[i].values[a] = d.values[linear];
       outputs[i].written[a] = true;
+      if (!denseBounds.empty()) bounds[i].values[a] = denseBounds[i].values[linear];
     });
     if (failed(ok)) return failure();
   }
   return checkWritten(op, outputs);
 }
 
-LogicalResult evaluate(Operation *op, Operands operands, Results results) {
+LogicalResult evaluate(Operation *op, Operands operands, Results results, Results bounds, Row row) {
   if (isa<EmptyOp>(op)) { // undefined: whoever reads what nobody wrote gets NaN
     results[0].values.assign(results[0].values.size(), std::numeric_limits<double>::quiet_NaN());
     return success();
   }
-  if (auto loops = dyn_cast<LoopsOp>(op)) return evaluateLoops(loops, operands, results);
-  if (auto matmul = dyn_cast<MatmulOp>(op)) return evaluateMatmul(matmul, operands, results);
+  if (auto loops = dyn_cast<LoopsOp>(op)) return evaluateLoops(loops, operands, results, bounds, row);
+  if (auto matmul = dyn_cast<MatmulOp>(op)) return evaluateMatmul(matmul, operands, results, bounds, row);
   if (auto sort = dyn_cast<SortOp>(op)) return evaluateSort(sort, operands, results);
-  if (auto attention = dyn_cast<AttentionOp>(op)) return evaluateAttention(attention, operands, results);
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return evaluateAttention(attention, operands, results, bounds);
   return op->emitOpError("is not a kernel that the interpreter knows");
 }
 

@@ -94,5 +94,97 @@ TEST(CheckPhases, EntriesThatStillAskForGradientsAreNotRun) {
   EXPECT_EQ(m.errors, "");
 }
 
+// Three ops a layer, two layers; places in the model.
+std::string layers(const std::string &middle,
+                   const std::string &last = "graph.mul %b, %x : tensor<2x3xf32>") {
+  return R"(
+    func.func private @layer(%x: tensor<2x3xf32>, %w: tensor<3xf32>) -> tensor<2x3xf32> {
+      %v = graph.broadcast %w dims = [1] shape = [2, 3] : tensor<3xf32> loc("layers"("model.cc":4:1))
+      %a = graph.add %x, %v : tensor<2x3xf32> loc("layers"("model.cc":5:1))
+      %b = )" +
+         middle + R"( loc("layers"("model.cc":6:1))
+      %c = )" +
+         last + R"( loc("layers"("model.cc":7:1))
+      return %c : tensor<2x3xf32>
+    }
+    func.func @f(%x: tensor<2x3xf32>, %w: tensor<2x3xf32>) -> (tensor<f32> {weft.name = "sum"}) attributes {weft.entry} {
+      %y = graph.repeat @layer carry(%x) stacked(%w) invariant() range(0, 2) {tied = array<i64>}
+        : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+      %s = graph.reduce sum %y axes = [0, 1] : (tensor<2x3xf32>) -> tensor<f32> loc("model.cc":9:1)
+      return %s : tensor<f32>
+    })";
+}
+
+TEST(CheckPhases, TheFirstOpAtFaultIsNamedAndWhatItsPlaceGaveBefore) {
+  TextModule a(layers("graph.tanh %a : tensor<2x3xf32>")), b(layers("graph.exp %a : tensor<2x3xf32>"));
+  ASSERT_EQ(a.errors + b.errors, "");
+  std::string fault = firstFault(*a.module, *b.module);
+  EXPECT_THAT(
+      fault,
+      HasSubstr(
+          "the first op whose result is not what it was: graph.exp, that is model.cc:6 (layers), in @layer"));
+  EXPECT_THAT(fault, HasSubstr("before it, graph.tanh, that is model.cc:6 (layers)"));
+}
+
+TEST(CheckPhases, ARewriteOnTheWayToKnownValuesIsNotBlamedForTheFaultBehindIt) {
+  TextModule a(layers("graph.mul %a, %a : tensor<2x3xf32>", "graph.tanh %b : tensor<2x3xf32>"));
+  // The same, by way of a value that was not there; then a fault.
+  std::string text = layers("graph.abs %a : tensor<2x3xf32>",
+                            "graph.mul %b, %b : tensor<2x3xf32> loc(\"layers\"(\"model.cc\":6:1))\n"
+                            "%d = graph.exp %c : tensor<2x3xf32>");
+  text.replace(text.find("return %c"), 9, "return %d");
+  TextModule c(text);
+  ASSERT_EQ(a.errors + c.errors, "");
+  EXPECT_THAT(firstFault(*a.module, *c.module), HasSubstr(": graph.exp, that is model.cc:7 (layers)"));
+}
+
+TEST(CheckPhases, NothingIsAtFaultWhereNothingDiffers) {
+  TextModule a(layers("graph.tanh %a : tensor<2x3xf32>")), b(layers("graph.tanh %a : tensor<2x3xf32>"));
+  EXPECT_EQ(firstFault(*a.module, *b.module), "");
+}
+
+TEST(CheckPhases, OperandsInTheWrongOrderAreNotTheSameElements) {
+  // A transpose of a square: the same elements in another order, in the same shape.
+  auto with = [](const char *use) {
+    return std::string(
+               R"(func.func @f(%x: tensor<3x3xf32>, %y: tensor<3x3xf32>) -> tensor<3x3xf32> attributes {weft.entry} {
+      %t = graph.transpose %x permutation = [1, 0] : tensor<3x3xf32> loc("model.cc":2:1)
+      %z = graph.matmul )") +
+           use +
+           R"( : (tensor<3x3xf32>, tensor<3x3xf32>) -> tensor<3x3xf32> loc("model.cc":3:1)
+      return %z : tensor<3x3xf32>
+    })";
+  };
+  TextModule a(with("%t, %y")), b(with("%x, %y"));
+  ASSERT_EQ(a.errors + b.errors, "");
+  EXPECT_THAT(firstFault(*a.module, *b.module), HasSubstr("graph.matmul, that is model.cc:3"));
+}
+
+TEST(CheckPhases, WhatAUserGivesIsTakenAndWhatDoesNotFitIsNamed) {
+  TextModule m(program("graph.add %x, %x"));
+  ASSERT_EQ(m.errors, "");
+  CheckOptions options;
+  options.inputs.numMicroBatches = 3;
+  options.inputs.entries["train_step"]["tokens"] = tensor({3, 2}, {0, 1, 2, 3, 4, 0}, Element::i32);
+  options.inputs.entries["train_step"]["lr"] = tensor({}, {0}, Element::f32);
+  options.inputs.variables["table"] = tensor({5, 3}, std::vector<double>(15, 2), Element::f32);
+  auto f = m.module->lookupSymbol<mlir::func::FuncOp>("train_step");
+  auto variables = variablesOf(*m.module, options.inputs, 1);
+  ASSERT_TRUE(mlir::succeeded(variables));
+  graph::Variables caches;
+  auto results = runEntry(f, options, 3, *variables, caches);
+  ASSERT_TRUE(mlir::succeeded(results)) << m.errors;
+  EXPECT_EQ((*results)[0].values, std::vector<double>(3, 2 * 2 * 2)); // of part 0: two tokens
+  options.inputs.entries["train_step"]["tokens"] = tensor({3, 3}, std::vector<double>(9, 0), Element::i32);
+  PhaseChecker checker(options);
+  EXPECT_TRUE(mlir::failed(checker.check(*m.module, "trace")));
+  EXPECT_THAT(m.errors,
+              HasSubstr("argument tokens of @train_step is given as 3x3xi32 when it is 'tensor<?x2xi32>'"));
+  options.inputs.entries.clear();
+  options.inputs.variables["table"] = tensor({5}, std::vector<double>(5, 0), Element::f32);
+  EXPECT_TRUE(mlir::failed(PhaseChecker(options).check(*m.module, "trace")));
+  EXPECT_THAT(m.errors, HasSubstr("variable table is given as 5xf32 when it is 'tensor<5x3xf32>'"));
+}
+
 } // namespace
 } // namespace weft::testing

@@ -1,0 +1,14 @@
+// A phase that changed what the program computes: by which pass, and which op.
+#pragma once
+#include "compiler/check_phases.h"
+#include "compiler/pipeline.h"
+
+namespace weft {
+
+// Lines for a reader: the first pass of `phase` behind which the numbers differ, run once more on `before`,
+// and the first op whose result is not what it was. `after` is what the phase has made of it. Diagnostics of
+// the passes are not repeated.
+std::string bisectPhase(mlir::ModuleOp before, mlir::ModuleOp after, const PhaseInfo &phase,
+                        const PipelineOptions &pipeline, const CheckOptions &options);
+
+} // namespace weft
