@@ -70,12 +70,12 @@ void addRowKernels(std::vector<BenchKernel> &kernels) {
       5.0 * double(all));
   add("rows_swiglu_1024", swiglu(kRows, kFfn), {wide, wide}, -1, 0, {4 * wide}, 0);
   for (auto [m, n] : {std::pair<int64_t, int64_t>{kRows, 256}, {512, 32000}}) {
-    std::string words = "_" + std::to_string(n);
-    add("rows_softmax" + words, softmax(m, n), {m * n}, -1, 0, {4 * m * n, 4 * m}, 0);
-    add("rows_cross_entropy" + words, crossEntropy(m, n), {m * n, m}, 1, n, {4 * m, 4 * m}, 0);
-    add("rows_cross_entropy_gradient" + words, crossEntropyGradient(m, n), {m * n, m, m}, 1, n, {4 * m * n},
+    std::string words = std::to_string(n);
+    add("rows_softmax_" + words, softmax(m, n), {m * n}, -1, 0, {4 * m * n, 4 * m}, 0);
+    add("rows_cross_entropy_" + words, crossEntropy(m, n), {m * n, m}, 1, n, {4 * m, 4 * m}, 0);
+    add("rows_cross_entropy_gradient_" + words, crossEntropyGradient(m, n), {m * n, m, m}, 1, n, {4 * m * n},
         0);
-    add("scatter_embedding" + words, embeddingGradient(kRows, kWidth, n, false), {kRows, all}, 0, n,
+    add("scatter_embedding_" + words, embeddingGradient(kRows, kWidth, n, false), {kRows, all}, 0, n,
         {4 * n * kWidth, 4 * kWidth}, double(all));
   }
   add("columns_norm_gain_384", weightGradient(kRows, kWidth, false), {all, all, kRows}, -1, 0, {4 * kWidth},

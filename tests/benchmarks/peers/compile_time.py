@@ -73,7 +73,7 @@ def jax(options, precision):
 
 def section(options, precision, folder):
     earlier = folder / precision
-    train(options, CASE, precision, earlier, "train.steps=1")
+    train(options, CASE, precision, earlier, f"train.steps={options.steps}")
 
     def weft():
         compiled, started = compile_once(options, precision), start_once(options, precision, earlier)
