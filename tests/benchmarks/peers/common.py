@@ -119,8 +119,9 @@ def versions(*packages):
 
 def heading(title, options, table, packages, more=""):
     """The first lines of a page."""
-    return [f"# {title}", "", f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {processor()}, {options.threads} threads, {versions(*packages)}. {options.rounds} round{'s' if options.rounds > 1 else ''}, "
-            f"programs in turn: median (least to most). {more}".rstrip(), "", "```", f"./run bench {table}{options.words}", "```", ""]
+    made = [time.strftime("%Y-%m-%d"), f"commit {commit()}", processor(), f"{options.threads} threads", *([versions(*packages)] if packages else [])]
+    rounds = f"{options.rounds} round{'s' if options.rounds > 1 else ''}, programs in turn: median (least to most)."
+    return [f"# {title}", "", f"{', '.join(made)}. {rounds} {more}".rstrip(), "", "```", f"./run bench {table}{options.words}", "```", ""]
 
 
 def threads_of_machine():
