@@ -232,21 +232,8 @@ TEST(Grouped, SortsChoicesByExpertSegmentAndOrder) {
   };
   KernelSuite suite;
   std::vector<Shape> shapes = {{1, 1, 1, 1}, {60, 2, 7, 1}, {60, 3, 4, 5}, {64, 8, 100, 2}};
-  auto text = [](const Shape &s) {
-    std::string n = std::to_string(s.tokens * s.k), flat = "tensor<" + n + "xi32>",
-                place = tensorType({s.tokens, s.k}, "i32"),
-                access = "#kernel.access<offset = 0, strides = 1>";
-    std::string types = flat + ", " + flat + ", tensor<" + place + ">, tensor<" +
-                        std::to_string(s.experts * s.segments + 1) + "xi32>";
-    return "^bb0(%i: tensor<" + place + ">):\n%o, %t, %p, %f = kernel.sort %i sizes [" +
-           numbers({s.tokens, s.k, s.experts, s.segments}) + "] {input_access = [" + access +
-           "], output_access = [" + access + ", " + access + ", " + access + ", " + access +
-           "], schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 0, block_k = 0, "
-           "unroll "
-           "= 0>} : (tensor<" +
-           place + ">) -> (" + types + ")";
-  };
-  for (const Shape &s : shapes) suite.add("sort" + std::to_string(s.experts), text(s));
+  for (const Shape &s : shapes)
+    suite.add("sort" + std::to_string(s.experts), sortText(s.tokens, s.k, s.experts, s.segments));
   suite.compile();
   for (const Shape &s : shapes) {
     SCOPED_TRACE(s.experts);

@@ -1,5 +1,5 @@
 // kernel.loops with reduce_dims: sums over the first dimensions, and scatter-add.
-#include "tests/compiler/codegen/harness.h"
+#include "tests/compiler/codegen/row_kernels.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -13,18 +13,6 @@ Access whole(std::vector<int64_t> shape, const std::string &element = "f32") {
   return {tensorType(shape, element), rowMajor(shape)};
 }
 std::string named(const char *what, int64_t n) { return what + std::to_string(n); }
-
-// dw = Σ over rows of dy * x * scale(row): a norm's weight gradient.
-Loops weightGradient(int64_t m, int64_t n, bool accumulates, int64_t blockRows = 0) {
-  return {.domain = {m, n},
-          .inputs = {whole({m, n}), whole({m, n}), {tensorType({m}, "f32"), {1, 0}}},
-          .outputs = {{tensorType({n}, "f32"), {0, 1}}},
-          .region = "%p = arith.mulf %0, %1 : f32\n%q = arith.mulf %p, %2 : f32\nkernel.yield %q : f32",
-          .inits = accumulates ? std::vector<int>{0} : std::vector<int>{},
-          .reduceDims = 1,
-          .blockColumns = 80,
-          .blockRows = blockRows};
-}
 
 TEST(LoopsColumns, SumsAreOneAscendingChainEach) {
   KernelSuite suite;
@@ -106,18 +94,6 @@ TEST(LoopsColumns, KeepsOuterDimensionsAndReducesSeveral) {
   for (size_t i = 0; i < wide.size(); ++i) wide[i] = std::cos(double(i));
   suite.check("types", {bytesOf(randomInts(b * n, 3, -100, 100)), bytesOf(wide)},
               {Bytes(n * 4), bytesOf(start)}, 1e-15);
-}
-
-// d table[id] += dy: an embedding's gradient; `extra` sums the same rows into one, not indexed.
-Loops embeddingGradient(int64_t tokens, int64_t n, int64_t vocab, bool accumulates) {
-  return {
-      .domain = {tokens, n},
-      .inputs = {{tensorType({tokens}, "i32"), {1, 0}}, whole({tokens, n})},
-      .outputs = {{tensorType({vocab, n}, "f32"), {0, 1}, 0, 0, n, vocab}, {tensorType({n}, "f32"), {0, 1}}},
-      .region = "kernel.yield %1, %1 : f32, f32",
-      .inits = accumulates ? std::vector<int>{0, 1} : std::vector<int>{},
-      .reduceDims = 1,
-      .blockColumns = 16};
 }
 
 TEST(LoopsScatter, AddsInTheOrderOfTheDomainAndClamps) {

@@ -1,5 +1,5 @@
 // kernel.loops, rows: elementwise code, row reductions, gathers, strided operands, in place.
-#include "tests/compiler/codegen/harness.h"
+#include "tests/compiler/codegen/row_kernels.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -8,45 +8,6 @@ namespace weft::cpu_test {
 namespace {
 
 constexpr int64_t kSizes[] = {1, 7, 16, 17, 33, 100};
-
-Access rows(std::vector<int64_t> shape, const std::string &element = "f32") {
-  return {tensorType(shape, element), rowMajor(shape)};
-}
-Access perColumn(int64_t n) { return {tensorType({n}, "f32"), {0, 1}}; }
-Access perRow(int64_t m, const std::string &element = "f32") { return {tensorType({m}, element), {1, 0}}; }
-
-// y = rms_norm(x + r) * w, and the sum itself: two results, one reduction.
-Loops residualNorm(int64_t m, int64_t n) {
-  return {.domain = {m, n},
-          .inputs = {rows({m, n}), rows({m, n}), perColumn(n)},
-          .outputs = {rows({m, n}), rows({m, n})},
-          .region = R"(
-    %s = arith.addf %0, %1 : f32
-    %sq = arith.mulf %s, %s : f32
-    %sum = kernel.reduce sum %sq : f32
-    %inv = arith.constant )" +
-                    std::to_string(1.0 / double(n)) + R"( : f32
-    %eps = arith.constant 1.0e-5 : f32
-    %mean = arith.mulf %sum, %inv : f32
-    %shifted = arith.addf %mean, %eps : f32
-    %scale = math.rsqrt %shifted : f32
-    %y = arith.mulf %s, %scale : f32
-    %z = arith.mulf %y, %2 : f32
-    kernel.yield %s, %z : f32, f32)"};
-}
-
-// Softmax with its log-sum-exp a row: two passes, then a store pass; a value a row beside values a column.
-Loops softmax(int64_t m, int64_t n) {
-  return {.domain = {m, n}, .inputs = {rows({m, n})}, .outputs = {rows({m, n}), perRow(m)}, .region = R"(
-    %max = kernel.reduce max %0 : f32
-    %d = arith.subf %0, %max : f32
-    %e = math.exp %d : f32
-    %sum = kernel.reduce sum %e : f32
-    %p = arith.divf %e, %sum : f32
-    %log = math.log %sum : f32
-    %lse = arith.addf %max, %log : f32
-    kernel.yield %p, %lse : f32, f32)"};
-}
 
 std::string named(const char *what, int64_t n) { return what + std::to_string(n); }
 

@@ -112,4 +112,18 @@ inline Matmul plain(const std::string &name, int64_t batch, int64_t m, int64_t n
   return op;
 }
 
+// The sort of choices (tokens, k) that makes a grouped product's groups.
+inline std::string sortText(int64_t tokens, int64_t k, int64_t experts, int64_t segments) {
+  std::string flat = "tensor<" + std::to_string(tokens * k) + "xi32>",
+              choices = "tensor<" + tensorType({tokens, k}, "i32") + ">",
+              bounds = "tensor<" + std::to_string(experts * segments + 1) + "xi32>",
+              access = "#kernel.access<offset = 0, strides = 1>";
+  return "^bb0(%i: " + choices + "):\n%o, %t, %p, %f = kernel.sort %i sizes [" +
+         numbers({tokens, k, experts, segments}) + "] {input_access = [" + access + "], output_access = [" +
+         access + ", " + access + ", " + access + ", " + access +
+         "], schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 0, block_k = 0, "
+         "unroll = 0>} : (" +
+         choices + ") -> (" + flat + ", " + flat + ", " + choices + ", " + bounds + ")";
+}
+
 } // namespace weft::cpu_test::matmul
