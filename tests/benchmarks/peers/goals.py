@@ -41,7 +41,8 @@ def table(figures):
             here = f"{found['value']:.{digits}f} ({found['least']:.{digits}f} to {found['most']:.{digits}f})"
             reached = "yes" if (found["value"] >= goal if more else found["value"] <= goal) else "no"
             when = f"{found['date']}, {found['commit']}, {found['processor']}, {found['rounds']} rounds"
-        lines.append(f"| [{what}]({page}.md) | {'' if more else 'at most '}{goal:g} | {here} | {reached} | {when} |")
+        linked = f"[{what}]({page}.md)" if (FOLDER / f"{page}.md").exists() else what
+        lines.append(f"| {linked} | {'' if more else 'at most '}{goal:g} | {here} | {reached} | {when} |")
     return "\n".join(lines)
 
 
