@@ -70,8 +70,13 @@ void predictSites(std::vector<TuningSite> &sites, ArrayRef<ModuleOp> modules, co
     if (level > 1) level = found.size() - 1;
     found[level] = first.getBytes();
     auto reduction = site.op()->getAttrOfType<kernel::ReductionAttr>("reduction");
-    site.ns = PredictLaunchNs(machine, reduction ? reduction.getUnit().str() : "fma", first.getFlops(),
-                              first.getBytes(), found,
+    const bool products = reduction && isa<kernel::MatmulOp, kernel::AttentionOp>(site.op());
+    LaunchWork work;
+    if (products) work.unit = reduction.getUnit().str();
+    work.dot_flops = products ? double(first.getFlops()) : 0;
+    work.vector_ops = double(first.getVectorOps());
+    work.bytes = double(first.getBytes());
+    site.ns = PredictLaunchNs(machine, work, found,
                               BalanceOf(first.getItems(), first.getGrain(), machine.threads));
     for (program::LaunchOp launch : site.launches) {
       auto entry = launch->getParentOfType<program::EntryOp>();
