@@ -22,24 +22,28 @@ train plain
 # Measured, kept, and found again without a flag; with a flag nothing is left to do.
 expect_says 'tuned: ' '(0 known before)' 'tuning 1 of ' -- compile --tune=20
 expect_no_leftovers "$kept"
+(($(ls "$kept" | wc -l) > 0)) || fail "nothing is kept"
+# A slow machine has not come to the kernels that take little: another call goes on.
+sums() { grep -l 'reduce_dims = 1' "$kept"/*.json | xargs -r grep -l 'kernel.loops'; }
+for round in {1..12}; do
+  [[ -z $(sums) ]] || break
+  compile --tune=20 >"$work/again.out" 2>&1 || fail "it does not go on" "$(cat "$work/again.out")"
+done
 number=$(ls "$kept" | wc -l)
-((number > 0)) || fail "nothing is kept"
 expect_says "($number known before)" '(from cache)' 'tune: ' -- compile --remarks='tune: '
 expect_says "($number known before)" -- compile --tune=1
 expect_says 'from cache' -- weft inspect "$work/x.weft" --remarks
 
 # Sums over rows in other blocks, whatever the measuring gave: the same bits after training.
 changed=0
-for file in "$kept"/*.json; do
-  if grep -q 'reduce_dims = 1' "$file" && grep -q 'kernel.loops' "$file"; then
-    python3 - "$file" <<'END'
+for file in $(sums); do
+  python3 - "$file" <<'END'
 import json, sys
 kept = json.load(open(sys.argv[1]))
 kept["schedule"] = dict(kept["own"], block_m=32)
 json.dump(kept, open(sys.argv[1], "w"))
 END
-    changed=$((changed + 1))
-  fi
+  changed=$((changed + 1))
 done
 ((changed > 0)) || fail "no sum over rows was measured" "$(grep -ho 'kernel\.[a-z]*' "$kept"/*.json | sort | uniq -c)"
 expect_says 'block_m 16 → 32' -- compile --remarks='tune: '
