@@ -1,7 +1,5 @@
 // Graph ops → structured kernels. See passes.td; clusters.h says what is computed together.
-#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "mlir/Transforms/CSE.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
@@ -376,7 +374,8 @@ private:
       }
       factors[i] = contiguousValue(factors[i]);
     }
-    if (rows) rows = contiguousValue(rows);
+    StridedView table;
+    if (rows) table = view(rows);
     emitProduct(op, factors, acc, sizes, accesses, [&](kernel::MatmulOp product) {
       auto flat = [&](int64_t stride) {
         return kernel::AccessAttr::get(op->getContext(), 0, ArrayRef<int64_t>{stride}, -1, 0, 0);
@@ -386,8 +385,8 @@ private:
       product.setPackedRhs(packedRhs);
       product.setGroupAccessAttr(flat((shapeOf(offsets)[0] - 1) / sizes[0]));
       if (!rows) return;
-      product.getRowsMutable().assign(rows);
-      product.setRowAccessAttr(flat(1));
+      product.getRowsMutable().assign(table.base);
+      product.setRowAccessAttr(access(table, {0}));
       if (gathers[0])
         product.setLhsAccessAttr(lookedUp(product, gathers[0], by == kernel::GroupedBy::m ? 2 : 1));
       if (gathers[1]) product.setRhsAccessAttr(lookedUp(product, gathers[1], 2));
@@ -514,10 +513,6 @@ struct FuseKernelsPass : impl::FuseKernelsPassBase<FuseKernelsPass> {
     RewritePatternSet patterns(&getContext());
     populateNormalisePatterns(patterns);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) return signalPassFailure();
-    // A value that was rounded in one place for several readers, too.
-    IRRewriter rewriter(&getContext());
-    DominanceInfo dominance(getOperation());
-    eliminateCommonSubExpressions(rewriter, dominance, getOperation());
     for (auto f : getOperation().getOps<func::FuncOp>())
       if (!f.isExternal()) FunctionFuser(f.getBody().front()).run();
   }

@@ -272,6 +272,9 @@ std::optional<ProductEpilogue> LoopsBuilder::finishProduct(std::array<int64_t, 3
   SmallVector<int64_t> groupOf;
   for (auto [g, count] : llvm::enumerate(groups)) groupOf.append(count, g);
   if (unitColumn) return std::nullopt;
+  for (auto &[value, a] : inputs)
+    if (a.index >= 0 && !graph::tensorType(inputs[a.index].first).getElementType().isInteger(32))
+      return std::nullopt; // a product's indices are i32
   auto collapse = [&](const Access &a) -> kernel::AccessAttr {
     int64_t strides[3] = {0, 0, 0}, extent[3] = {1, 1, 1};
     for (int64_t d = int64_t(domain.size()) - 1; d >= 0; --d) {

@@ -71,7 +71,7 @@ struct CollectToGather : OpRewritePattern<CollectOp> {
     }
     Value y = op.getY();
     constexpr int64_t kFewChoices = 8;
-    if (shape.size() == 2 && place[1] <= kFewChoices) {
+    if (shape.size() == 2 && place[1] > 0 && place[1] <= kFewChoices) {
       Value sum;
       for (int64_t j = 0; j < place[1]; ++j) {
         Value chosen =
@@ -108,7 +108,7 @@ struct ReshapeOfGathers : OpRewritePattern<ReshapeOp> {
   }
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &r) const override {
     auto from = shapeOf(op.getX()), to = shapeOf(op.getResult());
-    if (from.empty() || to.empty() || from.back() != to.back() || from.back() == 1 || !isGathers(op.getX()))
+    if (from.empty() || to.empty() || from.back() != to.back() || from.back() <= 1 || !isGathers(op.getX()))
       return failure();
     r.replaceOp(op, reshaped(r, op.getX(), to));
     return success();
@@ -118,6 +118,24 @@ struct ReshapeOfGathers : OpRewritePattern<ReshapeOp> {
 // Rounded rows of x are rows of x rounded, of which there are fewer: a product over them looks them up.
 struct NarrowBehindGather : OpRewritePattern<CastOp> {
   using OpRewritePattern::OpRewritePattern;
+  // x rounded where it is made, as `like` rounds; others that do take part. What is computed again stays
+  // apart.
+  static Value rounded(PatternRewriter &r, CastOp like, Value x, Type element) {
+    OpBuilder::InsertionGuard guard(r);
+    r.setInsertionPointAfterValue(x);
+    for (Operation *user : x.getUsers()) {
+      auto other = dyn_cast<CastOp>(user);
+      if (!other || tensorType(other.getResult()).getElementType() != element ||
+          other->getBlock() != like->getBlock() || other->hasAttr(kAgain) != like->hasAttr(kAgain))
+        continue;
+      if (r.getInsertionPoint() != other->getIterator())
+        r.moveOpBefore(other, r.getInsertionBlock(), r.getInsertionPoint());
+      return other.getResult();
+    }
+    auto made = r.create<CastOp>(like.getLoc(), x, element);
+    made->setDiscardableAttrs(like->getDiscardableAttrDictionary());
+    return made.getResult();
+  }
   LogicalResult matchAndRewrite(CastOp op, PatternRewriter &r) const override {
     auto gather = op.getX().getDefiningOp<GatherOp>();
     if (!gather ||
@@ -131,10 +149,7 @@ struct NarrowBehindGather : OpRewritePattern<CastOp> {
     auto reshape = x.getDefiningOp<ReshapeOp>();
     if (reshape) x = reshape.getX();
     Type element = tensorType(op.getResult()).getElementType();
-    OpBuilder::InsertionGuard guard(r);
-    r.setInsertionPointAfterValue(x);
-    Value narrow = r.create<CastOp>(op.getLoc(), x, element);
-    r.setInsertionPoint(op);
+    Value narrow = rounded(r, op, x, element);
     if (reshape) narrow = graph::reshape(r, reshape.getLoc(), narrow, reshape.getShape());
     r.replaceOpWithNewOp<GatherOp>(op, narrow, gather.getIndices());
     return success();

@@ -148,7 +148,8 @@ graph::GatherOp gatheredFactor(Operation *op, unsigned operand) {
   if (operand == 1 && isa<graph::GroupedMatmulOp>(op)) return {}; // its matrices are not cut
   auto gather = op->getOperand(operand).getDefiningOp<graph::GatherOp>();
   if (!gather || graph::shapeOf(gather.getTable()).size() != 2 ||
-      graph::shapeOf(gather.getIndices()).size() != 1)
+      graph::shapeOf(gather.getIndices()).size() != 1 ||
+      !graph::tensorType(gather.getIndices()).getElementType().isInteger(32))
     return {};
   if (operand == 0) return gather;
   auto other = gatheredFactor(op, 0);

@@ -41,11 +41,13 @@ static int64_t bytesOf(Operation *op) {
   for (auto [i, a] : llvm::enumerate(layout.accesses)) {
     int64_t bits = cast<RankedTensorType>(kernel::accessedValue(op, i).getType()).getElementTypeBitWidth();
     int64_t touched = 1;
-    for (auto [stride, size] : llvm::zip(a.getStrides(), kernel::accessSpace(op, i)))
-      if (stride) touched *= size;
-    // A looked up row is one for each that is computed.
-    if (auto matmul = dyn_cast<kernel::MatmulOp>(op); matmul && i < 2 && a.getIndex() >= 0)
-      touched *= kernel::accessSpace(op, matmul.rowsNumber())[0];
+    auto matmul = dyn_cast<kernel::MatmulOp>(op);
+    const bool factor = matmul && i < 2; // indexed along the rows of another access
+    ArrayRef<int64_t> index;             // what it is indexed by varies along the same dimensions
+    if (a.getIndex() >= 0 && !factor) index = layout.accesses[a.getIndex()].getStrides();
+    if (a.getIndex() >= 0 && factor) touched = kernel::accessSpace(op, matmul.rowsNumber())[0];
+    for (auto [d, size] : llvm::enumerate(kernel::accessSpace(op, i)))
+      if (a.getStrides()[d] || (!index.empty() && index[d])) touched *= size;
     bytes += touched * std::max<int64_t>(1, bits / 8);
   }
   return bytes;
@@ -69,7 +71,8 @@ static KernelWork ofMatmul(kernel::MatmulOp op) {
   double lanes = 0;
   if (auto schedule = op.getSchedule(); schedule && schedule->getBlockN() > 0 && schedule->getBlockK() > 0) {
     const int64_t nBlocks = llvm::divideCeil(n, schedule->getBlockN()),
-                  kBlocks = llvm::divideCeil(std::max<int64_t>(k / groups, 1), schedule->getBlockK());
+                  kBlocks =
+                      llvm::divideCeil(std::max<int64_t>(byK ? k / groups : k, 1), schedule->getBlockK());
     lanes += double(nBlocks) * m * k * packing(element, op.getLhsAccess().getStrides()[1] == 1);
     if (!op.getPackedRhs())
       lanes += double(byK ? 1 : groups) * n * k * packing(element, op.getRhsAccess().getStrides()[2] == 1);

@@ -1,5 +1,6 @@
 // What a step should take: FLOPs over the dot unit's rate and what else goes through vector lanes over
-// theirs, or bytes over the rate of the cache level that holds them, whichever is longer, and the launch.
+// theirs; bytes over the rate of the cache level that holds them; of products both, of elementwise code the
+// longer; and the launch.
 #pragma once
 #include "runtime/profile/calibration.h"
 #include "runtime/profile/recorder.h"

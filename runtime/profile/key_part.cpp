@@ -20,6 +20,10 @@ constexpr int kBeginStrides = kOwnSizes + 3 * kRank4, kEndStrides = kBeginStride
 int64_t KeyBlockOf(const Program &program, int32_t step, const fb::Artifact &artifact) {
   if (program.steps[step].kind != StepKind::launch) return 0;
   const fb::Kernel *kernel = artifact.kernels()->Get(program.sources[step]->op_as_Launch()->kernel());
+  const auto *types = kernel->buffers();
+  if (!types || types->size() <= kEnd) return 0;
+  for (int range : {kBegin, kEnd})
+    if (types->Get(range)->dtype() != fb::DType::i32) return 0;
   if (!kernel->family() || kernel->family()->string_view() != "attention" || !kernel->reduction()) return 0;
   absl::string_view text(kernel->reduction()->c_str(), kernel->reduction()->size());
   for (absl::string_view name : {"key_block = ", "key_block="})

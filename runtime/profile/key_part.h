@@ -12,7 +12,7 @@ struct KeyPart {
   double named = 1, blocks = 1;
 };
 
-// The keys in a block of a step that launches an attention kernel; 0 of any other step.
+// The keys in a block of a step that launches an attention kernel whose ranges are i32; 0 of any other step.
 int64_t KeyBlockOf(const Program &program, int32_t step, const fb::Artifact &artifact);
 
 // `buffers`: an address for each reference of the launch, of an attention kernel (dialects/kernel/kernel.td).

@@ -157,12 +157,12 @@ func.func @waits(%a: tensor<8x8xf32>, %w: tensor<8x8xf32>, %x: tensor<8x8xf32>) 
 func.func @experts_look_rows_up(%x: tensor<5x4xf32>, %w: tensor<3x4x8xbf16>, %o: tensor<4xi32>, %token: tensor<10xi32>, %g: tensor<10x8xbf16>, %place: tensor<5x2xi32>)
     -> (tensor<5x4xbf16>, tensor<10x8xf32>, tensor<3x4x8xf32>) {
   %rows = graph.dispatch %x, %token, %place : (tensor<5x4xf32>, tensor<10xi32>, tensor<5x2xi32>) -> tensor<10x4xf32>
-  // expected-remark @below {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
   %narrow = graph.cast %rows to bf16 : tensor<10x4xf32>
   // expected-remark @below {{looks its rows up: those of 'tensor<10x4xbf16>' are packed from where they lie}}
   %y = graph.grouped_matmul %narrow, %w, %o : (tensor<10x4xbf16>, tensor<3x4x8xbf16>, tensor<4xi32>) -> tensor<10x8xf32>
   // expected-remark @below {{looks its rows up: those of 'tensor<10x4xbf16>' are packed from where they lie}}
   %d = graph.grouped_outer %narrow, %g, %o : (tensor<10x4xbf16>, tensor<10x8xbf16>, tensor<4xi32>) -> tensor<3x4x8xf32>
+  // expected-remark @below {{fused into one kernel: 1 operations, 1 inputs, 1 results}}
   %all = graph.cast %x to bf16 : tensor<5x4xf32>
   return %all, %y, %d : tensor<5x4xbf16>, tensor<10x8xf32>, tensor<3x4x8xf32>
 }
@@ -197,4 +197,38 @@ func.func @rows_of_a_token(%h: tensor<2x3x8xf32>, %w: tensor<8x4xf32>, %y: tenso
   %both = graph.add %routed, %shared : tensor<2x3x4xf32>
   %out = graph.add %x, %both : tensor<2x3x4xf32>
   return %out : tensor<2x3x4xf32>
+}
+
+// -----
+
+// Indices that are a part of others: read where they lie.
+// CHECK-LABEL: func.func @rows_by_a_column
+// CHECK: kernel.matmul %arg0, %arg1 extras() groups %arg2 rows %arg3
+// CHECK-SAME: row_access = #kernel.access<offset = 1, strides = 2>
+func.func @rows_by_a_column(%x: tensor<5x4xf32>, %w: tensor<3x4x8xf32>, %o: tensor<4xi32>, %i: tensor<10x2xi32>) -> tensor<10x8xf32> {
+  %c = graph.slice %i offsets = [0, 1] sizes = [10, 1] : tensor<10x2xi32>
+  %j = graph.reshape %c shape = [10] : tensor<10x1xi32>
+  %rows = graph.gather %x, %j : (tensor<5x4xf32>, tensor<10xi32>) -> tensor<10x4xf32>
+  // expected-remark @below {{looks its rows up: those of 'tensor<10x4xf32>'}}
+  %y = graph.grouped_matmul %rows, %w, %o : (tensor<10x4xf32>, tensor<3x4x8xf32>, tensor<4xi32>) -> tensor<10x8xf32>
+  return %y : tensor<10x8xf32>
+}
+
+// -----
+
+// A product's indices are i32; by wider ones a kernel of its own gathers.
+// CHECK-LABEL: func.func @wide_indices
+// CHECK: %[[ROWS:.*]] = kernel.loops domain [10, 4]
+// CHECK: kernel.matmul %[[ROWS]], %arg1 extras() groups %arg2 sizes
+// CHECK: kernel.matmul %arg4, %arg5 extras() sizes
+// CHECK-NOT: index = 2
+func.func @wide_indices(%x: tensor<5x4xf32>, %w: tensor<3x4x8xf32>, %o: tensor<4xi32>, %i: tensor<10xi64>, %a: tensor<10x6xf32>, %b: tensor<6x4xf32>) -> (tensor<10x8xf32>, tensor<10x4xf32>) {
+  // expected-remark @below {{fused into one kernel: 0 operations, 2 inputs, 1 results}}
+  %rows = graph.gather %x, %i : (tensor<5x4xf32>, tensor<10xi64>) -> tensor<10x4xf32>
+  %y = graph.grouped_matmul %rows, %w, %o : (tensor<10x4xf32>, tensor<3x4x8xf32>, tensor<4xi32>) -> tensor<10x8xf32>
+  %p = graph.matmul %a, %b : (tensor<10x6xf32>, tensor<6x4xf32>) -> tensor<10x4xf32>
+  %more = graph.gather %x, %i : (tensor<5x4xf32>, tensor<10xi64>) -> tensor<10x4xf32>
+  // expected-remark @below {{fused into one kernel}}
+  %sum = graph.add %more, %p : tensor<10x4xf32>
+  return %y, %sum : tensor<10x8xf32>, tensor<10x4xf32>
 }
