@@ -29,6 +29,7 @@ SmallVector<int64_t> rowMajorStridesOf(ArrayRef<int64_t> shape) {
 // be contiguous.
 static std::optional<SmallVector<int64_t>> reshapeStrides(ArrayRef<int64_t> from, ArrayRef<int64_t> strides,
                                                           ArrayRef<int64_t> to) {
+  if (llvm::is_contained(to, 0)) return rowMajorStridesOf(to); // no element, wherever
   SmallVector<int64_t> out(to.size(), 0);
   size_t i = 0, j = 0;
   while (i < from.size() || j < to.size()) {
@@ -40,7 +41,6 @@ static std::optional<SmallVector<int64_t>> reshapeStrides(ArrayRef<int64_t> from
       out[j++] = 0;
       continue;
     }
-    if (i == from.size() || j == to.size()) return std::nullopt; // sizes of zero: not worth a view
     size_t i0 = i, j0 = j;
     int64_t a = from[i++], b = to[j++];
     while (a != b) {

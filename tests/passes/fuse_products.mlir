@@ -232,3 +232,14 @@ func.func @wide_indices(%x: tensor<5x4xf32>, %w: tensor<3x4x8xf32>, %o: tensor<4
   %sum = graph.add %more, %p : tensor<10x4xf32>
   return %y, %sum : tensor<10x8xf32>, tensor<10x4xf32>
 }
+
+// -----
+
+// Nothing, in another shape.
+// CHECK-LABEL: func.func @empty_rows
+func.func @empty_rows(%x: tensor<8x0xf32>, %p: tensor<4xi32>) -> tensor<7x0xf32> {
+  // expected-remark @below {{fused into one kernel}}
+  %g = graph.gather %x, %p : (tensor<8x0xf32>, tensor<4xi32>) -> tensor<4x0xf32>
+  %r = graph.reshape %g shape = [7, 0] : tensor<4x0xf32>
+  return %r : tensor<7x0xf32>
+}
