@@ -76,8 +76,8 @@ void predictSites(std::vector<TuningSite> &sites, ArrayRef<ModuleOp> modules, co
     work.dot_flops = products ? double(first.getFlops()) : 0;
     work.vector_ops = double(first.getVectorOps());
     work.bytes = double(first.getBytes());
-    site.ns = PredictLaunchNs(machine, work, found,
-                              BalanceOf(first.getItems(), first.getGrain(), machine.threads));
+    site.ns =
+        PredictLaunchNs(machine, work, found, BalanceOf(first.getItems(), first.getGrain(), machine.threads));
     for (program::LaunchOp launch : site.launches) {
       auto entry = launch->getParentOfType<program::EntryOp>();
       const double times = timesOf(launch, microBatches);
