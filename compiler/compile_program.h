@@ -15,10 +15,10 @@ struct CompileRequest {
   std::optional<Phase> stopAfter; // the module's text instead of an artifact
   std::string dumpFolder;         // a file a phase; "": none
   bool checkPhases = false;
-  PhaseInputs phaseInputs;                      // what it runs the entries on;
-  std::string checkCheckpoint;                  // and a checkpoint whose variables it takes, or ""
-  double checkLimit = 600;                      // seconds that it may take, as estimated; 0: any
-  std::function<void(const std::string &)> say = [](const std::string &) {};      // notices and warnings
+  PhaseInputs phaseInputs;     // what it runs the entries on;
+  std::string checkCheckpoint; // and a checkpoint whose variables it takes, or ""
+  double checkLimit = 600;     // seconds that it may take, as estimated; 0: any
+  std::function<void(const std::string &)> say = [](const std::string &) {}; // notices and warnings
   std::vector<Substitution> substitutions;
   bool checkSubstitutions = true; // against the compiler's own kernels
   std::function<void(const std::string &)> progress = [](const std::string &) {}; // as TuneRequest's
