@@ -274,8 +274,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         CheckCost cost = checkCost(*module, chooseMicroBatches(*module, check.inputs));
         if (std::string problem = costProblem(cost, request.checkLimit); !problem.empty())
           return failing(problem);
-        if (cost.seconds > 5)
-          request.say("checking takes about " + durationText(cost.seconds));
+        if (cost.seconds > 5) request.say("checking takes about " + durationText(cost.seconds));
         if (!request.checkCheckpoint.empty())
           if (absl::Status s = ReadUserVariables(*module, request.checkCheckpoint, check.inputs); !s.ok())
             return failing(std::string(s.message()));
