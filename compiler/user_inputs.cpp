@@ -1,7 +1,7 @@
 #include "compiler/user_inputs.h"
 #include "compiler/check_phases.h"
-#include "compiler/kernel_ir.h"
 #include "compiler/tensor_bytes.h"
+#include "compiler/write_artifact.h"
 #include "dialects/graph/graph.h"
 #include "runtime/data/corpus.h"
 #include "runtime/data/file_io.h"
@@ -218,19 +218,7 @@ absl::Status ReadUserText(Recipe &recipe, std::string &checkpoint, const std::st
 absl::Status ReadUserVariables(ModuleOp module, const std::string &checkpoint, PhaseInputs &inputs) {
   // The checkpoint's reader knows variables as an artifact has them.
   fb::StageT stage;
-  for (auto v : module.getOps<graph::VariableOp>()) {
-    auto type = cast<RankedTensorType>(v.getType());
-    auto out = std::make_unique<fb::VariableT>();
-    out->name = v.getSymName().str();
-    out->file_name = v.getFileName().str();
-    out->kind = fb::VariableKind(v.getKind());
-    out->dtype = dtypeOf(type.getElementType());
-    out->shape.assign(type.getShape().begin(), type.getShape().end());
-    out->layers = v.getLayers();
-    out->layer_begin = v.getLayerBegin();
-    out->bytes = type.getNumElements() * bytesOf(HostTensor::elementOf(type.getElementType()));
-    stage.variables.push_back(std::move(out));
-  }
+  for (auto v : module.getOps<graph::VariableOp>()) stage.variables.push_back(describeVariable(v));
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(fb::Stage::Pack(builder, &stage));
   const auto *variables = flatbuffers::GetRoot<fb::Stage>(builder.GetBufferPointer())->variables();

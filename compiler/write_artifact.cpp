@@ -70,18 +70,8 @@ public:
   std::unique_ptr<fb::StageT> write(ModuleOp module) {
     auto stage = std::make_unique<fb::StageT>();
     for (auto v : module.getOps<graph::VariableOp>()) {
-      auto out = std::make_unique<fb::VariableT>();
-      auto type = cast<RankedTensorType>(v.getType());
-      out->name = v.getSymName().str();
-      out->file_name = v.getFileName().str();
-      out->kind = fb::VariableKind(v.getKind());
-      out->dtype = dtypeOf(type.getElementType());
-      out->shape.assign(type.getShape().begin(), type.getShape().end());
-      out->layers = v.getLayers();
-      out->layer_begin = v.getLayerBegin();
+      std::unique_ptr<fb::VariableT> out = describeVariable(v);
       out->offset = v->getAttrOfType<IntegerAttr>("weft.offset").getInt();
-      out->bytes = type.getNumElements() *
-                   (type.getElementType().isInteger(1) ? 1 : type.getElementTypeBitWidth() / 8);
       out->init = fb::InitKind(v.getInit());
       out->init_scale = v.getInitScale().convertToDouble();
       out->line = lines.number(v.getLoc());
@@ -199,6 +189,21 @@ std::unique_ptr<fb::RefT> describeBuffer(Value v) {
   if (view)
     for (auto [depth, stride] : llvm::enumerate(view.getStrides()))
       if (stride) out->strides.push_back(fb::LoopStride(depth, 0, stride));
+  return out;
+}
+
+std::unique_ptr<fb::VariableT> describeVariable(graph::VariableOp v) {
+  auto out = std::make_unique<fb::VariableT>();
+  auto type = cast<RankedTensorType>(v.getType());
+  out->name = v.getSymName().str();
+  out->file_name = v.getFileName().str();
+  out->kind = fb::VariableKind(v.getKind());
+  out->dtype = dtypeOf(type.getElementType());
+  out->shape.assign(type.getShape().begin(), type.getShape().end());
+  out->layers = v.getLayers();
+  out->layer_begin = v.getLayerBegin();
+  out->bytes =
+      type.getNumElements() * (type.getElementType().isInteger(1) ? 1 : type.getElementTypeBitWidth() / 8);
   return out;
 }
 

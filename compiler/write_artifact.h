@@ -1,5 +1,6 @@
 // From a planned module to the artifact's tables.
 #pragma once
+#include "dialects/graph/graph.h"
 #include "dialects/program/program.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -31,6 +32,8 @@ struct ArtifactInputs {
   llvm::StringMap<std::string> tuned;       // likewise: what another schedule than the compiler's own gains
 };
 
+// A variable, but for where it lies, how it starts and its line.
+std::unique_ptr<fb::VariableT> describeVariable(graph::VariableOp variable);
 // A buffer or view of one; a launch, but for its kernel's number and its line.
 std::unique_ptr<fb::RefT> describeBuffer(mlir::Value buffer);
 fb::LaunchT describeLaunch(program::LaunchOp launch);

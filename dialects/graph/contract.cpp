@@ -75,6 +75,9 @@ WEFT_INFER(MatmulOp) {
 WEFT_INFER(GatherOp) {
   auto table = typeOf(operands[0]), indices = typeOf(operands[1]);
   if (table.getRank() < 1) return emitOptionalError(loc, "graph.gather's table has rank 0");
+  if (table.getDimSize(0) == 0 && indices.getNumElements() > 0)
+    return emitOptionalError(loc, "graph.gather's table has no rows when ", indices.getNumElements(),
+                             " are asked for");
   SmallVector<int64_t> shape(indices.getShape());
   llvm::append_range(shape, table.getShape().drop_front());
   types.push_back(RankedTensorType::get(shape, table.getElementType()));

@@ -380,6 +380,15 @@ func.func @gather_from_a_scalar(%x: tensor<f32>, %i: tensor<2xi32>) {
 
 // -----
 
+func.func @gather_from_nothing(%x: tensor<0x4xf32>, %i: tensor<2xi32>) {
+  // expected-error @below {{graph.gather's table has no rows when 2 are asked for}}
+  // expected-error @below {{failed to infer returned types}}
+  %y = graph.gather %x, %i : (tensor<0x4xf32>, tensor<2xi32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
 func.func @scatter_of_too_few_updates(%x: tensor<4x8xf32>, %i: tensor<2xi32>, %u: tensor<1x8xf32>) {
   // expected-error @below {{graph.scatter_add's updates are 'tensor<1x8xf32>' when acc and indices are 'tensor<4x8xf32>' and 'tensor<2xi32>'}}
   // expected-error @below {{failed to infer returned types}}

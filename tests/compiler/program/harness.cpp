@@ -1,5 +1,6 @@
 #include "tests/compiler/program/harness.h"
 #include "compiler/pipeline.h"
+#include "compiler/tensor_bytes.h"
 #include "compiler/write_artifact.h"
 #include "dialects/program/program.h"
 #include "mlir/Pass/PassManager.h"
@@ -14,40 +15,13 @@ namespace {
 
 using Bytes = std::vector<char>;
 
-template <typename T> void encode(const HostTensor &t, char *to) {
-  for (double v : t.values) {
-    T element = T(v);
-    memcpy(to, &element, sizeof element);
-    to += sizeof element;
-  }
-}
-template <typename T> void decode(const char *from, HostTensor &t) {
-  for (double &v : t.values) {
-    T element;
-    memcpy(&element, from, sizeof element);
-    v = element;
-    from += sizeof element;
-  }
-}
-size_t elementBytes(Element e) {
-  return e == Element::i1 ? 1 : e == Element::f64 || e == Element::i64 ? 8 : 4;
-}
 Bytes encoded(const HostTensor &t) {
-  Bytes out(t.values.size() * elementBytes(t.element));
-  t.element == Element::f32   ? encode<float>(t, out.data())
-  : t.element == Element::f64 ? encode<double>(t, out.data())
-  : t.element == Element::i32 ? encode<int32_t>(t, out.data())
-  : t.element == Element::i64 ? encode<int64_t>(t, out.data())
-                              : encode<int8_t>(t, out.data());
-  return out;
+  std::string bytes = toBytes(t);
+  return {bytes.begin(), bytes.end()};
 }
 HostTensor decoded(const Bytes &bytes, const HostTensor &like) {
   HostTensor t = like;
-  t.element == Element::f32   ? decode<float>(bytes.data(), t)
-  : t.element == Element::f64 ? decode<double>(bytes.data(), t)
-  : t.element == Element::i32 ? decode<int32_t>(bytes.data(), t)
-  : t.element == Element::i64 ? decode<int64_t>(bytes.data(), t)
-                              : decode<int8_t>(bytes.data(), t);
+  fromBytes({bytes.data(), bytes.size()}, t);
   return t;
 }
 
@@ -270,7 +244,7 @@ private:
   // At most one failure a tensor.
   void compare(const std::string &what, const Bytes &bytes, const HostTensor &want,
                const HostTensor &nearby) {
-    ASSERT_EQ(bytes.size(), want.values.size() * elementBytes(want.element)) << what;
+    ASSERT_EQ(bytes.size(), want.values.size() * size_t(bytesOf(want.element))) << what;
     HostTensor got = decoded(bytes, want);
     double spread = 0, largest = 0;
     for (auto [a, b] : llvm::zip_equal(want.values, nearby.values)) {
