@@ -170,6 +170,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   options.micro_batch = recipe.train.micro_batch;
   options.seq = recipe.train.seq;
   options.context = 0;
+  options.generate_batch = recipe.run.generate_batch;
   options.absorbed = recipe.run.absorbed;
   options.train = options.evaluate = request.entriesForTraining;
   options.generate = request.entriesForGeneration;
@@ -374,6 +375,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   option("pipeline", recipe.pipeline);
   option("precision", recipe.train.precision);
   option("context", options.context ? options.context : options.seq);
+  option("generate_batch", recipe.run.generate_batch);
   option("absorbed", std::string(recipe.run.absorbed ? "true" : "false"));
   option("target", recipe.run.target);
   option("dot_unit", target.bf16Unit.empty() ? std::string("fma") : target.bf16Unit);

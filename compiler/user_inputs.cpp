@@ -140,9 +140,15 @@ absl::Status FillEvaluation(const Recipe &recipe, const UserText &text, PhaseInp
   return absl::OkStatus();
 }
 
-// A prompt is the beginning of the text, repeated where that is short; decoding goes on behind the longest.
+// A prompt is the beginning of the text, repeated where that is short, the same for all texts of a batch;
+// decoding goes on behind the longest.
 void FillGeneration(const Recipe &recipe, const UserText &text, PhaseInputs &inputs) {
-  const int64_t context = recipe.train.seq;
+  const int64_t context = recipe.train.seq, batch = recipe.run.generate_batch;
+  auto repeated = [&](const std::vector<int32_t> &row) {
+    std::vector<int32_t> rows;
+    for (int64_t i = 0; i < batch; ++i) rows.insert(rows.end(), row.begin(), row.end());
+    return rows;
+  };
   auto token = [&](int64_t i) { return text.train.token(i % text.train.num_tokens()); };
   int64_t longest = 0;
   for (int64_t length : {16, 64, 256}) {
@@ -151,13 +157,13 @@ void FillGeneration(const Recipe &recipe, const UserText &text, PhaseInputs &inp
     std::vector<int32_t> tokens, positions;
     for (int64_t i = 0; i < length; ++i) tokens.push_back(token(i)), positions.push_back(int32_t(i));
     auto &prefill = inputs.entries[absl::StrCat("prefill_", length)];
-    prefill["tokens"] = Whole({1, length}, tokens);
-    prefill["positions"] = Whole({1, length}, positions);
-    prefill["last"] = Whole({1}, {int32_t(length - 1)});
+    prefill["tokens"] = Whole({batch, length}, repeated(tokens));
+    prefill["positions"] = Whole({batch, length}, repeated(positions));
+    prefill["last"] = Whole({batch}, repeated({int32_t(length - 1)}));
   }
   int64_t next = std::min(longest, context - 1); // the last place is written over where the cache is full
-  inputs.entries["decode"]["tokens"] = Whole({1, 1}, {token(next)});
-  inputs.entries["decode"]["positions"] = Whole({1, 1}, {int32_t(next)});
+  inputs.entries["decode"]["tokens"] = Whole({batch, 1}, repeated({token(next)}));
+  inputs.entries["decode"]["positions"] = Whole({batch, 1}, repeated({int32_t(next)}));
 }
 
 } // namespace

@@ -25,7 +25,8 @@ struct Sequence {
                   // that are added to the one of the logits (add_loss)
 
   // Rows x (batch, seq, …) as the keys or values that attention reads: x itself, or the cache `name` under s,
-  // (batch, context, …), after x has been written to it.
+  // (batch, context, …), after x has been written to it. The cache of (batch, seq, heads, width) is kept as
+  // (batch, heads, context, width).
   Tensor cache(const Scope &s, std::string_view name, Arg x) const;
 };
 

@@ -21,6 +21,12 @@ bool Exists(const std::string &path) {
   return fs::exists(path, error);
 }
 
+// Whether its generating entries continue one text.
+bool TakesOneText(const LoadedArtifact &artifact) {
+  std::string batch = ArtifactOption(*artifact.root, "generate_batch");
+  return batch.empty() || batch == "1";
+}
+
 bool IsAbsorbed(const LoadedArtifact &artifact) {
   return ArtifactOption(*artifact.root, "absorbed") == "true";
 }
@@ -40,7 +46,7 @@ absl::StatusOr<Artifact> ArtifactFor(const std::string &checkpoint, const OpenMo
   std::string run = parent.parent_path().string();
   if (parent.filename() == "checkpoints" && Exists(run + "/recipe.toml")) {
     absl::StatusOr<Artifact> artifact = LoadArtifact(run + "/model.weft");
-    if (artifact.ok() && (*artifact)->root->stages()->size() == 1 &&
+    if (artifact.ok() && (*artifact)->root->stages()->size() == 1 && TakesOneText(**artifact) &&
         (!options.absorbed || IsAbsorbed(**artifact))) {
       std::string ranks = ArtifactOption(*(*artifact)->root, "data_parallel");
       if (ranks.empty() || ranks == "1") return artifact;

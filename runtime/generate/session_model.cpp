@@ -59,7 +59,9 @@ absl::Status SessionModel::AddBucket(const std::string &entry) {
   if (shape->first != 1 || !logits || !logits->shape() || logits->shape()->size() != 2 ||
       logits->shape()->Get(0) != 1)
     return absl::FailedPreconditionError(absl::StrCat(
-        "entry '", entry, "' should take tokens of shape (1, N) and give logits of shape (1, vocab)"));
+        "entry '", entry, "' takes tokens of shape (", shape->first, ", ", shape->second,
+        ") when it should take one text and give logits of shape (1, vocab)\nhint: weft compile … --set "
+        "run.generate_batch=1"));
   size_t vocab = logits->shape()->Get(1);
   if (!logits_.empty() && logits_.size() != vocab)
     return absl::FailedPreconditionError(

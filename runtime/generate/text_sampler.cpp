@@ -14,7 +14,7 @@ absl::StatusOr<std::unique_ptr<TextSampler>>
 TextSampler::Create(const Recipe &recipe, Ranks &ranks, const Tokenizer &tokenizer,
                     const std::function<void(const std::string &)> &say) {
   std::unique_ptr<TextSampler> sampler(new TextSampler(ranks, tokenizer));
-  if (ranks.size() > 1) {
+  if (ranks.size() > 1 || recipe.run.generate_batch != 1) {
     absl::StatusOr<std::shared_ptr<const LoadedArtifact>> artifact =
         EnsureArtifactForOneRank(recipe.run.dir + "/recipe.toml", recipe.run.dir, say);
     if (!artifact.ok()) return artifact.status();

@@ -185,6 +185,7 @@ EnsureArtifactForOneRank(const std::string &recipe_path, const std::string &fold
   recipe->run.plan = "";
   recipe->run.ranks = 1;
   recipe->data_parallel = recipe->pipeline = 1;
+  recipe->run.generate_batch = 1;
   if (absorbed) recipe->run.absorbed = true;
   recipe->run.tune = 0; // nobody has asked for it here
   std::error_code error;

@@ -62,7 +62,7 @@ struct Recipe {
     double sample_temperature = 0.8;
     int64_t log_every = 10;
     std::string target = "cpu:native", memory_budget;
-    int64_t tune = 0;
+    int64_t tune = 0, generate_batch = 1;
     bool absorbed = false;
   } run;
 

@@ -85,8 +85,8 @@ TEST_F(MlaTest, TheRotaryKeyIsTurnedOnceAndSharedByAllHeads) {
 
 TEST_F(MlaTest, TheCacheHoldsEachHeadsKeysAndValues) {
   run(/*context=*/32);
-  EXPECT_EQ(recording.variables.at("self_attn.k_cache").shape, (Shape{2, 32, 3, 9}));
-  EXPECT_EQ(recording.variables.at("self_attn.v_cache").shape, (Shape{2, 32, 3, 6}));
+  EXPECT_EQ(recording.variables.at("self_attn.k_cache").shape, (Shape{2, 3, 32, 9}));
+  EXPECT_EQ(recording.variables.at("self_attn.v_cache").shape, (Shape{2, 3, 32, 6}));
   EXPECT_EQ(recording.count("write_rows"), 2);
 }
 
@@ -98,7 +98,7 @@ TEST_F(MlaTest, AbsorbedItHasTheSameParametersAndCachesLatentsForAllHeads) {
   CacheForm form{.absorbed = true};
   EXPECT_EQ(run(/*context=*/32, &form).shape(), (Shape{2, 8, 16}));
   EXPECT_TRUE(form.has_latents);
-  EXPECT_EQ(recording.variables.at("self_attn.latent_cache").shape, (Shape{2, 32, 1, 11})); // rank + rope
+  EXPECT_EQ(recording.variables.at("self_attn.latent_cache").shape, (Shape{2, 1, 32, 11})); // rank + rope
   EXPECT_EQ(recording.count("write_rows"), 1);
   EXPECT_FALSE(recording.variables.count("self_attn.k_cache"));
   EXPECT_THAT(attention(), HasSubstr("f32 (2, 8, 3, 7)")); // each head's sum of latents

@@ -166,7 +166,7 @@ TEST_F(ModelTest, PrefillAndDecodeComeFromTheSameDefinition) {
   EXPECT_NE(events.find("output logits f32 (2, 256)\noutput lse f32 (2)\n"), events.npos) << events;
   EXPECT_EQ(events.find("prefill_64"), events.npos);
   const Variable &cache = recording.variables.at("layers.self_attn.v_cache");
-  EXPECT_EQ(cache.shape, (Shape{3, 2, 32, 2, 16}));
+  EXPECT_EQ(cache.shape, (Shape{3, 2, 2, 32, 16}));
   EXPECT_EQ(cache.kind, VariableKind::cache);
 }
 

@@ -10,13 +10,14 @@ using namespace mlir;
 namespace weft::cpu {
 
 // The rows and vectors of a group that ask for the fewest loads a product; powers of two, so that tiles and
-// blocks are whole groups.
-static MatmulTile groupFor(UnitFacts unit, const CpuLevel &level) {
+// blocks are whole groups. Of `tileRows` query rows that there are, as in decode, no more than these.
+static MatmulTile groupFor(UnitFacts unit, const CpuLevel &level, int64_t tileRows) {
   if (unit.kind == UnitKind::amx) return {2 * kAmxRows, 2};
   MatmulTile best{1, 1};
   auto loads = [](MatmulTile t) { return double(t.rows + t.vectors) / double(t.rows * t.vectors); };
   for (int64_t vectors : {4, 2, 1})
     for (int64_t rows : {8, 4, 2, 1}) {
+      if (rows > 1 && rows / 2 >= tileRows) continue;
       MatmulTile t{rows, vectors};
       if (level.registersPerLanes() * unit.vectorsFor(t) + 2 <= level.vectorRegisters &&
           loads(t) < loads(best))
@@ -62,7 +63,8 @@ int64_t AttentionPlan::sumRows(int64_t columns) const {
 }
 
 AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
-    : unit(unitFacts(op.getReduction()->getUnit(), level)), group(groupFor(unit, level)) {
+    : unit(unitFacts(op.getReduction()->getUnit(), level)),
+      group(groupFor(unit, level, op.getSchedule()->getTileM())) {
   width = op.getSizes()[5];
   valueWidth = op.getSizes()[6];
   keyBlock = op.getReduction()->getKeyBlock();
@@ -201,6 +203,17 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
       packScalars(b, f32, pointers, stride, constantI64(b, 0), width, destination, tileColumns);
     else
       packInterleaved(b, f32, pointers, width, destination, tileColumns);
+  });
+}
+
+void AttentionBlocks::prefetch(const RowsOf &rows, Value first, Value end) {
+  int64_t bytes = rows.width * memoryBytes(elementOf(rows.access)),
+          line = 64 / memoryBytes(elementOf(rows.access));
+  forLoop(b, first, end, 1, [&](Value row) {
+    Value from = address(rows, row, {});
+    for (int64_t at = 0; at * 64 < bytes; ++at)
+      b.create<LLVM::Prefetch>(elementAddress(b, from, constantI64(b, at * line), elementOf(rows.access)),
+                               /*rw=*/0, /*hint=*/2, /*cache=*/1);
   });
 }
 

@@ -128,6 +128,8 @@ public:
     return loadScalar(b, scratch(plan.ends, i, b.getI64Type()), b.getI64Type());
   }
 
+  // Asks for the cache lines of rows [first, end), whose elements lie together.
+  void prefetch(const RowsOf &rows, mlir::Value first, mlir::Value end);
   // Rows [first, first + count) of an operand, packed row by row at `to`, with zeros behind each row's end.
   void packRows(const RowsOf &rows, mlir::Value first, mlir::Value count, int64_t to);
   // Rows [first, first + count) as the columns of a panel that begins `at` packed elements behind to.offset.

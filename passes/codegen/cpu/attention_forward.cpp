@@ -11,6 +11,10 @@ using namespace mlir;
 namespace weft::cpu {
 namespace {
 
+// With so few query rows, as in decode, the time is that of reading keys and values, which lie in pieces of
+// one head: no stream that the hardware would see.
+constexpr int64_t kFewRows = 4;
+
 class ForwardEmitter {
 public:
   explicit ForwardEmitter(AttentionBlocks &s)
@@ -202,6 +206,11 @@ void ForwardEmitter::emitRun(Value first, Value end) {
   Value none = constantI64(b, 0);
   forLoop(b, s.rangeBegin(first), lastKey, plan.keyBlock, [&](Value key) {
     Block block{end, key, minI64(b, subI64(b, lastKey, key), constantI64(b, plan.keyBlock))};
+    if (plan.tile <= kFewRows) {
+      Value next = addI64(b, key, plan.keyBlock), after = minI64(b, addI64(b, next, plan.keyBlock), lastKey);
+      for (const RowsOf &of : {rows(kK, keyHead, plan.width), rows(kV, keyHead, plan.valueWidth)})
+        if (!s.columnStride(of)) s.prefetch(of, next, after);
+    }
     s.packTransposed(rows(kK, keyHead, plan.width), key, block.count, plan.keysT, none);
     s.packSteps(rows(kV, keyHead, plan.valueWidth), key, block.count, plan.values, none);
     forLoop(b, first, end, plan.group.rows, [&](Value row) { emitGroup(block, row); });

@@ -92,18 +92,29 @@ PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), panel};
 }
 
+// Columns past the end repeat the last one: nobody reads what comes of them.
+ColumnPointers MatmulEmitter::columnsAt(const Block &block, Value column) {
+  Value source = access(kRhsAccess, block.batch, block.k, block.column), stride = frame.stride(kRhsAccess, 2);
+  Value last = subI64(b, block.columns, constantI64(b, 1));
+  ColumnPointers pointers;
+  for (int64_t i = 0; i < plan.tile.columns(); ++i)
+    pointers.push_back(at(source, mulI64(b, minI64(b, addI64(b, column, i), last), stride), plan.element));
+  return pointers;
+}
+
 // Tile by tile. A short epilogue takes the sums from registers; a longer one follows behind the last tile,
 // over whole rows of the block, which lie together in memory where tiles' do not.
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
   int64_t width = plan.tile.columns();
   forLoop(b, 0, block.columns, width, [&](Value column) {
-    PanelAddress panel = panelAt(block, column);
     TileAddress partial =
         plan.direct ? TileAddress{access(output, block.batch, rows.row, addI64(b, block.column, column)),
                                   frame.stride(output, 1),
                                   {}}
                     : partialAt(block, rows, column);
-    Values acc = unit.chain(initial(unit, block, rows, column, partial), lhs, panel, block.steps);
+    Values acc = initial(unit, block, rows, column, partial);
+    acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column), block.steps)
+                       : unit.chain(acc, lhs, panelAt(block, column), block.steps);
     Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
     auto otherwise = [&](Value condition, auto &&then, auto &&other) {
       auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };
@@ -317,7 +328,7 @@ void MatmulEmitter::emitColumns(Block block) {
       block.steps = plan.unit.kMultiple == 1 ? block.kCount : divI64(b, filled, plan.unit.pack);
       block.first = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, block.kBegin);
       block.last = atLeast(b, addI64(b, k, plan.blockK), block.kEnd);
-      if (!op.getPackedRhs()) packRhs(block);
+      if (!op.getPackedRhs() && !plan.inPlace) packRhs(block);
       forLoop(b, block.chunk, chunkEnd, 1, [&](Value mBlock) { emitRows(block, mBlock); });
     });
   });

@@ -41,6 +41,8 @@ private:
   // The panel of columns from `column` of the block on: packed by packRhs, or as rhs lies.
   PanelAddress panelAt(const Block &block, mlir::Value column);
 
+  ColumnPointers columnsAt(const Block &block, mlir::Value column);
+
   // The run of items of one block of columns: [low, high) are its m blocks.
   void emitRun(mlir::Value run, mlir::Value low, mlir::Value high);
   // Rows [rowBegin, rowEnd) times the columns, over all K blocks.

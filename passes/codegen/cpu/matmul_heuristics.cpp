@@ -104,8 +104,11 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
                                      shared(4, kernel::kPanelColumns), llvm::alignTo(shape.k, kUnit), 0);
   if (shape.m == 1) {
     // Bound by memory: rhs passes once. Columns that lie together are taken as wide as can be, others 16 at a
-    // time in pieces of 512 bytes, which the first level keeps until they are read (a tenth faster than whole
-    // columns).
+    // time: of f32 as long as they are, through registers; of bf16 in pieces of 512 bytes, which the first
+    // level keeps until they are read.
+    if (!shape.rhsColumnsContiguous && shape.elementBytes == 4)
+      return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min<int64_t>(1024, shared(4, 16)),
+                                       evenBlock(shape.k, caches.l2 / 4 / shape.elementBytes, kUnit), 0);
     int64_t depth = shape.rhsColumnsContiguous ? 64 : 512 / shape.elementBytes,
             columns = shape.rhsColumnsContiguous ? 1024 : 16;
     return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, shared(4, 16)),

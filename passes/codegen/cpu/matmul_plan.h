@@ -15,6 +15,7 @@ struct MatmulPlan {
   int64_t blockM, blockN, blockK; // the schedule's: work items must not depend on the level
   int64_t steps;                  // packed elements of k in a whole block
   bool direct;                    // result 0 is the accumulator itself: partial sums wait in its buffer
+  bool inPlace;                   // rhs is read where it lies, with k contiguous, not packed
   bool epilogueInRegisters;       // it is short, and sums are in SSA values
   int64_t lhsWidth;    // elements a k step takes in a packed lhs tile: the tile's rows, rounded up where rows
                        // are interleaved

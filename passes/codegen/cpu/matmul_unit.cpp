@@ -1,4 +1,5 @@
 #include "passes/codegen/cpu/matmul_unit.h"
+#include "passes/codegen/cpu/matmul_pack.h"
 #include "passes/codegen/cpu/matmul_units.h"
 
 using namespace mlir;
@@ -86,6 +87,44 @@ Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value pane
       next.push_back(b.create<LLVM::FMAOp>(x, rhs[v], acc[r * tile.vectors + v]));
   }
   return next;
+}
+
+Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointers &, Value) {
+  llvm_unreachable("a unit that takes packed panels alone");
+}
+
+Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+                             Value count) {
+  auto add = [&](Value k, Value rhs, int64_t v, Values &now) {
+    Value left = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), sum);
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      Value x = splat(b, loadScalar(b, elementAddress(b, left, constantI64(b, r * lhs.rowStride), sum), sum));
+      Value &a = now[r * tile.vectors + v];
+      a = b.create<LLVM::FMAOp>(x, rhs, a);
+    }
+  };
+  auto of = [&](int64_t v) { return ArrayRef<Value>(columns).slice(v * kLanes, kLanes); };
+  Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
+  Values now = forLoop(b, constantI64(b, 0), whole, kLanes, acc, [&](Value k, ValueRange carried) {
+    Values next(carried);
+    for (int64_t v = 0; v < tile.vectors; ++v) {
+      Values rows;
+      for (Value column : of(v)) rows.push_back(loadLanes(b, elementAddress(b, column, k, sum), sum));
+      for (auto [i, rhs] : llvm::enumerate(interleave(b, rows))) add(addI64(b, k, int64_t(i)), rhs, v, next);
+    }
+    return next;
+  });
+  return forLoop(b, whole, count, 1, now, [&](Value k, ValueRange carried) {
+    Values next(carried);
+    for (int64_t v = 0; v < tile.vectors; ++v) {
+      Value rhs = zeroOf(b, laneType(sum));
+      for (auto [i, column] : llvm::enumerate(of(v)))
+        rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, sum), sum), rhs,
+                                         ArrayRef<int64_t>{int64_t(i)});
+      add(k, rhs, v, next);
+    }
+    return next;
+  });
 }
 
 std::unique_ptr<DotUnit> makeUnit(Builder &b, UnitKind kind, Type sum, MatmulTile tile) {

@@ -42,6 +42,9 @@ struct PanelAddress {
   int64_t stride; // the tile's columns, or more of which the tile is a part
 };
 
+// rhs as it lies, where k is contiguous: a pointer to the first k of each of the tile's columns.
+using ColumnPointers = Values;
+
 enum class UnitKind { fma, dotPair, fmaPair, fmaGroup, amx };
 
 // What the plan knows of a unit before there is code.
@@ -68,6 +71,11 @@ public:
   // acc + lhs * rhs over `count` packed elements of k, ascending.
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
                        mlir::Value count) = 0;
+  // The same sums, with rhs transposed in registers on its way: for one row, which would read a packed panel
+  // only once. Units that say so can.
+  virtual bool takesColumns() const { return false; }
+  virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+                              mlir::Value count);
 
 protected:
   Builder &b;
