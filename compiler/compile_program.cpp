@@ -4,9 +4,9 @@
 #include "compiler/check_kernels.h"
 #include "compiler/graph_builder.h"
 #include "compiler/kernel_source.h"
-#include "compiler/memory_budget.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
+#include "compiler/step_cost.h"
 #include "compiler/user_inputs.h"
 #include "dialects/program/program.h"
 #include "frontends/programs/program.h"
@@ -16,9 +16,11 @@
 #include "runtime/artifact/writer.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/thread_pool.h"
+#include "runtime/train/byte_size.h"
 #include "runtime/train/nearest.h"
 #include "runtime/train/toml.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <filesystem>
@@ -27,6 +29,8 @@ using namespace mlir;
 namespace weft {
 namespace {
 namespace fs = std::filesystem;
+
+constexpr const char *kTraining = "train_step";
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -110,21 +114,55 @@ std::variant<Target, std::string> targetOf(const Recipe &recipe) {
   return out;
 }
 
-// Parameters, states and the arena: what a rank takes that trains. Derived weights lie behind the others, and
-// are touched where generating makes them.
-int64_t memoryOf(ModuleOp module) {
-  int64_t persistent = 0, arena = 0;
+// What a rank takes that trains: parameters and states, and the arena, of train_step or of another entry.
+// Derived weights lie behind the others, and are touched where generating makes them.
+struct StageMemory {
+  int64_t persistent = 0, training = 0, others = 0;
+  int64_t bytes() const { return persistent + std::max(training, others); }
+};
+
+StageMemory memoryOf(ModuleOp module) {
+  StageMemory memory;
   for (auto v : module.getOps<graph::VariableOp>())
     if (auto offset = v->getAttrOfType<IntegerAttr>("weft.offset");
         offset && v.getKind() != graph::VariableKind::derived) {
       auto type = cast<RankedTensorType>(v.getType());
       int64_t bytes = (type.getNumElements() * type.getElementTypeBitWidth() + 7) / 8;
-      persistent = std::max(persistent, offset.getInt() + (bytes + 63) / 64 * 64);
+      memory.persistent = std::max(memory.persistent, offset.getInt() + (bytes + 63) / 64 * 64);
     }
-  module.walk([&](Operation *op) {
-    if (auto entry = dyn_cast<program::EntryOp>(op)) arena = std::max<int64_t>(arena, entry.getArenaBytes());
-  });
-  return persistent + arena;
+  for (auto entry : module.getOps<program::EntryOp>()) {
+    int64_t &arena = entry.getSymName() == kTraining ? memory.training : memory.others;
+    arena = std::max<int64_t>(arena, entry.getArenaBytes());
+  }
+  return memory;
+}
+
+// An op that differentiate reports, for remarks.
+struct KeptOp {
+  std::string what;
+  Location where;
+};
+
+// What differentiate keeps for backward; computing it again is guessed from its operations and a pass over
+// its bytes.
+MemoryTrial::Kept keptOf(DictionaryAttr kept, const Calibration &machine, const std::string &productUnit) {
+  auto number = [&](StringRef name) { return double(kept.getAs<IntegerAttr>(name).getInt()); };
+  const double rate = kept.getAs<BoolAttr>("product").getValue() ? machine.FlopsOf(productUnit).all
+                                                                 : machine.FlopsOf("fma").all / 2;
+  return {kept.getAs<StringAttr>("op").str(), int64_t(number("bytes")),
+          (number("flops") / rate + number("bytes") / machine.memory_bytes_per_s()) * 1e9};
+}
+
+std::string remarkOf(const RecomputedValue &value, const std::string &what, double stepNs) {
+  const std::string cost = llvm::formatv("{0:f0} us ({1}{2:f2} % of a step)", value.ns / 1e3,
+                                         value.ns < 0 ? "" : "+", stepNs > 0 ? value.ns / stepNs * 100 : 0.0);
+  if (!value.compared)
+    return what + " saved for backward: " + ByteText(value.bytes) +
+           "; computing it again has operations for about " + cost;
+  const std::string peak =
+      value.bytes > 0 ? "takes " + ByteText(value.bytes) + " off the peak" : "takes nothing off the peak";
+  if (value.again) return what + " computed again in backward: " + peak + ", predicted to cost " + cost;
+  return what + " saved for backward: computing it again " + peak + ", predicted to cost " + cost;
 }
 
 LogicalResult writeFile(const fs::path &path, ModuleOp module) {
@@ -223,8 +261,17 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   check.inputs = request.phaseInputs;
   OwningOpRef<ModuleOp> scheduled; // for --check-phases, with the kernels that its ops became
   llvm::StringMap<std::string> kernelNames;
-  // Traces the model and runs the passes, a stage after the other; `last`: not to find out what memory it
-  // takes.
+  // On its own machine a program finds work for every thread that it may get, and two at the least.
+  const int passThreads = recipe.run.target == "cpu:native" ? std::max(2, threads) : 2;
+  // Nothing that was measured enters the choice of what is computed again: two compilations would differ.
+  const Calibration machine = NominalMachine(target.levels.back(), passThreads);
+  const int64_t microBatches = std::max<int64_t>(1, recipe.train.batch / rows);
+  llvm::StringMap<KeptOp> keptOps;
+  // By stage, of the first trial, which has all entries; the others have train_step alone, which comes first
+  // and is the same: what is computed again changes nothing else.
+  std::vector<StageMemory> whole;
+  // Traces the model and runs the passes, a stage after the other; `last`: not to find out what memory and
+  // time it takes.
   auto buildStages = [&](const std::vector<std::string> &recompute, bool last) -> MemoryTrial {
     MemoryTrial trial;
     auto failing = [&](const std::string &why) {
@@ -235,6 +282,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     report.remarks.clear();
     errors.clear();
     report.parameters = 0;
+    const bool allEntries = last || whole.empty();
+    ProgramOptions entries = options;
+    entries.evaluate &= allEntries;
+    entries.generate &= allEntries;
     for (int64_t index = 0; index < recipe.pipeline; ++index) {
       double start = now();
       phaseName = "trace";
@@ -244,7 +295,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         Builder *previous = set_builder(&builder);
         std::string problem;
         try {
-          build_program(*model.info, options);
+          build_program(*model.info, entries);
           if (model.info->hugging_face_config)
             report.artifact.config_json = model.info->hugging_face_config(options.config);
         } catch (const ModelError &e) {
@@ -267,8 +318,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       PipelineOptions pipeline;
       pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
       pipeline.bf16Unit = target.bf16Unit;
-      // On its own machine a program finds work for every thread that it may get, and two at the least.
-      if (recipe.run.target == "cpu:native") pipeline.threads = std::max<int64_t>(pipeline.threads, threads);
+      pipeline.threads = passThreads;
       pipeline.recompute = recompute;
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
       if (last && request.checkPhases) {
@@ -287,9 +337,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
         if (auto kept = m->getAttrOfType<ArrayAttr>("weft.kept")) {
           m->removeAttr("weft.kept");
-          for (auto item : kept.getAsRange<ArrayAttr>()) {
-            auto number = [&](size_t i) { return cast<IntegerAttr>(item[i]).getInt(); };
-            trial.kept.push_back({cast<StringAttr>(item[0]).str(), number(1), number(2)});
+          for (auto item : kept.getAsRange<DictionaryAttr>()) {
+            trial.kept.push_back(keptOf(item, machine, target.bf16Unit));
+            keptOps.try_emplace(trial.kept.back().op, KeptOp{item.getAs<StringAttr>("what").str(),
+                                                             item.getAs<LocationAttr>("where")});
           }
         }
         if (last && !request.dumpFolder.empty()) {
@@ -319,29 +370,44 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         llvm::raw_string_ostream out(report.stopped);
         module->print(out);
       }
-      trial.bytes = std::max(trial.bytes, memoryOf(*module));
+      StageMemory memory = memoryOf(*module);
+      if (allEntries && !last) whole.push_back(memory);
+      if (!allEntries) memory = {whole[index].persistent, memory.training, whole[index].others};
+      trial.bytes = std::max(trial.bytes, memory.bytes());
+      // Stages take turns.
+      if (!last) trial.ns += predictEntryNs(*module, kTraining, machine, microBatches);
       stages.push_back(std::move(module));
     }
     return trial;
   };
   std::vector<std::string> recompute;
   if (recipe.memory_budget > 0 && request.entriesForTraining) {
-    auto fit = fitMemory(recipe.memory_budget,
-                         [&](const std::vector<std::string> &ops) { return buildStages(ops, false); });
+    double start = now();
+    auto fit = request.fit(recipe.memory_budget,
+                           [&](const std::vector<std::string> &ops) { return buildStages(ops, false); });
     if (auto *problem = std::get_if<std::string>(&fit)) return *problem;
-    recompute = std::get<std::vector<std::string>>(fit);
+    report.recompute = std::get<RecomputeChoice>(fit);
+    report.recomputeSeconds = now() - start;
+    recompute = report.recompute->again;
   }
-  if (MemoryTrial trial = buildStages(recompute, true); !trial.error.empty()) return trial.error;
+  MemoryTrial built = buildStages(recompute, true);
+  if (!built.error.empty()) return built.error;
+  if (report.recompute && !request.stopAfter && built.bytes != report.recompute->bytes)
+    return "the program takes " + std::to_string(built.bytes) + " bytes when it was tried with " +
+           std::to_string(report.recompute->bytes) +
+           "\nhint: this is a mistake of the compiler's; without a memory budget it does not try";
+  if (report.recompute)
+    for (const RecomputedValue &value : report.recompute->values)
+      if (auto it = keptOps.find(value.op); it != keptOps.end())
+        report.remarks.push_back({"memory-budget", "remark",
+                                  remarkOf(value, it->second.what, report.recompute->wholeNs),
+                                  it->second.where});
   if (request.stopAfter) return report;
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);
   mergeKernels(modules);
   phaseName = "tune";
-  TuneRequest tuning{double(recipe.run.tune),
-                     threads,
-                     target.levels,
-                     std::max<int64_t>(1, recipe.train.batch / rows),
-                     request.say,
+  TuneRequest tuning{double(recipe.run.tune), threads, target.levels, microBatches, request.say,
                      request.progress};
   auto tuned = tuneKernels(modules, tuning);
   if (auto *problem = std::get_if<std::string>(&tuned)) return *problem;
@@ -380,6 +446,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   option("target", recipe.run.target);
   option("dot_unit", target.bf16Unit.empty() ? std::string("fma") : target.bf16Unit);
   option("config", recipe.model.config);
+  if (!recipe.run.memory_budget.empty()) option("memory_budget", recipe.run.memory_budget);
   auto artifact = makeArtifact(modules, inputs);
   if (failed(artifact)) return errors.empty() ? std::string("code generation failed") : errors;
   report.artifact = std::move(*artifact);

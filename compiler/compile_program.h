@@ -1,6 +1,7 @@
 // From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
 #pragma once
 #include "compiler/check_kernels.h"
+#include "compiler/memory_budget.h"
 #include "compiler/pipeline.h"
 #include "compiler/substitute_kernel.h"
 #include "compiler/tune.h"
@@ -23,6 +24,8 @@ struct CompileRequest {
   bool checkSubstitutions = true; // against the compiler's own kernels
   std::function<void(const std::string &)> progress = [](const std::string &) {}; // as TuneRequest's
   bool entriesForTraining = true, entriesForGeneration = true;
+  // Chooses what backward computes again for recipe.memory_budget; a test holds it against all choices.
+  std::function<std::variant<RecomputeChoice, std::string>(int64_t, const CompileTrial &)> fit = fitMemory;
 };
 
 struct CompileReport {
@@ -33,6 +36,8 @@ struct CompileReport {
   int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;
   TuneReport tuning;
+  std::optional<RecomputeChoice> recompute; // what run.memory_budget cost, where there is one
+  double recomputeSeconds = 0;
   double checkSeconds = 0;
   std::optional<KernelCheck> kernelCheck; // of --check-phases
   fb::ArtifactT artifact;

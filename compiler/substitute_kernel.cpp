@@ -6,6 +6,7 @@
 #include "dialects/kernel/kernel.h"
 #include "passes/codegen/cpu/compile.h"
 #include "passes/codegen/cpu/emit.h"
+#include "passes/program/kernel_work.h"
 #include "runtime/device/cpu.h"
 #include "runtime/train/nearest.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -36,8 +37,10 @@ static std::string putSchedule(ArrayRef<ModuleOp> modules, program::KernelOp min
   size_t own = kernel::SizeLayout(op).numDims;
   for (ModuleOp module : modules)
     module.walk([&](program::LaunchOp launch) {
-      if (launch.getKernel() == mine.getSymName())
+      if (launch.getKernel() == mine.getSymName()) {
         launch.setItems(kernel::numWorkItems(op, launch.getSizes().take_front(own)));
+        launch.setVectorOps(vectorOpsOf(op, launch.getSizes().take_front(own)));
+      }
     });
   return "";
 }

@@ -1,5 +1,7 @@
 #include "compiler/tuning_sites.h"
+#include "compiler/step_cost.h"
 #include "passes/codegen/cpu/emit.h"
+#include "passes/program/kernel_work.h"
 #include "runtime/profile/cost_model.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
@@ -69,13 +71,7 @@ void predictSites(std::vector<TuningSite> &sites, ArrayRef<ModuleOp> modules, co
     while (level + 1 < found.size() && int64_t(first.getBytes()) > machine.levels[level].bytes) ++level;
     if (level > 1) level = found.size() - 1;
     found[level] = first.getBytes();
-    auto reduction = site.op()->getAttrOfType<kernel::ReductionAttr>("reduction");
-    const bool products = reduction && isa<kernel::MatmulOp, kernel::AttentionOp>(site.op());
-    LaunchWork work;
-    if (products) work.unit = reduction.getUnit().str();
-    work.dot_flops = products ? double(first.getFlops()) : 0;
-    work.vector_ops = double(first.getVectorOps());
-    work.bytes = double(first.getBytes());
+    const LaunchWork work = launchWork(first, site.op());
     site.ns =
         PredictLaunchNs(machine, work, found, BalanceOf(first.getItems(), first.getGrain(), machine.threads));
     for (program::LaunchOp launch : site.launches) {
@@ -113,6 +109,7 @@ static void setSchedule(TuningSite &site, program::KernelOp kernel) {
   for (program::LaunchOp launch : site.launches) {
     launch.setKernel(kernel.getSymName());
     launch.setItems(kernel::numWorkItems(site.op(), site.ownSizes()));
+    launch.setVectorOps(vectorOpsOf(site.op(), site.ownSizes())); // packing goes by the schedule's blocks
   }
 }
 

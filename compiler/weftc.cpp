@@ -119,6 +119,22 @@ std::string checkedText(const CompileReport &report, const std::string &from) {
   return out;
 }
 
+// What the memory budget cost.
+std::string recomputeText(const CompileReport &report, int64_t budget) {
+  const RecomputeChoice &r = *report.recompute;
+  char text[400];
+  if (r.again.empty())
+    snprintf(text, sizeof text, "memory budget %s: enough for all that is kept", ByteText(budget).c_str());
+  else
+    snprintf(text, sizeof text,
+             "memory budget %s: %zu value%s recomputed, %+.1f %% predicted step time; %s instead of %s (%lld "
+             "programs compared in %.1f s)",
+             ByteText(budget).c_str(), r.again.size(), r.again.size() == 1 ? "" : "s", r.addedPart() * 100,
+             ByteText(r.bytes).c_str(), ByteText(r.wholeBytes).c_str(), (long long)r.trials,
+             report.recomputeSeconds);
+  return text;
+}
+
 int compile(const std::vector<std::string> &args) {
   std::string input, output, remarksFile, checkData;
   std::optional<std::string> remarks;
@@ -182,7 +198,9 @@ int compile(const std::vector<std::string> &args) {
                  a == "--check-limit" || a == "--data-parallel" || a == "--substitute-kernel";
     if (!known && a.size() > 1 && a[0] == '-') return usage("unknown option " + a);
     if (known && !take()) return usage(a + " needs a value");
-    if (key)
+    if (a == "--memory-budget")
+      overrides.push_back(std::string(key) + "=" + TomlQuoted(value)); // a number alone is bytes
+    else if (key)
       overrides.push_back(std::string(key) + "=" + value);
     else if (a == "-o")
       output = value;
@@ -310,6 +328,7 @@ int compile(const std::vector<std::string> &args) {
   if (report.kernelCheck) printf("%s", checkedText(report, request.phaseInputs.from).c_str());
   printf("memory a rank: %s parameters and states, %s arena\n", ByteText(report.persistentBytes).c_str(),
          ByteText(report.arenaBytes).c_str());
+  if (report.recompute) printf("%s\n", recomputeText(report, recipe->memory_budget).c_str());
   if (report.derivedBytes > 0)
     printf("generating keeps rounded weights, too: %s\n", ByteText(report.derivedBytes).c_str());
   for (auto &entry : report.artifact.stages[0]->entries)

@@ -140,8 +140,12 @@ void report(ModuleOp module, ResidualChoice &choice) {
   Builder b(module.getContext());
   SmallVector<Attribute> kept;
   for (const Residual &r : choice.kept)
-    kept.push_back(
-        b.getArrayAttr({b.getStringAttr(r.key), b.getI64IntegerAttr(r.bytes), b.getI64IntegerAttr(r.flops)}));
+    kept.push_back(b.getDictionaryAttr({b.getNamedAttr("op", b.getStringAttr(r.key)),
+                                        b.getNamedAttr("what", b.getStringAttr(r.what)),
+                                        b.getNamedAttr("where", LocationAttr(r.where)),
+                                        b.getNamedAttr("bytes", b.getI64IntegerAttr(r.bytes)),
+                                        b.getNamedAttr("flops", b.getI64IntegerAttr(r.flops)),
+                                        b.getNamedAttr("product", b.getBoolAttr(r.product))}));
   module->setAttr("weft.kept", b.getArrayAttr(kept));
 }
 

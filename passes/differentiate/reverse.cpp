@@ -128,6 +128,9 @@ bool isExpensive(Operation *op) {
              graph::GroupedMatmulOp, graph::GroupedOuterOp, graph::CustomGradientOp, RepeatOp>(op) ||
          op->getName().getDialectNamespace() != "graph";
 }
+bool isProduct(Operation *op) {
+  return isa<graph::MatmulOp, graph::AttentionOp, graph::GroupedMatmulOp, graph::GroupedOuterOp>(op);
+}
 // What it was rounded to is kept instead of the result itself.
 bool isRoundedExpensive(Operation *op) {
   auto cast = dyn_cast<graph::CastOp>(op);
@@ -191,7 +194,9 @@ private:
       bool budget = choice.recompute.contains(key) && numbers.count(costly);
       if (!isCheckpointed(costly) && !budget) {
         if (numbers.count(costly) && !isa<RepeatOp, graph::CustomGradientOp>(costly))
-          choice.kept.push_back({key, bytesOf(v) * op.tripCount(), graph::flopsOf(costly) * op.tripCount()});
+          choice.kept.push_back({key, bytesOf(v) * op.tripCount(), graph::flopsOf(costly) * op.tripCount(),
+                                 isProduct(costly), costly->getName().stripDialect().str(),
+                                 costly->getLoc()});
         return save(v, "costly to compute again");
       }
       emitRemark(v.getLoc()) << "computed again in backward: " << graph::flopsOf(costly)

@@ -13,6 +13,9 @@ namespace weft {
 struct Residual {
   std::string key;
   int64_t bytes, flops; // of all iterations
+  bool product;         // of a dot unit's operations
+  std::string what;     // "matmul"
+  mlir::Location where;
 };
 
 // What backward computes again instead of keeping it, and what is kept all the same.

@@ -60,12 +60,9 @@ static double packing(Type element, bool along) {
   return element.isBF16() ? lane * 0.75 : lane;
 }
 
-static KernelWork ofMatmul(kernel::MatmulOp op) {
-  ArrayRef<int64_t> s = op.getSizes();
+static int64_t lanesOfMatmul(kernel::MatmulOp op, ArrayRef<int64_t> s) {
   const int64_t groups = op.getGroups() ? std::max<int64_t>(1, s[0]) : 1;
   const int64_t batch = s[0] / groups, m = s[1], n = s[2], k = s[3]; // a row has one group
-  KernelWork work;
-  work.flops = 2 * batch * m * n * k;
   auto element = cast<RankedTensorType>(op.getLhs().getType()).getElementType();
   const bool byK = op.getGroups() && op.getGrouped() == kernel::GroupedBy::k;
   double lanes = 0;
@@ -79,49 +76,59 @@ static KernelWork ofMatmul(kernel::MatmulOp op) {
     lanes += 2.0 * (kBlocks - 1) * m * n * (byK ? groups : 1); // partial sums
   }
   lanes += double(m) * n * (byK ? groups : 1) * instructionsOf(op.getBody().front());
-  work.vectorOps = int64_t(batch * lanes);
-  return work;
+  return int64_t(batch * lanes);
 }
 
-static KernelWork ofAttention(kernel::AttentionOp op) {
-  enum { B, T, S, H, G, D, E };
+static int64_t flopsOf(kernel::MatmulOp op) {
   ArrayRef<int64_t> s = op.getSizes();
-  const int64_t pairs = s[B] * s[T] * s[S] * s[H];
-  // Products a pair of a query and a key, by their depth; exp, the maximum or difference, scaling, rounding.
-  int64_t depth = 0, softmax = 28;
+  const int64_t groups = op.getGroups() ? std::max<int64_t>(1, s[0]) : 1;
+  return 2 * (s[0] / groups) * s[1] * s[2] * s[3];
+}
+
+// Of attention: s has B, T, S, H, G, D, E.
+static int64_t pairsOf(ArrayRef<int64_t> s) { return s[0] * s[1] * s[2] * s[3]; }
+
+static int64_t flopsOf(kernel::AttentionOp op) {
+  const int64_t d = op.getSizes()[5], e = op.getSizes()[6];
+  int64_t depth = 0; // of the products of a query and a key
   switch (op.getKind()) {
   case kernel::AttentionKind::forward:
-    depth = s[D] + s[E];
+    depth = d + e;
     break;
   case kernel::AttentionKind::backward:
-    depth = 3 * s[D] + 2 * s[E];
+    depth = 3 * d + 2 * e;
     break;
   case kernel::AttentionKind::grad_query:
-    depth = 2 * s[D] + s[E];
+    depth = 2 * d + e;
     break;
   case kernel::AttentionKind::grad_key_value:
-    depth = 2 * s[D] + 2 * s[E];
+    depth = 2 * d + 2 * e;
     break;
   }
-  return {.flops = 2 * pairs * depth, .vectorOps = pairs * softmax};
+  return 2 * pairsOf(op.getSizes()) * depth;
+}
+
+int64_t vectorOpsOf(Operation *op, ArrayRef<int64_t> sizes) {
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op))
+    return product(sizes) * instructionsOf(loops.getBody().front());
+  if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) return lanesOfMatmul(matmul, sizes);
+  if (isa<kernel::SortOp>(op)) return sizes[0] * sizes[1] * 64; // one choice at a time, three times
+  return pairsOf(sizes) * 28; // exp, the maximum or difference, scaling, rounding
 }
 
 KernelWork workOf(Operation *op) {
   ArrayRef<int64_t> own = kernel::sizesOf(op);
   KernelWork work;
-  if (auto loops = dyn_cast<kernel::LoopsOp>(op)) {
-    Block &body = loops.getBody().front();
-    work.flops = product(own) * int64_t(body.getOperations().size() - 1);
-    work.vectorOps = product(own) * instructionsOf(body);
-  } else if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
-    work = ofMatmul(matmul);
-  } else if (isa<kernel::SortOp>(op)) {
+  if (auto loops = dyn_cast<kernel::LoopsOp>(op))
+    work.flops = product(own) * int64_t(loops.getBody().front().getOperations().size() - 1);
+  else if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
+    work.flops = flopsOf(matmul);
+  else if (isa<kernel::SortOp>(op))
     work.flops = own[0] * own[1];
-    work.vectorOps = work.flops * 64; // one choice at a time, three times
-  } else {
-    work = ofAttention(cast<kernel::AttentionOp>(op));
-  }
+  else
+    work.flops = flopsOf(cast<kernel::AttentionOp>(op));
   work.bytes = bytesOf(op);
+  work.vectorOps = vectorOpsOf(op, own);
   return work;
 }
 

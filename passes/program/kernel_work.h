@@ -17,5 +17,8 @@ struct KernelWork {
 
 // Of one op with static sizes and a schedule.
 KernelWork workOf(mlir::Operation *kernelOp);
+// KernelWork::vectorOps alone, which depends on the schedule, of an op with `sizes` for its own: an outlined
+// kernel's are a launch's.
+int64_t vectorOpsOf(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);
 
 } // namespace weft

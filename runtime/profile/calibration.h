@@ -40,6 +40,10 @@ struct Calibration {
   double memory_bytes_per_s() const { return levels.back().rate.all; }
 };
 
+// Rates that are typical of processors of a CPU level, the same on every machine: for choices that may not
+// depend on what was measured. `cpu_level` as in runtime/device/cpu.h; `threads` >= 1.
+Calibration NominalMachine(const std::string &cpu_level, int threads);
+
 // Takes about two seconds, with every thread of the pool busy. FailedPrecondition below level avx2;
 // ResourceExhausted without memory for the arrays.
 absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_level);

@@ -7,10 +7,11 @@ namespace {
 
 constexpr int64_t kMostRanges = 1 << 20;
 constexpr int64_t kSpaceBytes = int64_t{1} << 48; // between spaces: no address of one is another's
+constexpr int64_t kMoveGrain = 1 << 18;           // bytes of a thread's share of a copy, at the least
 
-int64_t AddressOf(const Program &program, int32_t ref, const int64_t *counters) {
-  const FlatRef &flat = program.refs[ref];
-  int64_t at = flat.base * kSpaceBytes + flat.offset;
+// From the start of the reference's space.
+int64_t OffsetOf(const Program &program, const FlatRef &flat, const int64_t *counters) {
+  int64_t at = flat.offset;
   for (int32_t i = 0; i < flat.num_terms; ++i) {
     const StrideTerm &term = program.terms[flat.first_term + i];
     at += counters[term.depth] * term.stride;
@@ -90,6 +91,23 @@ double PredictLaunchNs(const Calibration &machine, const LaunchWork &work, const
   return (balance.threads > 1 ? machine.launch_ns : 0) + both;
 }
 
+void StepModel::Touch(int64_t space, int64_t offset, int64_t bytes) {
+  const int64_t begin = space * kSpaceBytes + offset;
+  caches_.Touch(begin, begin + bytes, found_);
+}
+
+double StepModel::Launch(const LaunchWork &work, int64_t items, int64_t grain) {
+  const double ns = PredictLaunchNs(machine_, work, found_, BalanceOf(items, grain, threads_));
+  found_.assign(machine_.levels.size(), 0);
+  return ns;
+}
+
+double StepModel::Move(int64_t bytes, bool reads) {
+  LaunchWork work;
+  work.bytes = static_cast<double>(bytes) * (reads ? 2 : 1);
+  return Launch(work, bytes, kMoveGrain);
+}
+
 std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, const Calibration &machine) {
   const Program &program = recorder.program();
   const fb::Artifact &artifact = recorder.session().artifact();
@@ -102,19 +120,16 @@ std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, co
       const bool products = family == "matmul" || family == "attention";
       units.push_back(products ? DotUnitOf(kernel->reduction() ? kernel->reduction()->str() : "") : "");
     }
-  CacheModel caches(machine.levels);
-  std::vector<int64_t> found;
+  StepModel model(machine, recorder.threads());
   // Twice: the caches hold what the step before has left there.
   for (int pass = 0; pass < 2; ++pass)
     for (size_t e = 0; e < num_events && e < recorder.events().size(); ++e) {
       const int32_t at = recorder.events()[e].step;
       const Step &step = program.steps[at];
-      const int64_t *counters = recorder.event_counters(e);
-      found.assign(machine.levels.size(), 0);
       double ns = 0;
-      auto touch = [&](int32_t ref, int64_t extent) {
-        const int64_t begin = AddressOf(program, ref, counters);
-        caches.Touch(begin, begin + extent, found);
+      auto touch = [&](int32_t ref, int64_t bytes) {
+        const FlatRef &flat = program.refs[ref];
+        model.Touch(flat.base, OffsetOf(program, flat, recorder.event_counters(e)), bytes);
       };
       if (step.kind == StepKind::launch) {
         const fb::Launch &launch = *program.sources[at]->op_as_Launch();
@@ -125,15 +140,12 @@ std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, co
         const std::string &unit = units[launch.kernel()];
         LaunchWork work{unit, unit.empty() ? 0 : keys * static_cast<double>(launch.flops()),
                         keys * static_cast<double>(launch.vector_ops()), static_cast<double>(launch.bytes())};
-        ns = PredictLaunchNs(machine, work, found,
-                             BalanceOf(launch.items(), launch.grain(), recorder.threads()));
+        ns = model.Launch(work, launch.items(), launch.grain());
       } else if (step.kind == StepKind::copy || step.kind == StepKind::zero) {
         const MoveStep &move = program.moves[step.index];
         if (move.from >= 0) touch(move.from, move.bytes);
         touch(move.to, move.bytes);
-        LaunchWork work;
-        work.bytes = static_cast<double>(move.bytes) * (move.from >= 0 ? 2 : 1);
-        ns = PredictLaunchNs(machine, work, found, BalanceOf(move.bytes, 1 << 18, recorder.threads()));
+        ns = model.Move(move.bytes, move.from >= 0);
       }
       if (pass == 0) continue;
       sums[at] += ns;

@@ -49,6 +49,27 @@ struct LaunchWork {
 double PredictLaunchNs(const Calibration &machine, const LaunchWork &work, const std::vector<int64_t> &found,
                        const Balance &balance);
 
+// Predicts the instructions of a program one by one, in the order of a run: where an instruction finds its
+// bytes depends on what was touched before it.
+class StepModel {
+public:
+  StepModel(const Calibration &machine, int threads)
+      : machine_(machine), threads_(threads), caches_(machine.levels), found_(machine.levels.size()) {}
+  // What the next instruction reads or writes: bytes from `offset` of space `space` on (the arena, the
+  // variables, an argument: numbers of the caller's).
+  void Touch(int64_t space, int64_t offset, int64_t bytes);
+  // Nanoseconds of the instruction whose bytes were touched since the one before: a launch, and a copy of
+  // `bytes` or, without `reads`, a filling with zeros.
+  double Launch(const LaunchWork &work, int64_t items, int64_t grain);
+  double Move(int64_t bytes, bool reads);
+
+private:
+  const Calibration &machine_;
+  const int threads_;
+  CacheModel caches_;
+  std::vector<int64_t> found_; // of the next instruction, by level
+};
+
 // By step of the recorder's program, the mean prediction of its executions, ns: the events of one run of the
 // entry, events [0, num_events), followed through a model of the caches that starts as the run before left
 // it. 0 for what is not predicted: collectives, and steps that no event is of.

@@ -66,6 +66,31 @@ train budget run.memory_budget="$budget"
 expect_equal_bits "$work/kept-f32" "$work/budget" 8 "within $budget"
 expect_says 'computed again in backward' 'for the memory budget' -- \
   weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget "$budget" --remarks='computed again'
+# It says what the budget cost, and of each value what it costs or would.
+compiling=(weft compile "$work/recipe.toml" --memory-budget "$budget")
+expect_says "memory budget" 'recomputed, +' '% predicted step time' -- "${compiling[@]}" -o "$work/x.weft"
+expect_says 'computed again in backward: takes' 'saved for backward: ' 'off the peak, predicted to cost ' 'model.cc:11: memory-budget: ' \
+  '[layers.self_attn.' -- "${compiling[@]}" -o "$work/x.weft" --remarks=memory-budget
+expect_says 'enough for all that is kept' -- weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget 1TB
+expect_says 'memory budget 1.00 TB' -- weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget 1000000000000
+grep -q '"memory_budget": *"'"$budget"'"' <(weft inspect "$work/budget/model.weft" --json) || fail "the artifact does not name its budget"
+
+# The least that the error names can be had.
+said=$(weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget 1MB 2>&1 || true)
+least=$(grep -oE 'takes [0-9.]+ MB' <<<"$said" | grep -oE '[0-9.]+')
+expect_says 'recomputed, +' -- weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget "${least}MB"
+
+# Nothing that was measured enters the choice: whatever the machine's file says, the same artifact comes out.
+mkdir -p "$work/cache"
+XDG_CACHE_HOME="$work/cache" weft profile "$work/recipe.toml" --steps 1 -o "$work/profile" >/dev/null 2>&1 || fail "weft profile"
+"${compiling[@]}" -o "$work/first.weft" >/dev/null
+for machine in "$work"/cache/weft/machine-*.json; do
+  sed -i -E 's/"all": [0-9.e+]+/"all": 7e15/; s/"one": [0-9.e+]+/"one": 7/' "$machine"
+done
+XDG_CACHE_HOME="$work/cache" "${compiling[@]}" -o "$work/second.weft" >/dev/null
+cmp "$work/first.weft" "$work/second.weft" || fail "two compilations within $budget differ"
+checks=$((checks + 2))
+
 expect_error 1 'run.memory_budget is "lots" when it should be a size like 1.5GB or 800MB' -- \
   weft compile "$work/recipe.toml" -o "$work/x.weft" --memory-budget lots
 done_testing

@@ -81,6 +81,39 @@ TEST(CostModel, TheDotUnitIsReadFromTheReduction) {
   EXPECT_EQ(DotUnitOf("unit = \"am"), "am");
 }
 
+TEST(StepModel, FindsBytesWhereTheLastInstructionsLeftThem) {
+  const Calibration machine = Machine();
+  StepModel model(machine, 2);
+  // 400 bytes never seen, then in L1; the same offset of another space is other memory.
+  model.Touch(0, 0, 400);
+  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10, 1), 1000 + 400 / 15.0);
+  model.Touch(0, 0, 400);
+  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10, 1), 1000 + 0.5);
+  model.Touch(1, 0, 400);
+  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10, 1), 1000 + 400 / 15.0);
+  // A copy reads and writes, on one thread where it is small.
+  model.Touch(0, 0, 100);
+  model.Touch(1, 0, 100);
+  EXPECT_DOUBLE_EQ(model.Move(100, true), 0.5);
+}
+
+TEST(NominalMachine, HasEveryUnitOfItsLevelAndNothingFurtherIsFaster) {
+  for (const std::string level : {"avx2", "avx512", "avx512bf16", "amx"})
+    for (int threads : {1, 2, 64}) {
+      const Calibration machine = NominalMachine(level, threads);
+      EXPECT_EQ(CalibrationJson(machine), CalibrationJson(NominalMachine(level, threads)));
+      absl::StatusOr<Calibration> read = ParseCalibration(CalibrationJson(machine), "nominal");
+      EXPECT_TRUE(read.ok()) << read.status();
+      EXPECT_EQ(machine.flops.count("amx"), level == "amx");
+      EXPECT_EQ(machine.flops.count("vdpbf16"), level == "amx" || level == "avx512bf16");
+      for (size_t i = 1; i < machine.levels.size(); ++i) {
+        EXPECT_LE(machine.levels[i].rate.one, machine.levels[i - 1].rate.one);
+        EXPECT_LE(machine.levels[i].rate.all, machine.levels[i - 1].rate.all);
+        EXPECT_GT(machine.levels[i].bytes, machine.levels[i - 1].bytes);
+      }
+    }
+}
+
 TEST(CostModel, AStepIsPredictedFromWhatTheStepBeforeLeft) {
   auto session =
       testing::Recorded(480, testing::List(testing::Axpy(0, 160, 320), testing::Axpy(0, 160, 320)));
