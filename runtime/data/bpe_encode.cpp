@@ -69,10 +69,7 @@ void Tokenizer::State::EncodeWords(std::string_view text, Scratch &scratch, std:
         out.push_back(whole->second);
         continue;
       }
-      std::vector<int32_t> ids(word.size());
-      for (size_t i = 0; i < word.size(); ++i) ids[i] = byte_ids[static_cast<uint8_t>(word[i])];
-      MergeLong(table, ids);
-      out.insert(out.end(), ids.begin(), ids.end());
+      MergeLong(table, byte_ids, word, out);
     }
     flush();
   }
