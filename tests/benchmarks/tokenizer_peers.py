@@ -45,11 +45,12 @@ def tokenizer_json(tokens):
 
 
 def cut(text, size=10000):
-    """As tokenizer_bench cuts: at a line break before a printable ASCII character."""
+    """As tokenizer_bench cuts: before a space after a printable ASCII character, or a line break after a letter or digit."""
+    ends = lambda at: (text[at] == " " and "!" <= text[at - 1] <= "~") or (text[at] == "\n" and text[at - 1].isascii() and text[at - 1].isalnum())
     documents, begin = [], 0
     while begin < len(text):
         at = begin + size
-        while at < len(text) and not (text[at - 1] == "\n" and " " < text[at] < "\x7f"):
+        while at < len(text) and not ends(at):
             at += 1
         documents.append(text[begin:at])
         begin = at
