@@ -35,7 +35,7 @@ int TrainTokenizer(const Arguments &arguments) {
       {{"--vocab", "N", "tokens, the 256 bytes and <|endoftext|> included", "4096"},
        {"--split", "RULE", "how text is cut into words: llama3, qwen2, gpt2 or deepseek3", "llama3"},
        {"--special", "TEXT", "a special token besides <|endoftext|>; may be given several times", "", true},
-       {"--threads", "N", "for counting words (0 = one for each processor)", "0"},
+       {"--threads", "N", "0 = one for each processor; the tokenizer is the same for any number", "0"},
        {"-o", "FILE", "where the tokenizer goes", "tokenizer.json"}},
       "",
       1,
@@ -54,27 +54,22 @@ int TrainTokenizer(const Arguments &arguments) {
         "--split is \"", args.Text("--split"), "\" when it should be llama3, qwen2, gpt2 or deepseek3")));
   BpeTrainOptions options;
   options.vocab_size = static_cast<int>(vocab);
+  options.threads = static_cast<int>(threads);
   for (const std::string &text : args.All("--special")) options.special_tokens.push_back(text);
 
   auto begin = std::chrono::steady_clock::now();
   absl::StatusOr<std::vector<std::string>> files = ExpandPatterns(args.positional);
   if (!files.ok()) return Fail(files.status());
   WordCounts words{PreTokenizer(rule->second)};
-  double bytes = 0;
-  absl::Status read = LoadInBatches(*files, [&](absl::Span<const Document> documents) {
-    std::vector<std::string_view> texts;
-    for (const Document &document : documents)
-      texts.push_back(document.text), bytes += static_cast<double>(document.text.size());
-    words.Add(texts, static_cast<int>(threads));
-  });
-  if (!read.ok()) return Fail(read);
+  absl::StatusOr<uint64_t> bytes = words.AddFiles(*files, options.threads);
+  if (!bytes.ok()) return Fail(bytes.status());
   absl::StatusOr<Tokenizer> tokenizer = TrainBpe(words, options);
   if (!tokenizer.ok()) return Fail(tokenizer.status());
   std::string path = args.Text("-o", "tokenizer.json");
   if (absl::Status status = tokenizer->Save(path); !status.ok()) return Fail(status);
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   Notice(absl::StrFormat("%s: %d tokens from %s of text in %.1f s", path, tokenizer->vocab_size(),
-                         BytesText(bytes), seconds));
+                         BytesText(static_cast<double>(*bytes)), seconds));
   if (tokenizer->vocab_size() < vocab)
     Notice(absl::StrCat("the text has words for ", tokenizer->vocab_size(), " tokens only, not ", vocab));
   return 0;

@@ -56,7 +56,7 @@ void Tokenizer::State::EncodeWords(std::string_view text, Scratch &scratch, std:
       const size_t readable = text.size() - at;
       at = end;
       if (word.size() <= kShortWord) {
-        const WordCache::Key key = WordCache::KeyOf(word, readable);
+        const WordKey key = WordKey::Of(word, readable);
         if (cache.Lookup(word, key, next)) continue;
         const size_t count = EncodeWord(word, next);
         cache.Insert(word, key, next, count);
@@ -69,10 +69,7 @@ void Tokenizer::State::EncodeWords(std::string_view text, Scratch &scratch, std:
         out.push_back(whole->second);
         continue;
       }
-      std::vector<int32_t> ids(word.size());
-      for (size_t i = 0; i < word.size(); ++i) ids[i] = byte_ids[static_cast<uint8_t>(word[i])];
-      MergeLong(table, ids);
-      out.insert(out.end(), ids.begin(), ids.end());
+      MergeLong(table, byte_ids, word, out);
     }
     flush();
   }
@@ -112,7 +109,7 @@ std::vector<int32_t> Tokenizer::EncodeWithSpecials(std::string_view text) const 
 
 std::vector<std::vector<int32_t>> Tokenizer::EncodeAll(absl::Span<const std::string_view> documents,
                                                        int threads) const {
-  const bool cuts = state_->parts.pre_tokenizer.CutsAtLines() && !state_->FindsAdded(false);
+  const bool cuts = state_->parts.pre_tokenizer.CutsAfterWords() && !state_->FindsAdded(false);
   const std::vector<TextPart> parts = CutDocuments(documents, cuts);
   std::vector<std::vector<int32_t>> ids(parts.size());
   OnThreads(threads, parts.size(), [&](auto next_part) {

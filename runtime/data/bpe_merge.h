@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 namespace weft {
@@ -49,12 +50,17 @@ private:
   int shift_ = 60;
 };
 
-inline constexpr size_t kShortWord = 64; // bytes up to which a word is merged without a heap
+// The bytes up to which a word is merged by looking for the lowest rank anew each time.
+inline constexpr size_t kShortWord = 64;
+inline constexpr size_t kMergeWindow = 512;
 
-// Merges `ids` in place for a word of at most kShortWord bytes: the lowest rank is searched anew each time.
-// Returns the number left.
+// Merges `ids` in place for a word of at most kShortWord bytes. Returns the number left.
 size_t MergeShort(const MergeTable &table, int32_t *ids, size_t count);
-// The same for any length in n log n.
-size_t MergeLong(const MergeTable &table, std::vector<int32_t> &ids);
+
+// Appends the tokens of a word of any length to `out`. It is merged in windows of about `window` (at least 2)
+// bytes, so in time and memory that are linear in the word and constant; only where what lies further ahead
+// than a window decides a token the windows grow, at worst to the whole word. `byte_ids`: of the 256 bytes.
+void MergeLong(const MergeTable &table, const int32_t *byte_ids, std::string_view word,
+               std::vector<int32_t> &out, size_t window = kMergeWindow);
 
 } // namespace weft

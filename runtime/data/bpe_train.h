@@ -17,7 +17,7 @@ struct BpeTrainOptions {
   // Get the ids after the bytes', 256 …; the first is what ends a document unless one is named <|endoftext|>.
   std::vector<std::string> special_tokens = {std::string(kEndOfText)};
   Split split = Split::kLlama3;
-  int threads = 0;            // for counting words; 0 = one for each processor
+  int threads = 0;            // 0 = one for each processor
   int64_t min_pair_count = 2; // a rarer pair is not merged, so a small corpus gives a smaller vocabulary
 };
 
@@ -28,6 +28,7 @@ struct BpeTrainOptions {
 // number of threads.
 //
 // InvalidArgument: a vocabulary smaller than the bytes and special tokens, or no text at all.
+// ResourceExhausted: more different words than can be held (PairCounts::Fits).
 absl::StatusOr<Tokenizer> TrainBpe(absl::Span<const std::string_view> documents,
                                    const BpeTrainOptions &options);
 absl::StatusOr<Tokenizer> TrainBpe(absl::Span<const std::string_view> documents, int vocab_size);

@@ -13,18 +13,13 @@
 #include "runtime/data/str_cat.h"
 
 namespace weft {
-namespace {
 
 namespace fs = std::filesystem;
-
-constexpr uint64_t kMaxFileBytes = uint64_t{8} << 30;
 
 bool IsHtml(const std::string &path) {
   const std::string extension = fs::path(path).extension().string();
   return extension == ".html" || extension == ".htm" || extension == ".xhtml";
 }
-
-} // namespace
 
 absl::StatusOr<std::vector<std::string>> ExpandPatterns(absl::Span<const std::string> patterns) {
   if (patterns.empty()) return absl::InvalidArgumentError("no files are named: the corpus is empty");
@@ -59,14 +54,11 @@ absl::StatusOr<std::vector<std::string>> ExpandPatterns(absl::Span<const std::st
   return files;
 }
 
-namespace {
-
-// The documents of `files` that have text, in their order.
-absl::StatusOr<std::vector<Document>> Load(absl::Span<const std::string> files) {
+absl::StatusOr<std::vector<Document>> LoadDocuments(absl::Span<const std::string> files) {
   std::vector<Document> documents;
   std::map<std::string, std::vector<size_t>> pages_of; // folder -> its pages among the documents
   for (const std::string &path : files) {
-    absl::StatusOr<std::string> text = ReadFile(path, kMaxFileBytes);
+    absl::StatusOr<std::string> text = ReadFile(path, kMaxTextBytes);
     if (!text.ok()) return text.status();
     if (IsHtml(path)) pages_of[fs::path(path).parent_path().string()].push_back(documents.size());
     documents.push_back({path, std::move(*text)});
@@ -89,42 +81,10 @@ absl::Status NoText(absl::Span<const std::string> files) {
              files.empty() ? "" : StrCat(", from ", files[0], " on"), ", and none has text"));
 }
 
-} // namespace
-
 absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> files) {
-  absl::StatusOr<std::vector<Document>> documents = Load(files);
+  absl::StatusOr<std::vector<Document>> documents = LoadDocuments(files);
   if (documents.ok() && documents->empty()) return NoText(files);
   return documents;
-}
-
-absl::Status LoadInBatches(absl::Span<const std::string> files,
-                           const std::function<void(absl::Span<const Document>)> &use) {
-  constexpr uint64_t kBatch = uint64_t{256} << 20;
-  std::map<std::string, std::vector<std::string>> pages_of; // of one folder together, as Load takes them
-  std::vector<std::vector<std::string>> batches;
-  uint64_t bytes = kBatch; // of the last batch
-  for (const std::string &path : files) {
-    if (IsHtml(path)) {
-      pages_of[fs::path(path).parent_path().string()].push_back(path);
-      continue;
-    }
-    std::error_code error;
-    const uint64_t size = fs::file_size(path, error);
-    if (const uint64_t known = error ? 0 : size; bytes >= kBatch || known > kBatch - bytes)
-      batches.push_back({path}), bytes = known;
-    else
-      batches.back().push_back(path), bytes += known;
-  }
-  for (auto &[folder, pages] : pages_of) batches.push_back(std::move(pages));
-  bool any = false;
-  for (const std::vector<std::string> &batch : batches) {
-    absl::StatusOr<std::vector<Document>> documents = Load(batch);
-    if (!documents.ok()) return documents.status();
-    if (documents->empty()) continue;
-    any = true;
-    use(*documents);
-  }
-  return any ? absl::OkStatus() : NoText(files);
 }
 
 absl::StatusOr<std::vector<Document>> LoadCorpus(absl::Span<const std::string> patterns) {

@@ -26,10 +26,20 @@ absl::StatusOr<std::vector<std::string>> ExpandPatterns(absl::Span<const std::st
 absl::StatusOr<std::vector<Document>> LoadFiles(absl::Span<const std::string> files);
 absl::StatusOr<std::vector<Document>> LoadCorpus(absl::Span<const std::string> patterns);
 
-// The same, some files at a time (about 256 MiB, or one file, or the pages of one folder), so that a corpus
-// need not fit memory. `use` is given documents that have text; they are gone after.
-absl::Status LoadInBatches(absl::Span<const std::string> files,
-                           const std::function<void(absl::Span<const Document>)> &use);
+// The same where all of the text need not be at hand at once: text files in parts of about a mebibyte if
+// `cut`, which then are cut at ends of words (PartEnd), else one by one; the pages of one folder together. Up
+// to `threads` threads (0 = one for each processor) make a sink each, and give it the texts that they read,
+// in whatever order; none is empty, and none stays after the call. Of several errors the first file's is
+// returned.
+using TextSink = std::function<void(std::string_view)>;
+absl::Status ForEachText(absl::Span<const std::string> files, bool cut, int threads,
+                         const std::function<TextSink()> &make_sink);
+
+// Of which these are parts. LoadDocuments: LoadFiles, but none need be left.
+inline constexpr uint64_t kMaxTextBytes = uint64_t{8} << 30; // of a file, or of a part of it
+bool IsHtml(const std::string &path);
+absl::StatusOr<std::vector<Document>> LoadDocuments(absl::Span<const std::string> files);
+absl::Status NoText(absl::Span<const std::string> files);
 
 // Writes each document of `files` to `folder` (made if need be) as NAME.txt, as LoadFiles gives it.
 absl::Status ExtractText(absl::Span<const std::string> files, const std::string &folder);

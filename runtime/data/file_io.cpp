@@ -147,30 +147,43 @@ absl::Status WriteFileAtomically(const std::string &path, std::string_view conte
   return file->Commit();
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string &path, uint64_t max_bytes) {
+absl::StatusOr<InputFile> InputFile::Open(const std::string &path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return FileError("read", path, errno);
-  struct Closer {
-    int fd;
-    ~Closer() { ::close(fd); }
-  } closer{fd};
+  InputFile file(path, fd);
   struct stat info;
   if (::fstat(fd, &info) != 0) return FileError("read", path, errno);
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(StrCat(path, " is not a regular file"));
-  const uint64_t size = static_cast<uint64_t>(info.st_size);
-  if (size > max_bytes)
-    return absl::ResourceExhaustedError(
-        StrCat(path, " has ", size, " bytes when at most ", max_bytes, " are read"));
-  std::string content(size, '\0');
+  file.size_ = static_cast<uint64_t>(info.st_size);
+  return file;
+}
+
+InputFile::~InputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+absl::StatusOr<size_t> InputFile::ReadAt(uint64_t offset, char *to, size_t bytes) const {
   size_t done = 0;
-  while (done < size) {
-    const ssize_t n = ::read(fd, content.data() + done, size - done);
+  while (done < bytes) {
+    const ssize_t n = ::pread(fd_, to + done, bytes - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return FileError("read", path, errno);
+    if (n < 0) return FileError("read", path_, errno);
     if (n == 0) break;
     done += static_cast<size_t>(n);
   }
-  content.resize(done);
+  return done;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string &path, uint64_t max_bytes) {
+  absl::StatusOr<InputFile> file = InputFile::Open(path);
+  if (!file.ok()) return file.status();
+  if (file->size() > max_bytes)
+    return absl::ResourceExhaustedError(
+        StrCat(path, " has ", file->size(), " bytes when at most ", max_bytes, " are read"));
+  std::string content(file->size(), '\0');
+  absl::StatusOr<size_t> got = file->ReadAt(0, content.data(), content.size());
+  if (!got.ok()) return got.status();
+  content.resize(*got);
   return content;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -56,6 +57,26 @@ absl::StatusOr<UnsyncedFile> WriteUnsynced(const std::string &path, std::string_
 absl::Status SyncFolder(const std::string &path);
 
 absl::Status WriteFileAtomically(const std::string &path, std::string_view content);
+
+// A regular file that is read in parts. Errors as of ReadFile.
+class InputFile {
+public:
+  static absl::StatusOr<InputFile> Open(const std::string &path);
+  InputFile(InputFile &&other) noexcept
+      : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
+  ~InputFile();
+
+  uint64_t size() const { return size_; } // when it was opened
+  // Returns the bytes that were read: fewer than `bytes` only where the file ends.
+  absl::StatusOr<size_t> ReadAt(uint64_t offset, char *to, size_t bytes) const;
+
+private:
+  InputFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+  std::string path_;
+  int fd_;
+  uint64_t size_ = 0;
+};
 
 // NotFound when there is no such file; InvalidArgument when it is not a regular file; ResourceExhausted when
 // it is larger than `max_bytes`.

@@ -111,12 +111,15 @@ absl::StatusOr<PreTokenizer> PreTokenizer::Make(std::vector<SplitStep> steps) {
 
 absl::Span<const SplitStep> PreTokenizer::steps() const { return state_->steps; }
 
-// Blanks that end in a line break are a word by \s*[\r\n]+, whatever follows. GPT-2 has no such rule: there
-// the last of them is a word of its own before a letter, and not at the end of a text.
-bool PreTokenizer::CutsAtLines() const {
+// The rules have spaces only before other characters and in runs of blanks, and line breaks only there and
+// after symbols; and what they look ahead for, a blank before one that is none, is not seen from the
+// character before.
+bool PreTokenizer::CutsAfterWords() const {
   if (state_->is_deep_seek) return true;
   const auto &steps = state_->compiled;
-  return steps.size() == 1 && (steps[0].scanner == Scanner::kLlama3 || steps[0].scanner == Scanner::kQwen2);
+  if (steps.size() != 1) return false;
+  const Scanner s = steps[0].scanner;
+  return s == Scanner::kLlama3 || s == Scanner::kQwen2 || s == Scanner::kGpt2;
 }
 
 // The pieces that a row of steps leaves, made one at a time so that a long text needs no list of them.

@@ -40,9 +40,9 @@ public:
   static absl::StatusOr<PreTokenizer> Make(std::vector<SplitStep> steps);
 
   absl::Span<const SplitStep> steps() const;
-  // Whether a line break before a character that is no blank always ends a word, so that a text cut there
-  // gives the same words in parts.
-  bool CutsAtLines() const;
+  // Whether a word always ends where a printable ASCII character is followed by a space, or an ASCII letter
+  // or digit by a line break, so that a text cut there gives the same words in parts.
+  bool CutsAfterWords() const;
 
 private:
   friend class WordCutter;

@@ -18,14 +18,14 @@ struct TextPart {
 };
 
 // The end of a part of about `size` bytes at the front of `text`, after which a word starts whatever the
-// rule: at a line break before a printable ASCII character, which no word crosses (PreTokenizer::CutsAtLines)
-// and nothing is composed across.
+// rule: the first place from `size` on where a printable ASCII character is followed by a space, or an ASCII
+// letter or digit by a line break (PreTokenizer::CutsAfterWords). Nothing is composed across it. The end of
+// `text` where there is none.
 inline size_t PartEnd(std::string_view text, size_t size) {
-  for (size_t at = std::max<size_t>(size, 1); at < text.size();) {
-    at = text.find('\n', at - 1);
-    if (at == text.npos || ++at == text.size()) break;
-    if (text[at] > ' ' && text[at] < 0x7f) return at;
-    ++at;
+  for (size_t at = std::max<size_t>(size, 1); at < text.size(); ++at) {
+    const char c = text[at - 1];
+    if (text[at] == ' ' && c > ' ' && c < 0x7f) return at;
+    if (text[at] == '\n' && (((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9'))) return at;
   }
   return text.size();
 }

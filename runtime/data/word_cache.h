@@ -2,6 +2,7 @@
 // and so keeps to a few megabytes whatever the text.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,8 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "runtime/data/word_key.h"
 
 namespace weft {
 
@@ -18,38 +18,15 @@ class WordCache {
 public:
   static constexpr size_t kMaxWordBytes = 64; // a longer word hardly comes twice
 
-  // What a word is looked up by. A word of up to 15 bytes is its own key, the length in the last byte; of a
-  // longer one it is a hash, and the bytes are compared besides.
-  struct Key {
-    uint64_t low, high;
-  };
-  // `readable`: the bytes that may be read from word.data() on.
-  static Key KeyOf(std::string_view word, size_t readable) {
-    const size_t n = word.size();
-    if (n > 15) return {XXH3_64bits(word.data(), n), static_cast<uint64_t>(n) << 56};
-    char buffer[16];
-    if (readable < 16) {
-      std::memset(buffer, 0, 16);
-      std::memcpy(buffer, word.data(), n);
-    } else {
-      std::memcpy(buffer, word.data(), 16);
-    }
-    Key k;
-    std::memcpy(&k, buffer, 16);
-    k.low = n < 8 ? k.low & ((uint64_t{1} << 8 * n) - 1) : k.low;
-    k.high = n > 8 ? k.high & ((uint64_t{1} << 8 * (n - 8)) - 1) : 0;
-    k.high |= static_cast<uint64_t>(n) << 56;
-    return k;
-  }
-
   // Appends the ids of `word` and returns true, or returns false. There is room for 4 ids after `out`, and
   // there are as many as the word has bytes.
-  bool Lookup(std::string_view word, Key key, int32_t *&out) const {
+  bool Lookup(std::string_view word, WordKey key, int32_t *&out) const {
     const Slot *s = slots_.data() + Home(key);
     for (size_t i = 0; i < kWays; ++i, ++s) {
-      if (s->low != key.low || s->high != key.high) continue;
-      if (word.size() > 15 && std::memcmp(bytes_.data() + s->ids[1], word.data(), word.size()) != 0) continue;
-      if (s->count <= 3 && word.size() <= 15) {
+      if (!(s->key == key)) continue;
+      if (!key.holds_word() && std::memcmp(bytes_.data() + s->ids[1], word.data(), word.size()) != 0)
+        continue;
+      if (s->count <= 3 && key.holds_word()) {
         std::memcpy(out, s->ids, sizeof(s->ids)); // three at once: what is too many is written over
         out += s->count;
       } else {
@@ -61,15 +38,15 @@ public:
     return false;
   }
 
-  void Insert(std::string_view word, Key key, const int32_t *ids, size_t count) {
+  void Insert(std::string_view word, WordKey key, const int32_t *ids, size_t count) {
     if (bytes_.size() + ids_.size() > kMaxOutside) Clear();
     if (used_ * 2 > slots_.size() && slots_.size() < kMaxSlots) Grow();
-    Slot slot{key.low, key.high, {}, static_cast<uint32_t>(count)};
-    if (word.size() > 15 || count > 3) {
+    Slot slot{key, {}, static_cast<uint32_t>(count)};
+    if (!key.holds_word() || count > 3) {
       slot.ids[0] = static_cast<int32_t>(ids_.size());
       ids_.insert(ids_.end(), ids, ids + count);
       slot.ids[1] = static_cast<int32_t>(bytes_.size());
-      if (word.size() > 15) bytes_.append(word);
+      if (!key.holds_word()) bytes_.append(word);
     } else {
       std::copy_n(ids, count, slot.ids);
     }
@@ -78,21 +55,20 @@ public:
 
 private:
   struct alignas(32) Slot {
-    uint64_t low = 0, high = 0; // high is 0 where there is none
+    WordKey key; // high is 0 where there is none
     // The word's, or where in ids_ they are, and in bytes_ the word, when it has more than 3 or is long.
     int32_t ids[3] = {};
     uint32_t count = 0;
   };
   static constexpr size_t kWays = 4, kFirstSlots = 1 << 9, kMaxSlots = 1 << 18, kMaxOutside = 1 << 22;
 
-  size_t Home(Key key) const { // the first of kWays slots
-    const uint64_t h = (key.low ^ key.high * 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
-    return (h >> 32) & (slots_.size() - 1) & ~(kWays - 1);
+  size_t Home(WordKey key) const { // the first of kWays slots
+    return (key.Hash() >> 32) & (slots_.size() - 1) & ~(kWays - 1);
   }
   void Place(const Slot &slot) {
-    Slot *home = slots_.data() + Home({slot.low, slot.high});
+    Slot *home = slots_.data() + Home(slot.key);
     for (size_t i = 0; i < kWays; ++i)
-      if (home[i].high == 0) {
+      if (home[i].key.high == 0) {
         home[i] = slot;
         ++used_;
         return;
@@ -104,7 +80,7 @@ private:
     old.swap(slots_);
     used_ = 0;
     for (const Slot &s : old)
-      if (s.high) Place(s);
+      if (s.key.high) Place(s);
   }
   void Clear() {
     slots_.assign(kFirstSlots, {});

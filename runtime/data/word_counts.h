@@ -4,12 +4,15 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "runtime/data/pretokenize.h"
+#include "runtime/data/word_table.h"
 
 namespace weft {
 
@@ -17,6 +20,7 @@ class WordCounts {
 public:
   // A longer word is counted in pieces of this many bytes, which bounds the work on text without blanks.
   static constexpr size_t kMaxWordBytes = 256;
+  static constexpr size_t kShards = 64; // words by hash, so that threads add up different ones
 
   explicit WordCounts(PreTokenizer pre_tokenizer = PreTokenizer())
       : pre_tokenizer_(std::move(pre_tokenizer)) {}
@@ -25,23 +29,23 @@ public:
   // copied: the documents may go. The counts are the same for any number of threads, and for documents in any
   // order.
   void Add(absl::Span<const std::string_view> documents, int threads = 0);
+  // The same for files, read in parts as ForEachText (corpus.h) does, whose errors these are. Returns the
+  // bytes of their text.
+  absl::StatusOr<uint64_t> AddFiles(absl::Span<const std::string> files, int threads = 0);
 
   const PreTokenizer &pre_tokenizer() const { return pre_tokenizer_; }
   size_t size() const; // different words
-  // Calls f(word, count) for each word, in no particular order.
-  template <typename F> void ForEach(F f) const {
-    for (const Shard &shard : shards_)
-      for (const auto &[word, count] : shard.counts) f(word, count);
+  // Calls f(word, count) for each word of a shard, in no particular order. The word is valid during the call.
+  template <typename F> void ForEach(size_t shard, F f) const {
+    shards_[shard].words.ForEach(
+        [&](std::string_view word, const WordKey &, int64_t count) { f(word, count); });
   }
 
 private:
-  static constexpr size_t kShards = 64; // by hash, so that threads add up different words
-  using Counts = absl::flat_hash_map<std::string_view, int64_t>;
+  class Worker;
   struct Shard {
-    Counts counts; // of words in `blocks`
-    std::vector<std::unique_ptr<char[]>> blocks;
-    size_t free = 0; // bytes at the end of the last block
-    void Add(std::string_view word, int64_t count);
+    std::mutex mutex;
+    WordTable words;
   };
   std::array<Shard, kShards> shards_;
   PreTokenizer pre_tokenizer_;

@@ -1,5 +1,5 @@
-// MB/s of the tokenizer on one core: cutting into words alone, encoding a text as one document, and as many
-// short ones.
+// MB/s of the tokenizer on one core: cutting into words alone, encoding a text as one document, as many
+// short ones, and as one word.
 //
 // usage: tokenizer_bench TOKENIZER.json TEXT [Google Benchmark's options]
 #include <benchmark/benchmark.h>
@@ -58,11 +58,28 @@ void EncodeDocuments(benchmark::State &state, const Tokenizer &tokenizer, const 
   SetRate(state, text.size());
 }
 
-// A megabyte without a blank: one word, of which no part comes twice.
+// One word of so many MiB: the text's letters alone, over again where there are too few.
 void EncodeOneWord(benchmark::State &state, const Tokenizer &tokenizer, const std::string &text) {
-  std::string word;
+  std::string letters, word;
   for (char c : text)
-    if (word.size() < 1 << 20 && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) word += c;
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) letters += c;
+  const size_t bytes = static_cast<size_t>(state.range(0)) << 20;
+  while (word.size() < bytes && !letters.empty()) word.append(letters, 0, bytes - word.size());
+  for (auto _ : state) benchmark::DoNotOptimize(tokenizer.Encode(word));
+  SetRate(state, word.size());
+}
+
+// A megabyte of four letters at random, and of one letter.
+void EncodeOneWordOfDna(benchmark::State &state, const Tokenizer &tokenizer, const std::string &) {
+  std::string word;
+  for (uint32_t i = 0, random = 1; i < 1 << 20; ++i, random = random * 1664525 + 1013904223)
+    word += "ACGT"[random >> 30];
+  for (auto _ : state) benchmark::DoNotOptimize(tokenizer.Encode(word));
+  SetRate(state, word.size());
+}
+
+void EncodeOneLetter(benchmark::State &state, const Tokenizer &tokenizer, const std::string &) {
+  const std::string word(1 << 20, 'e');
   for (auto _ : state) benchmark::DoNotOptimize(tokenizer.Encode(word));
   SetRate(state, word.size());
 }
@@ -96,9 +113,15 @@ int main(int argc, char **argv) {
              {"encode", weft::Encode},
              {"encode_first", weft::EncodeFirst},
              {"encode_documents", weft::EncodeDocuments},
-             {"encode_one_word", weft::EncodeOneWord},
+             {"encode_dna", weft::EncodeOneWordOfDna},
+             {"encode_one_letter", weft::EncodeOneLetter},
              {"decode", weft::Decode}};
   for (const auto &b : all)
     benchmark::RegisterBenchmark(b.name, b.run, *tokenizer, *text)->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("encode_one_word", weft::EncodeOneWord, *tokenizer, *text)
+      ->Unit(benchmark::kMillisecond)
+      ->ArgName("MiB")
+      ->Arg(1)
+      ->Arg(16);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Times Weft's tokenizer beside `tokenizers`, `tiktoken` and `bpe-openai` (by rs-bpe) on one core, in turn, with the vocabulary of GPT-4
-(100 256 tokens, as rs-bpe brings it), and checks that all give the same ids: documents of some 10 000 bytes, a call for each.
+(100 256 tokens, as rs-bpe brings it), and checks that all give the same ids: documents of some 10 000 bytes, a call for each, or with --word the
+text's letters as one word of so many MiB.
 
-usage: pip install tokenizers tiktoken rs-bpe; tokenizer_peers.py TEXT [--bench build/bin/tokenizer_bench] [--weft build/bin/weft] [--rounds N]"""
+usage: pip install tokenizers tiktoken rs-bpe; tokenizer_peers.py TEXT [--word MIB] [--bench build/bin/tokenizer_bench] [--weft build/bin/weft] [--rounds N]"""
 import argparse
 import json
 import os
@@ -44,26 +45,35 @@ def tokenizer_json(tokens):
 
 
 def cut(text, size=10000):
-    """As tokenizer_bench cuts: at a line break before a printable ASCII character."""
+    """As tokenizer_bench cuts: before a space after a printable ASCII character, or a line break after a letter or digit."""
+    ends = lambda at: (text[at] == " " and "!" <= text[at - 1] <= "~") or (text[at] == "\n" and text[at - 1].isascii() and text[at - 1].isalnum())
     documents, begin = [], 0
     while begin < len(text):
         at = begin + size
-        while at < len(text) and not (text[at - 1] == "\n" and " " < text[at] < "\x7f"):
+        while at < len(text) and not ends(at):
             at += 1
         documents.append(text[begin:at])
         begin = at
     return documents
 
 
+def one_word(text, size):
+    """As tokenizer_bench makes it: the text's ASCII letters, over again where there are too few."""
+    letters = "".join(c for c in text if c.isascii() and c.isalpha())
+    return (letters * (size // len(letters) + 1))[:size]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("text")
+    parser.add_argument("--word", type=int, metavar="MIB")
     parser.add_argument("--bench", default="build/bin/tokenizer_bench")
     parser.add_argument("--weft", default="build/bin/weft")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     text = open(args.text, newline="", errors="replace").read()
-    size, documents = len(text.encode()), cut(text)
+    documents = [one_word(text, args.word << 20)] if args.word else cut(text)
+    size = sum(len(d.encode()) for d in documents)
     openai = rs_bpe.bpe.openai.cl100k_base()
     tokens = [bytes(openai.bpe().decode_tokens([i])) for i in range(100256)]
     tokenizer = tokenizer_json(tokens)
@@ -87,8 +97,10 @@ def main():
                 encode(d)
             return size / 1e6 / (time.process_time() - begin)
 
-        ways = {"Weft, words seen before": lambda: weft("encode_documents"), "Weft, first time": lambda: weft("encode_first"),
-                "tokenizers": lambda: timed(tokenizer.encode), "tiktoken": lambda: timed(tik.encode_ordinary), "bpe-openai": lambda: timed(openai.encode)}
+        ours = {"Weft": lambda: weft(f"encode_one_word/MiB:{args.word}")} if args.word else {
+            "Weft, words seen before": lambda: weft("encode_documents"), "Weft, first time": lambda: weft("encode_first")}
+        ways = {**ours, "tokenizers": lambda: timed(tokenizer.encode), "tiktoken": lambda: timed(tik.encode_ordinary),
+                "bpe-openai": lambda: timed(openai.encode)}
         rates = {name: [] for name in ways}
         for _ in range(args.rounds):
             for name, way in ways.items():

@@ -1,8 +1,11 @@
 // The reader of tokenizer.json. What was accepted has to encode, decode to the same bytes, and be the same
-// again when written and read.
+// again when written and read; its merges, in whatever order, have to give a long word the ids that a slow
+// merge gives.
 #include "runtime/data/bpe.h"
+#include "runtime/data/bpe_merge.h"
 #include "runtime/data/bpe_train.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/runtime/data/slow_merge.h"
 
 namespace weft::fuzz {
 
@@ -91,6 +94,27 @@ std::vector<std::string> Words() {
           "\xc4\xa0"};
 }
 
+// `word` in windows so small that it takes many.
+void RequireMergesAsSlowly(const Tokenizer &tokenizer, std::string_view word) {
+  std::vector<bool> added(tokenizer.vocab_size());
+  for (const AddedToken &a : tokenizer.added_tokens()) added[a.id] = true;
+  int32_t byte_ids[256];
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+    if (const auto bytes = tokenizer.TokenBytes(id); bytes.size() == 1 && !added[id])
+      byte_ids[static_cast<uint8_t>(bytes[0])] = id;
+  MergeTable table;
+  table.Reserve(tokenizer.merges().size());
+  int32_t rank = 0;
+  for (const auto &m : tokenizer.merges())
+    Require(table.Insert(m.left, m.right, rank++, m.result), "a pair is listed once");
+  const std::vector<int32_t> slow = SlowMerge(tokenizer.merges(), byte_ids, word);
+  for (size_t window : {2, 7, 32}) {
+    std::vector<int32_t> ids;
+    MergeLong(table, byte_ids, word, ids, window);
+    Require(ids == slow, "a long word has the ids of a slow merge");
+  }
+}
+
 } // namespace weft::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -111,5 +135,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   fuzz::Require(again->hash() == read->hash(), "what was written is the same tokenizer");
   fuzz::Require(again->Encode(text) == ids && again->EncodeWithSpecials(text) == with_specials,
                 "and gives the same ids");
+  const std::string_view end(reinterpret_cast<const char *>(data), size);
+  fuzz::RequireMergesAsSlowly(*read, "thecatsatonthematthehattttttttttttthathethethaththaatheat");
+  fuzz::RequireMergesAsSlowly(*read, end.substr(size - std::min<size_t>(size, 100)));
   return 0;
 }

@@ -1,8 +1,13 @@
 #include "runtime/data/corpus.h"
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <mutex>
+#include <random>
 #include <set>
+
+#include "runtime/data/text_parts.h"
 
 #include "tests/runtime/data/temp_folder.h"
 
@@ -54,7 +59,22 @@ TEST(Corpus, RefusesFilesWithoutText) {
   EXPECT_EQ(LoadCorpus({f / "*"})->size(), 1u);
 }
 
-TEST(Corpus, ComesInBatchesOfTheSameDocuments) {
+// All texts that ForEachText gives, sorted.
+absl::StatusOr<std::vector<std::string>> Texts(const std::vector<std::string> &files, bool cut, int threads) {
+  std::mutex mutex;
+  std::vector<std::string> texts;
+  const absl::Status read = ForEachText(files, cut, threads, [&] {
+    return [&](std::string_view text) {
+      std::lock_guard<std::mutex> lock(mutex);
+      texts.emplace_back(text);
+    };
+  });
+  if (!read.ok()) return read;
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
+TEST(Corpus, ComesAsTheSameTextsOnAnyNumberOfThreads) {
   TempFolder f;
   f.Write("a.txt", "one");
   f.Write("b.txt", "");
@@ -62,21 +82,54 @@ TEST(Corpus, ComesInBatchesOfTheSameDocuments) {
   f.Write("one/d.html", "<p>page");
   f.Write("two/e.html", "<p>other");
   const std::vector<std::string> files = ExpandPatterns({f / "*.txt", f / "*/*"}).value();
-  std::vector<std::string> texts;
-  size_t batches = 0;
-  const auto use = [&](absl::Span<const Document> documents) {
-    ++batches;
-    for (const Document &d : documents) texts.push_back(d.name + " " + d.text);
-  };
-  ASSERT_TRUE(LoadInBatches(files, use).ok());
-  EXPECT_EQ(batches, 3u); // the texts, and the pages of each folder
-  std::vector<std::string> expected;
-  const std::vector<Document> documents = LoadFiles(files).value();
-  for (const Document &d : documents) expected.push_back(d.name + " " + d.text);
-  EXPECT_EQ(texts, expected);
-  EXPECT_EQ(LoadInBatches({f / "b.txt"}, use).message(),
+  for (int threads : {0, 1, 2, 7})
+    EXPECT_EQ(Texts(files, true, threads).value(),
+              (std::vector<std::string>{"one", "other\n", "page\n", "three"}));
+  EXPECT_EQ(Texts({f / "b.txt"}, true, 2).status().message(),
             "the corpus is empty: 1 file was read, from " + (f / "b.txt") + " on, and none has text");
-  EXPECT_EQ(LoadInBatches({f / "none.txt"}, use).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Texts({}, true, 2).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Corpus, NamesTheFirstFileThatCannotBeRead) {
+  TempFolder f;
+  std::vector<std::string> files;
+  for (int i = 0; i < 50; ++i) files.push_back(f.Write(std::to_string(i) + ".txt", "text"));
+  files.insert(files.begin() + 20, {f / "none", f.path(), f / "nor"});
+  for (int threads : {1, 2, 7}) {
+    const absl::Status read = Texts(files, true, threads).status();
+    EXPECT_EQ(read.code(), absl::StatusCode::kNotFound);
+    EXPECT_NE(read.message().find(f / "none:"), std::string::npos) << read;
+  }
+  EXPECT_EQ(Texts({f.path()}, true, 1).status().message(), f.path() + " is not a regular file");
+}
+
+// Long files are read in parts, and every byte of them once, wherever words end.
+TEST(Corpus, ComesInPartsThatAreTheFile) {
+  TempFolder f;
+  std::mt19937 rng(6);
+  std::string words, spread;
+  while (words.size() < 3'500'000)
+    words += std::string(1 + rng() % 9, static_cast<char>('a' + rng() % 26)) + " ";
+  while (spread.size() < 5'000'000) spread += std::string(rng() % 900'000, 'x') + (rng() % 2 ? " " : "\n");
+  std::string at_edges(4 << 20, 'y'); // a word's end at, before and after each part's edge
+  for (size_t i = 1; i < 4; ++i) at_edges[(i << 20) + i - 2] = ' ';
+  const std::string one_word(3'000'000, 'z'), blanks(2'500'000, '\n'),
+      late = std::string(2'900'000, 'z') + " z";
+  for (const std::string &text : {words, spread, at_edges, one_word, blanks, late}) {
+    const std::string file = f.Write("long.txt", text);
+    for (int threads : {1, 2, 3, 7}) {
+      const std::vector<std::string> parts = Texts({file}, true, threads).value();
+      std::vector<std::string> expected;
+      for (size_t begin = 0; begin < text.size();) {
+        const size_t end = PartEnd(text, (begin | ((1 << 20) - 1)) + 1);
+        expected.push_back(text.substr(begin, end - begin));
+        begin = end;
+      }
+      std::sort(expected.begin(), expected.end());
+      EXPECT_TRUE(parts == expected) << threads << " " << parts.size() << " " << expected.size();
+    }
+    EXPECT_TRUE(Texts({file}, false, 2).value() == std::vector<std::string>{text});
+  }
 }
 
 TEST(Corpus, ExtractsTextIntoAFolder) {

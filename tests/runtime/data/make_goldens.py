@@ -29,6 +29,17 @@ def split_cases():
             yield {"split": name, "text": text, "words": [w for w, _ in split.pre_tokenize_str(text)]}
 
 
+def long_words(rng, sample):
+    """Words of several windows (bpe_merge.h): letters of prose, one letter, DNA, Chinese, symbols, what is not assigned."""
+    yield "".join(c for c in sample if c.isalpha())[:3000]
+    yield "e" * 1999
+    yield "=" * 1500 + "-" * 700
+    for letters, count in (("ACGT", 3000), ("ab", 1500), ("etaoin", 2000), ("!?.,;:\u2026\u20ac", 1000)):
+        yield "".join(rng.choice(letters) for _ in range(count))
+    for first, last in ((0x4E00, 0x9FA5), (0x4E00, 0x4E10), (0x1F600, 0x1F64F), (0xE000, 0xE0FF)):
+        yield "".join(chr(rng.randint(first, last)) for _ in range(700))
+
+
 def id_cases():
     tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     sample = (FOLDER / "sample.txt").read_bytes().decode()
@@ -36,6 +47,7 @@ def id_cases():
     texts = [sample, "", " ", "<|endoftext|>", "one<|endoftext|>two <|endoftext|><|endoftext|>\n", "a" * 300, "ab" * 200]
     texts += ["".join(rng.choice(PIECES) for _ in range(rng.randint(1, 40))) for _ in range(100)]
     texts += ["".join(rng.choice(sample) for _ in range(200)) for _ in range(20)]
+    texts += long_words(rng, sample)
     for text in texts:
         tokenizer.encode_special_tokens = True
         plain = tokenizer.encode(text, add_special_tokens=False).ids

@@ -97,23 +97,35 @@ TEST(Pretokenize, CutsRandomBytesByScannerAsByTheGeneralEngine) {
   }
 }
 
-TEST(Pretokenize, GivesTheSameWordsInPartsCutAtLines) {
-  const std::string text = "It's\n\nA b.\n!c\n \n 1\n2\r\n\xe4\xb8\xad\nx";
-  for (Split split : {Split::kLlama3, Split::kQwen2, Split::kDeepSeek3}) {
-    ASSERT_TRUE(PreTokenizer(split).CutsAtLines());
-    for (size_t size = 1; size < text.size(); ++size) {
-      List words;
-      for (std::string_view rest = text; !rest.empty();) {
-        const size_t end = PartEnd(rest, size);
-        const List part = Words(split, rest.substr(0, end));
-        words.insert(words.end(), part.begin(), part.end());
-        rest.remove_prefix(end);
-      }
-      EXPECT_EQ(words, Words(split, text)) << size;
+TEST(Pretokenize, GivesTheSameWordsInPartsCutAfterWords) {
+  std::vector<std::string> texts = {"It's\n\nA b.\n!c\n \n 1\n2\r\n\xe4\xb8\xad\nx . \n\ty\n'll a'S  'D\n\n"};
+  std::mt19937 rng(5);
+  for (int round = 0; round < 300; ++round) {
+    std::string &text = texts.emplace_back();
+    for (int i = 0; i < 40; ++i) {
+      if (rng() % 4)
+        text += "  \n\n\r\t'.~1as\x01"[rng() % 13];
+      else
+        AppendUtf8(rng() % (rng() % 2 ? 0x3200 : 0x20000), text);
     }
   }
-  EXPECT_FALSE(PreTokenizer(Split::kGpt2).CutsAtLines());
-  EXPECT_FALSE(Searched(Split::kLlama3).CutsAtLines());
+  size_t cuts = 0;
+  for (Split split : kSplits) {
+    ASSERT_TRUE(PreTokenizer(split).CutsAfterWords());
+    for (const std::string &text : texts)
+      for (size_t size = 1; size < text.size(); ++size) {
+        List words;
+        for (std::string_view rest = text; !rest.empty(); ++cuts) {
+          const size_t end = PartEnd(rest, size);
+          const List part = Words(split, rest.substr(0, end));
+          words.insert(words.end(), part.begin(), part.end());
+          rest.remove_prefix(end);
+        }
+        ASSERT_EQ(words, Words(split, text)) << size;
+      }
+  }
+  EXPECT_GT(cuts, 100000u);
+  EXPECT_FALSE(Searched(Split::kLlama3).CutsAfterWords());
 }
 
 TEST(Pretokenize, TakesTextWithoutAStepAsOneWord) {
