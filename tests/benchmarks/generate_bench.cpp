@@ -7,8 +7,10 @@
 // prompt, and of each repetition's tokens together, and what the process held at most. THREADS 0: as many as
 // there are processors. --kernels: on stderr the time of each kernel of decode and the bytes that it moves a
 // second.
+#include "runtime/artifact/dtype.h"
 #include "runtime/artifact/reader.h"
 #include "runtime/device/cpu.h"
+#include "runtime/executor/initialise.h"
 #include "runtime/generate/session_model.h"
 #include "runtime/train/ranks.h"
 
@@ -147,7 +149,12 @@ absl::StatusOr<nlohmann::json> Measure(const Options &options) {
   auto ranks = Ranks::Create(ranks_options);
   if (!ranks.ok()) return ranks.status();
   Session &session = (*ranks)->session(0);
-  session.Initialise(/*seed=*/1);
+  // As from a checkpoint: what training alone needs stays untouched.
+  for (const fb::Variable *v : *session.stage().variables())
+    if (v->kind() == fb::VariableKind::parameter)
+      session.pool().ParallelFor(v->bytes() / ByteSize(v->dtype()), 4096, [&](int64_t from, int64_t to, int) {
+        InitialiseElements(*v, /*seed=*/1, from, to, session.memory(*v).data());
+      });
   auto option = [&](const char *key, int64_t missing) {
     int64_t value = missing;
     return absl::SimpleAtoi(ArtifactOption(session.artifact(), key), &value) ? value : missing;
