@@ -37,6 +37,15 @@ expect_error 1 'has no ids' 'weft tokenizer encode' -- weft eval "$run" --ids "$
 weft eval "$run" --data "$WEFT_WORK/corpus/hostile.txt" --json | grep -q '"bits_per_byte"' || fail "eval of hostile bytes"
 expect_says 'loss ' 'nats a token' 'perplexity' 'targets' 'boundaries' -- weft eval "$run" --data "$WEFT_WORK/corpus/notes.txt"
 
+# An artifact that continues two texts at once is for other programs; a run that has one generates with another beside it.
+weft compile "$run/recipe.toml" -o "$folder/two.weft" --set run.generate_batch=2 >/dev/null
+expect_error 1 'takes tokens of shape (2, 1) when it should take one text' 'run.generate_batch=1' -- \
+  weft generate "$run" --prompt hi --artifact "$folder/two.weft"
+weft train "$run/recipe.toml" run.dir="$folder/two" run.generate_batch=2 train.steps=2 train.eval_every=2 'run.sample_prompts=["The"]' \
+  run.sample_tokens=3 >/dev/null 2>&1 || fail "a run with run.generate_batch = 2"
+[[ -s $folder/two/samples.jsonl && -s $folder/two/single.weft ]] || fail "no samples of a run with run.generate_batch = 2"
+weft generate "$folder/two" --prompt The --max-tokens 2 --json | grep -q '"tokens"' || fail "generating from a run with run.generate_batch = 2"
+
 # A run goes on, or says why not.
 cp -r "$run" "$folder/run"
 expect_error 1 'holds a run of 8 steps already' '--resume' -- weft train "$WEFT_WORK/recipe.toml" "run.dir=$folder/run"
