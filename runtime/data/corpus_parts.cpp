@@ -58,11 +58,11 @@ public:
     size_t begin = 0;
     for (uint64_t more = 1 << 12;; more *= 2) {
       if (end + more > kMaxTextBytes)
-        return absl::ResourceExhaustedError(
-            StrCat(item.files[0], " has ", kMaxTextBytes,
-                   " bytes after which no word surely ends; break its lines"));
-      if (buffer_.size() < end + more) buffer_.resize(end + more);
-      absl::StatusOr<size_t> got = file->ReadAt(first, buffer_.data(), end + more);
+        return absl::ResourceExhaustedError(StrCat(item.files[0], " has ", kMaxTextBytes,
+                                                   " bytes in which no word surely ends; break its lines"));
+      const size_t size = std::min(end + more, file->size() - std::min(first, file->size()));
+      if (buffer_.size() < size) buffer_.resize(size);
+      absl::StatusOr<size_t> got = file->ReadAt(first, buffer_.data(), size);
       if (!got.ok()) return got.status();
       const std::string_view text(buffer_.data(), *got);
       if (item.begin > 0 && begin == 0) {

@@ -50,6 +50,10 @@ absl::Status FileError(std::string_view what, std::string_view path, int error) 
 }
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string &path) {
+  // Renaming would put a file in the place of a device: of /dev/null, for one who may.
+  struct stat info;
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    return absl::InvalidArgumentError(StrCat("cannot write ", path, ": it is not a regular file"));
   // The process id keeps two writers of one file apart; the last to commit wins.
   std::string temporary = StrCat(path, ".tmp-", ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

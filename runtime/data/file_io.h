@@ -13,7 +13,8 @@ namespace weft {
 
 // Writes beside `path` under a temporary name; Commit() syncs and renames it into place. Without Commit (an
 // error, or the writer going away) the temporary file is removed and `path` is left as it was. Errors name
-// the file and carry the system's reason (a full disk, no permission).
+// the file and carry the system's reason (a full disk, no permission); InvalidArgument where `path` is a
+// device or a pipe.
 class AtomicFile {
 public:
   static absl::StatusOr<AtomicFile> Create(const std::string &path);

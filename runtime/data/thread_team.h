@@ -32,11 +32,11 @@ public:
   void Run(const std::function<void(size_t)> &work) {
     while (others_.size() + 1 < size_)
       others_.emplace_back([this, i = others_.size() + 1, round = round_.load()] { Serve(i, round); });
-    busy_ = others_.size();
+    busy_ = static_cast<int>(others_.size());
     work_ = &work;
     StartRound();
     work(0);
-    for (size_t busy; (busy = busy_.load()) > 0;) busy_.wait(busy);
+    for (int busy; (busy = busy_.load()) > 0;) busy_.wait(busy);
   }
 
 private:
@@ -44,7 +44,7 @@ private:
     ++round_;
     round_.notify_all();
   }
-  void Serve(size_t i, uint64_t done_round) {
+  void Serve(size_t i, int done_round) {
     for (;;) {
       round_.wait(done_round);
       done_round = round_.load();
@@ -56,8 +56,7 @@ private:
 
   size_t size_;
   std::vector<std::thread> others_;
-  std::atomic<uint64_t> round_{0};
-  std::atomic<size_t> busy_{0};
+  std::atomic<int> round_{0}, busy_{0}; // int: what a futex waits for without a table of waiters
   const std::function<void(size_t)> *work_ = nullptr;
 };
 

@@ -120,6 +120,18 @@ TEST(Bpe, GivesTheSameIdsOnAnyNumberOfThreads) {
   EXPECT_TRUE(Golden().EncodeAll({}, 3).empty());
 }
 
+TEST(Bpe, GivesTheSameIdsWhereThreadsShareADocument) {
+  const std::string sample = Slurp("tests/runtime/data/goldens/sample.txt");
+  std::string text;
+  while (text.size() < 3'000'000) text += sample;
+  const std::string_view documents[] = {"a", text, ""};
+  for (const char *name : {"tokenizer", "gpt2", "qwen2", "deepseek3"}) {
+    const Tokenizer t = Tokenizer::Load(std::string("tests/runtime/data/goldens/") + name + ".json").value();
+    const std::vector<Ids> expected = {t.Encode("a"), t.Encode(text), {}};
+    for (int threads : {1, 2, 7}) EXPECT_TRUE(t.EncodeAll(documents, threads) == expected) << name << threads;
+  }
+}
+
 TEST(Bpe, KeepsADocumentFromEndingItself) {
   const int32_t end = Golden().end_of_text();
   EXPECT_EQ(end, 256);

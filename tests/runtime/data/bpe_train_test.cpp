@@ -98,19 +98,42 @@ TEST(BpeTrain, GivesTheSameOnAnyNumberOfThreadsAndFromPartsOfTheText) {
     for (uint32_t i = 1 + rng() % 7; i > 0; --i) text += "etaoinsrhldcu"[rng() % (5 + rng() % 9)];
     text += rng() % 10 ? " " : ".\n";
   }
+  const std::string long_word(2'500'000, 'z'); // across the edges of parts
+  TempFolder f;
+  for (const std::string &t :
+       {text, long_word + text, std::string("x"), std::string("ab ab"), std::string("\n")})
+    for (Split split : {Split::kLlama3, Split::kGpt2}) {
+      BpeTrainOptions options;
+      options.vocab_size = 600;
+      options.split = split;
+      options.threads = 1;
+      const std::string_view whole = t;
+      const std::string one = TrainBpe({&whole, 1}, options)->ToJson();
+      const std::vector<std::string> files = {f.Write("a.txt", t), f.Write("empty.txt", "")};
+      for (int threads : {1, 2, 3, 7}) {
+        options.threads = threads;
+        EXPECT_EQ(TrainBpe({&whole, 1}, options)->ToJson(), one) << threads;
+        WordCounts words{PreTokenizer(split)};
+        ASSERT_TRUE(words.AddFiles(files, threads).ok());
+        EXPECT_EQ(TrainBpe(words, options)->ToJson(), one) << threads;
+      }
+    }
+  WordCounts words, files;
+  const std::string_view whole = text;
+  std::vector<std::string> paths;
+  for (std::string_view rest = whole; !rest.empty();) {
+    const size_t end = PartEnd(rest, 1 + rng() % 10'000);
+    const std::string_view part = rest.substr(0, end);
+    words.Add({&part, 1}, 2);
+    paths.push_back(f.Write("many/" + std::to_string(paths.size()) + ".txt", part));
+    rest.remove_prefix(end);
+  }
+  ASSERT_TRUE(files.AddFiles(paths, 3).ok());
   BpeTrainOptions options;
   options.vocab_size = 600;
-  options.threads = 1;
-  const std::string_view whole = text;
   const std::string one = TrainBpe({&whole, 1}, options)->ToJson();
-  for (int threads : {2, 5}) {
-    options.threads = threads;
-    EXPECT_EQ(TrainBpe({&whole, 1}, options)->ToJson(), one) << threads;
-  }
-  WordCounts words;
-  const size_t cut = PartEnd(text, text.size() / 3);
-  for (std::string_view part : {whole.substr(cut), whole.substr(0, cut)}) words.Add({&part, 1}, 2);
   EXPECT_EQ(TrainBpe(words, options)->ToJson(), one);
+  EXPECT_EQ(TrainBpe(files, options)->ToJson(), one);
 }
 
 TEST(BpeTrain, TakesTheRuleItIsTold) {
