@@ -4,11 +4,11 @@
 #include "compiler/check_kernels.h"
 #include "compiler/graph_builder.h"
 #include "compiler/kernel_source.h"
+#include "compiler/memory_trial.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
 #include "compiler/step_cost.h"
 #include "compiler/user_inputs.h"
-#include "dialects/program/program.h"
 #include "frontends/programs/program.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
@@ -16,11 +16,9 @@
 #include "runtime/artifact/writer.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/thread_pool.h"
-#include "runtime/train/byte_size.h"
 #include "runtime/train/nearest.h"
 #include "runtime/train/toml.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <filesystem>
@@ -29,8 +27,6 @@ using namespace mlir;
 namespace weft {
 namespace {
 namespace fs = std::filesystem;
-
-constexpr const char *kTraining = "train_step";
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -112,57 +108,6 @@ std::variant<Target, std::string> targetOf(const Recipe &recipe) {
     if (l->name == level) out.levels.push_back(last);
   }
   return out;
-}
-
-// What a rank takes that trains: parameters and states, and the arena, of train_step or of another entry.
-// Derived weights lie behind the others, and are touched where generating makes them.
-struct StageMemory {
-  int64_t persistent = 0, training = 0, others = 0;
-  int64_t bytes() const { return persistent + std::max(training, others); }
-};
-
-StageMemory memoryOf(ModuleOp module) {
-  StageMemory memory;
-  for (auto v : module.getOps<graph::VariableOp>())
-    if (auto offset = v->getAttrOfType<IntegerAttr>("weft.offset");
-        offset && v.getKind() != graph::VariableKind::derived) {
-      auto type = cast<RankedTensorType>(v.getType());
-      int64_t bytes = (type.getNumElements() * type.getElementTypeBitWidth() + 7) / 8;
-      memory.persistent = std::max(memory.persistent, offset.getInt() + (bytes + 63) / 64 * 64);
-    }
-  for (auto entry : module.getOps<program::EntryOp>()) {
-    int64_t &arena = entry.getSymName() == kTraining ? memory.training : memory.others;
-    arena = std::max<int64_t>(arena, entry.getArenaBytes());
-  }
-  return memory;
-}
-
-// An op that differentiate reports, for remarks.
-struct KeptOp {
-  std::string what;
-  Location where;
-};
-
-// What differentiate keeps for backward; computing it again is guessed from its operations and a pass over
-// its bytes.
-MemoryTrial::Kept keptOf(DictionaryAttr kept, const Calibration &machine, const std::string &productUnit) {
-  auto number = [&](StringRef name) { return double(kept.getAs<IntegerAttr>(name).getInt()); };
-  const double rate = kept.getAs<BoolAttr>("product").getValue() ? machine.FlopsOf(productUnit).all
-                                                                 : machine.FlopsOf("fma").all / 2;
-  return {kept.getAs<StringAttr>("op").str(), int64_t(number("bytes")),
-          (number("flops") / rate + number("bytes") / machine.memory_bytes_per_s()) * 1e9};
-}
-
-std::string remarkOf(const RecomputedValue &value, const std::string &what, double stepNs) {
-  const std::string cost = llvm::formatv("{0:f0} us ({1}{2:f2} % of a step)", value.ns / 1e3,
-                                         value.ns < 0 ? "" : "+", stepNs > 0 ? value.ns / stepNs * 100 : 0.0);
-  if (!value.compared)
-    return what + " saved for backward: " + ByteText(value.bytes) +
-           "; computing it again has operations for about " + cost;
-  const std::string peak =
-      value.bytes > 0 ? "takes " + ByteText(value.bytes) + " off the peak" : "takes nothing off the peak";
-  if (value.again) return what + " computed again in backward: " + peak + ", predicted to cost " + cost;
-  return what + " saved for backward: computing it again " + peak + ", predicted to cost " + cost;
 }
 
 LogicalResult writeFile(const fs::path &path, ModuleOp module) {
@@ -335,13 +280,9 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
         size_t number = &phase - phases().begin();
         phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
-        if (auto kept = m->getAttrOfType<ArrayAttr>("weft.kept")) {
-          m->removeAttr("weft.kept");
-          for (auto item : kept.getAsRange<DictionaryAttr>()) {
-            trial.kept.push_back(keptOf(item, machine, target.bf16Unit));
-            keptOps.try_emplace(trial.kept.back().op, KeptOp{item.getAs<StringAttr>("what").str(),
-                                                             item.getAs<LocationAttr>("where")});
-          }
+        for (const KeptOp &op : takeKept(m, machine, target.bf16Unit)) {
+          trial.kept.push_back(op.kept);
+          keptOps.try_emplace(op.kept.op, op);
         }
         if (last && !request.dumpFolder.empty()) {
           std::string name = (number < 10 ? "0" : "") + std::to_string(number) + "-" + phase.name +
@@ -375,7 +316,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       if (!allEntries) memory = {whole[index].persistent, memory.training, whole[index].others};
       trial.bytes = std::max(trial.bytes, memory.bytes());
       // Stages take turns.
-      if (!last) trial.ns += predictEntryNs(*module, kTraining, machine, microBatches);
+      if (!last) trial.ns += predictEntryNs(*module, "train_step", machine, microBatches);
       stages.push_back(std::move(module));
     }
     return trial;
@@ -400,8 +341,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     for (const RecomputedValue &value : report.recompute->values)
       if (auto it = keptOps.find(value.op); it != keptOps.end())
         report.remarks.push_back({"memory-budget", "remark",
-                                  remarkOf(value, it->second.what, report.recompute->wholeNs),
-                                  it->second.where});
+                                  remarkOf(value, it->second, report.recompute->wholeNs), it->second.where});
   if (request.stopAfter) return report;
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);

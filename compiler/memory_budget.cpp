@@ -21,6 +21,8 @@ constexpr double kSmallPart = 0.02;
 constexpr double kSmallGain = 0.002;
 // Of improve: how many ops it combines, and how many sets it tries.
 constexpr size_t kMostLarge = 12, kMostGuesses = 12;
+// Ops that escape goes on behind.
+constexpr size_t kMostEscapes = 6;
 
 // What choosing an op changed when it was tried last, and the most that it has saved.
 struct Change {
@@ -62,6 +64,7 @@ public:
   // the budget: what is reported as the least can be had.
   void descendAllTheWay(int64_t budget) {
     chosen.clear();
+    known.clear();
     do descend(0, budget);
     while (error.empty() && trial(chosen).bytes > budget && escape(budget));
   }
@@ -162,9 +165,14 @@ private:
         chosen = less(op);
         return error.empty();
       }
-    for (const auto &[op, k] : keptBy(trial(here))) {
+    std::vector<MemoryTrial::Kept> largest;
+    for (const auto &[op, k] : keptBy(trial(here))) largest.push_back(k);
+    std::stable_sort(largest.begin(), largest.end(),
+                     [](const auto &a, const auto &b) { return a.bytes > b.bytes; });
+    if (largest.size() > kMostEscapes) largest.resize(kMostEscapes);
+    for (const MemoryTrial::Kept &k : largest) {
       chosen = here;
-      chosen.insert(op);
+      chosen.insert(k.op);
       descend(0, budget);
       if (error.empty() && trial(chosen).bytes < bytes) return true;
     }
@@ -189,19 +197,20 @@ private:
     const double need = double(std::max<int64_t>(now.bytes - wanted, 1));
     auto price = [&](double ns, int64_t bytes) { return ns / std::max(std::min(double(bytes), need), 1.0); };
     struct Candidate {
+      int turn = 0; // small ones, and then those that saved nothing when they were tried, wait for the others
       double price = 0;
-      bool small = false, tried = false;
+      bool tried = false;
     };
     std::map<std::string, Candidate> open, harmless;
     for (const auto &[op, k] : keptBy(now)) {
       auto it = known.find(op);
-      const bool useful = it != known.end() && it->second.saved > 0;
+      const bool compared = it != known.end(), useful = compared && it->second.saved > 0;
       const double cost = useful ? price(it->second.added, it->second.saved) : price(k.ns, k.bytes);
-      open[op] = {cost, double(k.bytes) < kSmallPart * need, false};
+      open[op] = {compared && !useful ? 2 : double(k.bytes) < kSmallPart * need ? 1 : 0, cost, false};
     }
     auto cheapest = [](std::map<std::string, Candidate> &of) {
       return std::min_element(of.begin(), of.end(), [](const auto &a, const auto &b) {
-        return std::pair(a.second.small, a.second.price) < std::pair(b.second.small, b.second.price);
+        return std::pair(a.second.turn, a.second.price) < std::pair(b.second.turn, b.second.price);
       });
     };
     while (!open.empty()) {
