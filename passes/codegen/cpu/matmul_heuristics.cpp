@@ -106,7 +106,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
     // Bound by memory: rhs passes once. Columns that lie together are taken as wide as can be, others 16 at a
     // time: of f32 as long as they are, through registers; of bf16 in pieces of 512 bytes, which the first
     // level keeps until they are read.
-    if (!shape.rhsColumnsContiguous && shape.elementBytes == 4)
+    if (shape.rhsInPlace)
       return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min<int64_t>(1024, shared(4, 16)),
                                        evenBlock(shape.k, caches.l2 / 4 / shape.elementBytes, kUnit), 0);
     int64_t depth = shape.rhsColumnsContiguous ? 64 : 512 / shape.elementBytes,
@@ -161,11 +161,18 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
 }
 
+bool takesRhsInPlace(kernel::MatmulOp op) {
+  auto strides = op.getRhsAccess().getStrides();
+  return cast<RankedTensorType>(op.getRhs().getType()).getElementType().isF32() && !op.getPackedRhs() &&
+         !op.getRows() && strides[1] == 1 && strides[2] != 1;
+}
+
 MatmulShape matmulShape(kernel::MatmulOp op, ArrayRef<int64_t> sizes) {
   int64_t bytes = cast<RankedTensorType>(op.getLhs().getType()).getElementType().getIntOrFloatBitWidth() / 8;
   MatmulShape shape{sizes[0],         sizes[1], sizes[2],
                     sizes[3],         bytes,    op.getRhsAccess().getStrides()[2] == 1,
                     op.getPackedRhs()};
+  shape.rhsInPlace = takesRhsInPlace(op);
   if (op.getGroups()) { // groups are gone through in each item; their sizes are data, so on average
     if (op.getGrouped() == kernel::GroupedBy::k)
       shape.k = llvm::divideCeil(shape.k, std::max<int64_t>(1, shape.batch));

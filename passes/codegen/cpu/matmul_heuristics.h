@@ -19,7 +19,11 @@ struct MatmulShape {
   bool packedRhs = false;            // rhs lies in panels of 32 columns: a tile is of one
   int64_t rowGroups = 0;             // that cut m, anywhere
   bool epilogue = false;             // sums are not stored as they are
+  bool rhsInPlace = false;           // tiles of one row need no packed rhs
 };
+
+// Whether tiles of one row take rhs from where it lies: f32 whose k lies together.
+bool takesRhsInPlace(kernel::MatmulOp op);
 
 // `threads`: how many share the work, 1 or more; there are enough items for that many where the shape allows.
 kernel::ScheduleAttr scheduleMatmul(mlir::MLIRContext *context, const MatmulShape &shape, int64_t threads,

@@ -1,4 +1,5 @@
 #include "passes/codegen/cpu/matmul_plan.h"
+#include "passes/codegen/cpu/matmul_heuristics.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
@@ -56,9 +57,7 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.direct =
       !amx && isIdentity(op) && cast<kernel::AccessAttr>(op.getOutputAccess()[0]).getStrides()[2] == 1;
   plan.epilogueInRegisters = !amx && !plan.direct && isShort(op.getBody().front());
-  auto rhs = op.getRhsAccess();
-  plan.inPlace = plan.tile.rows == 1 && plan.unit.kind == UnitKind::fma && plan.sum.isF32() &&
-                 !op.getPackedRhs() && !op.getRows() && rhs.getStrides()[1] == 1 && rhs.getStrides()[2] != 1;
+  plan.inPlace = plan.tile.rows == 1 && takesRhsInPlace(op);
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;
   plan.lhsWidth = rowsContiguous ? plan.tile.rows : int64_t(llvm::PowerOf2Ceil(plan.tile.rows));
   plan.lhsRowBytes =
@@ -76,7 +75,8 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.scratchBytes = 0;
   plan.rhsOffset =
       place(op.getPackedRhs() || plan.inPlace ? 0 : plan.partialColumns * plan.steps * packedBytes);
-  plan.lhsOffset = place((amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);
+  plan.lhsOffset =
+      place(plan.inPlace ? 0 : (amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);
   plan.partialOffset =
       place(plan.direct ? 0 : plan.chunkBlocks * plan.partialRows * plan.partialColumns * bytes);
   plan.configOffset = place(amx ? 64 : 0);

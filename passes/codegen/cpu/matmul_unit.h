@@ -72,8 +72,7 @@ public:
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
                        mlir::Value count) = 0;
   // The same sums, with rhs transposed in registers on its way: for one row, which would read a packed panel
-  // only once. Units that say so can.
-  virtual bool takesColumns() const { return false; }
+  // only once. Of f32 alone.
   virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
                               mlir::Value count);
 

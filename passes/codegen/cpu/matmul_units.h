@@ -20,7 +20,6 @@ protected:
 class FmaUnit : public StepUnit {
 public:
   FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile) : StepUnit(b, sum, tile, sum) {}
-  bool takesColumns() const override { return sum.isF32(); }
   Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
                       mlir::Value count) override;
 

@@ -24,7 +24,9 @@ CASE = "dense"
 KEPT = ("model.weft", "tokenizer.json", "data")  # of a run
 
 
-def warm_memory(size=3 << 30):
+def warm_memory():
+    available = next(int(line.split()[1]) << 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
+    size = min(3 << 30, available // 2)
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         pages = (ctypes.c_char * size).from_buffer(memory)
         ctypes.memset(pages, 1, size)
@@ -114,7 +116,7 @@ def section(options, precision, folder):
             lines.append(f"| … `import torch` | | {cell('import')} |")
     lines += [f"| {program} | left out: {why} | |" for program, why in left_out.items()]
     ours = results["Weft"]
-    beside = [r["compile"] - r["parts"].get("model's C++", 0) for r in ours]
+    beside = [r["compile"] - r["parts"]["model's C++"] for r in ours]
     return lines + [""], [figure(f"compile {precision}", beside), figure(f"start {precision}", [r["start"] for r in ours])]
 
 

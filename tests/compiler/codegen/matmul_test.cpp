@@ -309,11 +309,11 @@ TEST(MatmulHeuristics, BlocksFitTheCachesAndGiveThreadsWork) {
       for (int64_t k : {1, 64, 384, 1024, 4096, 100000}) {
         auto s = cpu::scheduleMatmul(&context, {1, m, n, k}, 2);
         SCOPED_TRACE(std::to_string(m) + " " + std::to_string(n) + " " + std::to_string(k));
-        if (m > 1) { // of one row nothing is packed
-          EXPECT_LE(s.getBlockN() * s.getBlockK() * 4, 1024 * 1024);
-          EXPECT_LE(s.getTileM() * s.getBlockK() * 4, 32 * 1024);
-        }
-        EXPECT_LE(s.getBlockK() * 4, 256 * 1024);
+        EXPECT_LE(s.getBlockN() * s.getBlockK() * 4, 1024 * 1024);
+        EXPECT_LE(s.getTileM() * s.getBlockK() * 4, 32 * 1024);
+        cpu::MatmulShape unpacked{1, m, n, k};
+        unpacked.rhsInPlace = true;
+        EXPECT_LE(cpu::scheduleMatmul(&context, unpacked, 2).getBlockK() * 4, 256 * 1024);
         EXPECT_EQ(s.getBlockN() % s.getTileN(), 0);
         EXPECT_GT(s.getBlockM(), 0);
         if (m * n <= 100000) continue;
