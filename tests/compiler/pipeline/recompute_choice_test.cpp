@@ -2,6 +2,7 @@
 #include "compiler/compile_program.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/artifact/writer.h"
+#include "tests/compiler/dialects_test.h"
 
 #include <gtest/gtest.h>
 #include <set>
@@ -10,20 +11,8 @@ using namespace mlir;
 namespace weft {
 namespace {
 
-class RecomputeChoices : public ::testing::Test {
+class RecomputeChoices : public DialectsTest {
 protected:
-  RecomputeChoices() : context(registered(), MLIRContext::Threading::DISABLED) {
-    context.loadAllAvailableDialects();
-  }
-  static const DialectRegistry &registered() {
-    static DialectRegistry registry = [] {
-      DialectRegistry r;
-      registerDialects(r);
-      return r;
-    }();
-    return registry;
-  }
-
   // Two layers, 4 x 64 tokens, in the order of AMX in bf16.
   CompileRequest request(const std::string &precision, const std::string &budget) {
     auto recipe = ParseRecipe("[model]\nname = \"llama\"\nconfig = \"tiny\"\n", "test",
@@ -46,8 +35,6 @@ protected:
     if (problem || !std::get<CompileReport>(result).recompute) return {};
     return *std::get<CompileReport>(result).recompute;
   }
-
-  MLIRContext context;
 };
 
 // All sets of the values that are worth a thousandth of the memory.

@@ -6,6 +6,7 @@
 #include "mlir/Parser/Parser.h"
 #include "runtime/artifact/writer.h"
 #include "runtime/device/cpu.h"
+#include "tests/compiler/dialects_test.h"
 
 #include <gtest/gtest.h>
 #include <numeric>
@@ -39,23 +40,13 @@ constexpr const char *kProgram = R"(
     return %y, %all, %o, %sum : tensor<64x48xf32>, tensor<3x64x48xf32>, tensor<1x64x3x16xf32>, tensor<64x48xf32>
   })";
 
-class StepCost : public ::testing::Test {
+class StepCost : public DialectsTest {
 protected:
-  StepCost() : context(registered(), MLIRContext::Threading::DISABLED) {
-    context.loadAllAvailableDialects();
+  StepCost() {
     module = parseSourceString<ModuleOp>(kProgram, &context);
     EXPECT_TRUE(module && succeeded(runPipeline(*module, PipelineOptions())));
   }
-  static const DialectRegistry &registered() {
-    static DialectRegistry registry = [] {
-      DialectRegistry r;
-      registerDialects(r);
-      return r;
-    }();
-    return registry;
-  }
 
-  MLIRContext context;
   OwningOpRef<ModuleOp> module;
 };
 

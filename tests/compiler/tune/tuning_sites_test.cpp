@@ -3,6 +3,7 @@
 #include "compiler/tuning_sites.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "tests/compiler/dialects_test.h"
 
 #include <gtest/gtest.h>
 
@@ -21,19 +22,8 @@ constexpr const char *kProgram = R"(
     return %y, %dw : tensor<200x70xf32>, tensor<90x300xf32>
   })";
 
-class TuningSites : public ::testing::Test {
+class TuningSites : public DialectsTest {
 protected:
-  TuningSites() : context(registered(), MLIRContext::Threading::DISABLED) {
-    context.loadAllAvailableDialects();
-  }
-  static const DialectRegistry &registered() {
-    static DialectRegistry registry = [] {
-      DialectRegistry r;
-      registerDialects(r);
-      return r;
-    }();
-    return registry;
-  }
   // The planned program; `scheduled` is called before kernels are outlined.
   OwningOpRef<ModuleOp> compile(llvm::function_ref<void(ModuleOp)> scheduled) {
     OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(kProgram, &context);
@@ -57,8 +47,6 @@ protected:
     });
     return out;
   }
-
-  MLIRContext context;
 };
 
 TEST_F(TuningSites, ANewScheduleHasTheWorkThatItHasWhenItIsChosenFromTheFirst) {
