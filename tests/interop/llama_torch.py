@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains a llama, a Qwen2 or Qwen3, or a DeepSeek-V3 in PyTorch as a Weft run was trained, and compares the two curves.
 
-usage: llama_torch.py RUN [--steps N] [--dtype f32|f64|bf16] [--threads N] [--tolerance X] [--write-curve FILE]
+usage: llama_torch.py RUN [--steps N] [--dtype f32|f64|bf16] [--threads N] [--tolerance X] [--noise X] [--write-curve FILE]
 
 RUN is a run directory of `weft train … run.save_initial=true`. From it come the step-0 checkpoint, the token file,
 the recipe and the learning rate of each step; everything else is PyTorch's: forward, gradients, clipping, AdamW. bf16 is PyTorch's autocast over f32 weights."""
@@ -124,8 +124,8 @@ def sum_of_nats(logits, targets, dtype):
     return F.cross_entropy(logits.flatten(0, 1).to(dtype), targets.flatten(), ignore_index=-1, reduction="sum")
 
 
-def train(run, steps, dtype, autocast=False):
-    """Yields (loss, grad_norm, parameters, mtp_loss) of each step."""
+def train(run, steps, dtype, autocast=False, noise=0.0):
+    """Yields (loss, grad_norm, parameters, mtp_loss) of each step. noise: the relative deviation of the first weights from the run's."""
     run = pathlib.Path(run)
     recipe, metrics = weft_files.recipe(run), weft_files.metrics(run)
     t, o = recipe["train"], recipe["optimizer"]
@@ -140,7 +140,7 @@ def train(run, steps, dtype, autocast=False):
     config = json.loads((start / "config.json").read_text())
     if config["rope_scaling"]:
         raise SystemExit("error: rope_scaling is not written here; transformers has it")
-    p = {k: v.to(dtype).requires_grad_() for k, v in load_file(start / "model.safetensors").items()}
+    p = {k: (v * (1 + noise * torch.randn_like(v))).to(dtype).requires_grad_() for k, v in load_file(start / "model.safetensors").items()}
     biases = {k: v.requires_grad_(False) for k, v in p.items() if k.endswith("e_score_correction_bias")}  # not the optimiser's
     trained = [v for k, v in p.items() if k not in biases]
     matrices, vectors = [v for v in trained if v.dim() > 1], [v for v in trained if v.dim() < 2]
@@ -191,6 +191,8 @@ def main():
     parser.add_argument("--dtype", choices=["f32", "f64", "bf16"], help="default: the run's own precision")
     parser.add_argument("--threads", type=int, default=0, help="0 = torch's own choice")
     parser.add_argument("--tolerance", type=float, help="of a step's loss, in nats (default 1e-3; bf16: 2e-2)")
+    parser.add_argument("--noise", type=float, default=0.0, help="moves the first weights by this much of themselves at random: how far "
+                        "PyTorch then leaves its own curve says what a tolerance can ask for")
     parser.add_argument("--every", type=int, default=10, help="steps between lines")
     parser.add_argument("--write-curve", help="a file for PyTorch's loss and gradient norm, a step a line")
     args = parser.parse_args()
@@ -204,7 +206,7 @@ def main():
     curve, worst, worst_norm, last = [], (0.0, 0), (0.0, 0), None
     worst_mtp = 0.0
     print("step      weft   pytorch  difference  grad_norm   pytorch")
-    for i, (loss, norm, last, mtp_loss) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16")):
+    for i, (loss, norm, last, mtp_loss) in enumerate(train(args.run, args.steps, torch.float64 if dtype == "f64" else torch.float32, dtype == "bf16", args.noise)):
         curve.append((loss, norm))
         line = ours[i]
         worst = max(worst, (abs(line["loss"] - loss), i + 1))

@@ -35,10 +35,12 @@ follow demo_bf16 tests/goldens/llama.toml model.config=demo train.batch=4 train.
 follow qwen2 tests/goldens/llama.toml model.name=qwen2
 follow qwen3 tests/goldens/llama.toml model.name=qwen3
 follow qwen3_bf16 tests/goldens/llama.toml model.name=qwen3 train.precision=bf16
-follow deepseek_v3 tests/goldens/llama.toml model.name=deepseek_v3
+# At 3e-3 an expert chosen otherwise for one token moves the curve: PyTorch leaves itself by 2.9e-2 (bf16) and 8e-3 (f32) when its
+# first weights differ by a millionth (llama_torch.py --noise 1e-6).
+follow deepseek_v3 tests/goldens/llama.toml model.name=deepseek_v3 optimizer.lr=1e-3
 follow deepseek_v3_odd tests/goldens/deepseek_v3.toml
 follow deepseek_v3_mtp tests/goldens/deepseek_v3_mtp.toml
-follow deepseek_v3_bf16 tests/goldens/llama.toml model.name=deepseek_v3 train.precision=bf16
+follow deepseek_v3_bf16 tests/goldens/llama.toml model.name=deepseek_v3 optimizer.lr=1e-3 train.precision=bf16
 follow deepseek_moe tests/goldens/deepseek_moe.toml
 follow deepseek_moe_bf16 tests/goldens/deepseek_moe.toml train.precision=bf16
 follow deepseek_v3_mtp_bf16 tests/goldens/deepseek_v3_mtp.toml train.precision=bf16
