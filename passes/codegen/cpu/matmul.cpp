@@ -102,52 +102,83 @@ ColumnPointers MatmulEmitter::columnsAt(const Block &block, Value column) {
   return pointers;
 }
 
-// Tile by tile. A short epilogue takes the sums from registers; a longer one follows behind the last tile,
-// over whole rows of the block, which lie together in memory where tiles' do not.
+// A short epilogue takes the sums from registers; a longer one follows behind the last tile, over whole rows
+// of the block, which lie together in memory where tiles' do not.
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
-  int64_t width = plan.tile.columns();
-  forLoop(b, 0, block.columns, width, [&](Value column) {
-    TileAddress partial =
-        plan.direct ? TileAddress{access(output, block.batch, rows.row, addI64(b, block.column, column)),
-                                  frame.stride(output, 1),
-                                  {}}
-                    : partialAt(block, rows, column);
-    Values acc = initial(unit, block, rows, column, partial);
-    acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column), block.steps)
-                       : unit.chain(acc, lhs, panelAt(block, column), block.steps);
-    Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
-    auto otherwise = [&](Value condition, auto &&then, auto &&other) {
-      auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };
-      ifElse(b, TypeRange(), condition, none(then), none(other));
-    };
-    if (plan.direct) {
-      otherwise(
-          whole, [&] { unit.storeAcc(partial, acc); },
-          [&] {
-            unit.storeAcc({partial.pointer, partial.rowStride, left}, acc);
-          });
-    } else if (plan.epilogueInRegisters) {
-      otherwise(
-          block.last,
-          [&] {
-            otherwise(
-                whole, [&] { emitEpilogue(unit, block, rows, column, {}, acc); },
-                [&] { emitEpilogue(unit, block, rows, column, left, acc); });
-          },
-          [&] { unit.storeAcc(partial, acc); });
-    } else {
-      unit.storeAcc(partial, acc);
-    }
+  forLoop(b, 0, block.columns, plan.tile.columns(),
+          [&](Value column) { emitTile(unit, block, rows, column, lhs, {}); });
+  emitLongEpilogue(block, rows);
+}
+
+// Few rows: each panel comes from memory once. The tiles of rows share it while it is in the second level,
+// and ask for the next one: of a packed panel a part each.
+void MatmulEmitter::emitStreamedTiles(const Block &block, Value row, Value partialRow, Value tiles) {
+  auto unit = makeUnit(b, plan.unit.kind, plan.sum, plan.tile);
+  auto rowsOf = [&](Value tile) {
+    Value within = mulI64(b, tile, plan.tile.rows);
+    return Rows{addI64(b, row, within), constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
+  };
+  const int64_t lines =
+      plan.streamedTiles > 1 ? 1 : kernel::kPanelColumns * memoryBytes(plan.packed) / kLineBytes;
+  forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
+    Value next = plan.inPlace ? Value() : panelAt(block, addI64(b, column, plan.tile.columns())).pointer;
+    forLoop(b, 0, tiles, 1, [&](Value tile) {
+      Value part = mulI64(b, tile, mulI64(b, block.steps, lines * kLineBytes));
+      emitTile(*unit, block, rowsOf(tile), column, {lhsTile(tile), 1, constantI64(b, plan.lhsWidth)},
+               {next ? at(next, part, b.getI8Type()) : next, lines});
+    });
   });
+  forLoop(b, 0, tiles, 1, [&](Value tile) { emitLongEpilogue(block, rowsOf(tile)); });
+}
+
+void MatmulEmitter::emitLongEpilogue(const Block &block, const Rows &rows) {
   if (!plan.direct && !plan.epilogueInRegisters) ifThen(b, block.last, [&] { emitEpilogue(block, rows); });
 }
 
+void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows, Value column,
+                             const LhsAddress &lhs, const Ahead &ahead) {
+  int64_t width = plan.tile.columns();
+  TileAddress partial =
+      plan.direct ? TileAddress{access(output, block.batch, rows.row, addI64(b, block.column, column)),
+                                frame.stride(output, 1),
+                                {}}
+                  : partialAt(block, rows, column);
+  Values acc = initial(unit, block, rows, column, partial);
+  Value nextColumns = plan.streamedTiles > 0 ? mulI64(b, frame.stride(kRhsAccess, 2), width) : Value();
+  acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column), nextColumns, block.steps)
+                     : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
+  Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
+  auto otherwise = [&](Value condition, auto &&then, auto &&other) {
+    auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };
+    ifElse(b, TypeRange(), condition, none(then), none(other));
+  };
+  if (plan.direct) {
+    otherwise(
+        whole, [&] { unit.storeAcc(partial, acc); },
+        [&] {
+          unit.storeAcc({partial.pointer, partial.rowStride, left}, acc);
+        });
+  } else if (plan.epilogueInRegisters) {
+    otherwise(
+        block.last,
+        [&] {
+          otherwise(
+              whole, [&] { emitEpilogue(unit, block, rows, column, {}, acc); },
+              [&] { emitEpilogue(unit, block, rows, column, left, acc); });
+        },
+        [&] { unit.storeAcc(partial, acc); });
+  } else {
+    unit.storeAcc(partial, acc);
+  }
+}
+
 // [n tile][row][tile_n]. With one K block the partial sums live until the epilogue of their rows, always in
-// the same place.
+// the same place, or that of a block of rows where tiles are streamed.
 TileAddress MatmulEmitter::partialAt(const Block &block, const Rows &rows, Value column) {
   int64_t width = plan.tile.columns();
   auto oneOr = [&](int64_t one, Value more) -> Value {
-    return b.create<arith::SelectOp>(block.oneBlock, constantI64(b, one), more);
+    return plan.streamedTiles > 0 ? more
+                                  : b.create<arith::SelectOp>(block.oneBlock, constantI64(b, one), more);
   };
   Value tileRows = oneOr(plan.tile.rows, constantI64(b, plan.chunkBlocks * plan.partialRows));
   Value place = addI64(b, mulI64(b, column, tileRows), mulI64(b, oneOr(0, rows.partial), width));
@@ -252,11 +283,14 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   Value row = addI64(b, block.rowBegin, mulI64(b, mBlock, plan.blockM));
   Value rows = minI64(b, subI64(b, block.rowEnd, row), constantI64(b, plan.blockM));
   Value partialRow = mulI64(b, subI64(b, mBlock, block.chunk), plan.partialRows);
+  if (plan.streamedTiles > 0)
+    partialRow = b.create<arith::SelectOp>(block.oneBlock, constantI64(b, 0), partialRow);
   if (plan.unit.kind == UnitKind::amx) return emitAmxRows(block, row, rows, partialRow);
   Value tiles = divI64(b, rows, plan.tile.rows), tiled = mulI64(b, tiles, plan.tile.rows);
   if (plan.tile.rows > 1) {
     packLhs(block, row, tiles);
-    forLoop(b, 0, tiles, 1, [&](Value tile) {
+    if (plan.streamedTiles > 0) emitStreamedTiles(block, row, partialRow, tiles);
+    forLoop(b, 0, plan.streamedTiles > 0 ? constantI64(b, 0) : tiles, 1, [&](Value tile) {
       auto unit = makeUnit(b, plan.unit.kind, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows);
       emitTiles(*unit, block,

@@ -52,6 +52,11 @@ private:
   void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);
   // The rows times all columns of the block; `lhs` holds their first k.
   void emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs);
+  // The same for `tiles` tiles of rows from `row` on, a column at a time.
+  void emitStreamedTiles(const Block &block, mlir::Value row, mlir::Value partialRow, mlir::Value tiles);
+  void emitTile(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,
+                const LhsAddress &lhs, const Ahead &ahead);
+  void emitLongEpilogue(const Block &block, const Rows &rows);
   Values initial(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,
                  const TileAddress &partial);
   TileAddress partialAt(const Block &block, const Rows &rows, mlir::Value column);

@@ -92,7 +92,9 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
                                     const CacheSizes &caches) {
   // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K.
   bool bf16 = shape.elementBytes == 2;
-  int64_t blockM = evenBlock(shape.m, 96, bf16 ? 96 : 24), kUnit = bf16 ? 32 : 8;
+  int64_t blockM = shape.m <= kFewRows ? llvm::alignTo(std::max<int64_t>(shape.m, 1), 8)
+                                       : evenBlock(shape.m, 96, bf16 ? 96 : 24),
+          kUnit = bf16 ? 32 : 8;
   // Columns that give each thread `items` work items.
   auto shared = [&](int64_t items, int64_t unit) {
     return std::clamp<int64_t>(llvm::alignTo(llvm::divideCeil(shape.n, items * threads), unit), unit,
@@ -116,9 +118,17 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   }
   Tile tile = tileFor(shape, blockM);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
+  // Few rows take columns of rhs in registers together, each as long as it is, in as few tiles as can be:
+  // each transposes it again.
+  if (shape.m <= kFewRows && shape.rhsInPlace) {
+    int64_t tiles = llvm::divideCeil(shape.m, kLanes);
+    return kernel::ScheduleAttr::get(context, llvm::divideCeil(shape.m, tiles), kLanes, blockM,
+                                     std::min<int64_t>(1024, shared(1, 16)),
+                                     evenBlock(shape.k, caches.l2 / 4 / (kLanes * 4), kUnit), 0);
+  }
   // Rows for one block only: what is packed of rhs is read once, so it should be in the second level still,
   // beside a tile of lhs in the first. Each item packs lhs, so that a thread has one.
-  if (shape.m <= 24) {
+  if (shape.m <= kFewRows) {
     int64_t deep = evenBlock(
         shape.k, std::min(caches.l2 * 3 / 16 / tileN, caches.l1 / tileM) / shape.elementBytes, kUnit);
     int64_t most = caches.l2 * 3 / 4 / (deep * shape.elementBytes) / tileN * tileN;

@@ -22,6 +22,9 @@ struct MatmulShape {
   bool rhsInPlace = false;           // tiles of one row need no packed rhs
 };
 
+// So few rows that reading rhs counts as much as multiplying it: they are one block.
+constexpr int64_t kFewRows = 24;
+
 // Whether tiles of one row take rhs from where it lies: f32 whose k lies together.
 bool takesRhsInPlace(kernel::MatmulOp op);
 

@@ -57,7 +57,10 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.direct =
       !amx && isIdentity(op) && cast<kernel::AccessAttr>(op.getOutputAccess()[0]).getStrides()[2] == 1;
   plan.epilogueInRegisters = !amx && !plan.direct && isShort(op.getBody().front());
-  plan.inPlace = plan.tile.rows == 1 && takesRhsInPlace(op);
+  bool few = plan.tile.rows > 1 && plan.blockM <= kFewRows;
+  plan.inPlace = takesRhsInPlace(op) && (plan.tile.rows == 1 || (few && plan.tile.vectors == 1));
+  bool streams = !amx && few && (op.getPackedRhs() || plan.inPlace) && !op.getGroups();
+  plan.streamedTiles = streams ? plan.blockM / plan.tile.rows : 0;
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;
   plan.lhsWidth = rowsContiguous ? plan.tile.rows : int64_t(llvm::PowerOf2Ceil(plan.tile.rows));
   plan.lhsRowBytes =
@@ -75,8 +78,9 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.scratchBytes = 0;
   plan.rhsOffset =
       place(op.getPackedRhs() || plan.inPlace ? 0 : plan.partialColumns * plan.steps * packedBytes);
-  plan.lhsOffset =
-      place(plan.inPlace ? 0 : (amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);
+  plan.lhsOffset = place(plan.inPlace && plan.tile.rows == 1
+                             ? 0
+                             : (amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);
   plan.partialOffset =
       place(plan.direct ? 0 : plan.chunkBlocks * plan.partialRows * plan.partialColumns * bytes);
   plan.configOffset = place(amx ? 64 : 0);

@@ -59,12 +59,23 @@ void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
   }
 }
 
-Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, Value count) {
+// Into the second level: the first holds what the chain reads.
+void StepUnit::prefetch(Value line) { b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1); }
+
+void StepUnit::prefetch(const Ahead &ahead, Value k, int64_t steps) {
+  Value from = elementAddress(b, ahead.pointer, mulI64(b, k, ahead.lines * kLineBytes), b.getI8Type());
+  for (int64_t i = 0; i < steps * ahead.lines; ++i)
+    prefetch(elementAddress(b, from, constantI64(b, i * kLineBytes), b.getI8Type()));
+}
+
+Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
+                       Value count) {
   auto steps = [&](Value from, Value to, int64_t unrolled, ValueRange start) {
     return forLoop(b, from, to, unrolled, start, [&](Value k, ValueRange carried) {
       Values now(carried);
       Value lhsRow = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed);
       Value panelRow = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), packed);
+      if (ahead.pointer) prefetch(ahead, k, unrolled);
       for (int64_t u = 0; u < unrolled; ++u) {
         now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), packed),
                    lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * panel.stride), packed));
@@ -89,11 +100,11 @@ Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value pane
   return next;
 }
 
-Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointers &, Value) {
+Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointers &, Value, Value) {
   llvm_unreachable("a unit that takes packed panels alone");
 }
 
-Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns, Value next,
                              Value count) {
   auto add = [&](Value k, Value rhs, int64_t v, Values &now) {
     Value left = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), sum);
@@ -106,24 +117,27 @@ Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Column
   auto of = [&](int64_t v) { return ArrayRef<Value>(columns).slice(v * kLanes, kLanes); };
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
   Values now = forLoop(b, constantI64(b, 0), whole, kLanes, acc, [&](Value k, ValueRange carried) {
-    Values next(carried);
+    Values sums(carried);
     for (int64_t v = 0; v < tile.vectors; ++v) {
       Values rows;
-      for (Value column : of(v)) rows.push_back(loadLanes(b, elementAddress(b, column, k, sum), sum));
-      for (auto [i, rhs] : llvm::enumerate(interleave(b, rows))) add(addI64(b, k, int64_t(i)), rhs, v, next);
+      for (Value column : of(v)) {
+        rows.push_back(loadLanes(b, elementAddress(b, column, k, sum), sum));
+        if (next) prefetch(elementAddress(b, column, addI64(b, k, next), sum));
+      }
+      for (auto [i, rhs] : llvm::enumerate(interleave(b, rows))) add(addI64(b, k, int64_t(i)), rhs, v, sums);
     }
-    return next;
+    return sums;
   });
   return forLoop(b, whole, count, 1, now, [&](Value k, ValueRange carried) {
-    Values next(carried);
+    Values sums(carried);
     for (int64_t v = 0; v < tile.vectors; ++v) {
       Value rhs = zeroOf(b, laneType(sum));
       for (auto [i, column] : llvm::enumerate(of(v)))
         rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, sum), sum), rhs,
                                          ArrayRef<int64_t>{int64_t(i)});
-      add(k, rhs, v, next);
+      add(k, rhs, v, sums);
     }
-    return next;
+    return sums;
   });
 }
 

@@ -42,6 +42,13 @@ struct PanelAddress {
   int64_t stride; // the tile's columns, or more of which the tile is a part
 };
 
+constexpr int64_t kLineBytes = 64; // of a cache
+// What is read after a panel and still lies in memory: a chain asks for it as it goes.
+struct Ahead {
+  mlir::Value pointer; // null = nothing
+  int64_t lines;       // for each packed element of k
+};
+
 // rhs as it lies, where k is contiguous: a pointer to the first k of each of the tile's columns.
 using ColumnPointers = Values;
 
@@ -70,11 +77,11 @@ public:
 
   // acc + lhs * rhs over `count` packed elements of k, ascending.
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
-                       mlir::Value count) = 0;
-  // The same sums, with rhs transposed in registers on its way: for one row, which would read a packed panel
-  // only once. Of f32 alone.
+                       const Ahead &ahead, mlir::Value count) = 0;
+  // The same sums, with rhs transposed in registers on its way: for few rows, which would read a packed panel
+  // once. `next`: elements from a column to the one that is read after it, null = nothing. Of f32 alone.
   virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                              mlir::Value count);
+                              mlir::Value next, mlir::Value count);
 
 protected:
   Builder &b;

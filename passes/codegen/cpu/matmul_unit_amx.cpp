@@ -57,7 +57,9 @@ void AmxUnit::storeAcc(const TileAddress &to, ValueRange) {
   });
 }
 
-Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, const PanelAddress &panel, Value count) {
+// One tile has all of few rows: each panel is read once, front to back, and needs nothing asked for ahead.
+Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &,
+                      Value count) {
   Value lhsStride = constantI64(b, lhs.rowStride), rhsStride = constantI64(b, panel.stride * 4);
   forLoop(b, 0, count, kLanes, [&](Value k) {
     Value left = elementAddress(b, lhs.pointer, mulI64(b, k, 4), b.getI8Type());

@@ -77,19 +77,24 @@ Values FmaGroupUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value
   return next;
 }
 
-Values FmaGroupUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, Value count) {
+Values FmaGroupUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+                           const Ahead &ahead, Value count) {
   int64_t size = tile.rows * tile.vectors;
   return forLoop(b, constantI64(b, 0), count, kLanes, acc, [&](Value group, ValueRange carried) {
     LhsAddress part = lhs;
     part.pointer = elementAddress(b, lhs.pointer, mulI64(b, group, lhs.kStride), packed);
     Value rows = elementAddress(b, panel.pointer, mulI64(b, group, panel.stride), packed);
     Values zeros(2 * size, zeroOf(b, laneType(sum)));
-    Values chains = StepUnit::chain(zeros, part, {rows, panel.stride}, constantI64(b, kLanes)), next;
+    Ahead next = ahead;
+    if (ahead.pointer)
+      next.pointer =
+          elementAddress(b, ahead.pointer, mulI64(b, group, ahead.lines * kLineBytes), b.getI8Type());
+    Values chains = StepUnit::chain(zeros, part, {rows, panel.stride}, next, constantI64(b, kLanes)), sums;
     for (int64_t i = 0; i < size; ++i) {
       Value both = b.create<arith::AddFOp>(chains[i], chains[size + i]);
-      next.push_back(b.create<arith::AddFOp>(carried[i], both));
+      sums.push_back(b.create<arith::AddFOp>(carried[i], both));
     }
-    return next;
+    return sums;
   });
 }
 

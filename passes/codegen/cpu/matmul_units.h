@@ -9,19 +9,24 @@ class StepUnit : public DotUnit {
 public:
   StepUnit(Builder &b, mlir::Type sum, MatmulTile tile, mlir::Type packed)
       : DotUnit(b, sum, tile), packed(packed) {}
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                mlir::Value count) override;
 
 protected:
   virtual Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) = 0;
   mlir::Type packed; // an element of the panels
+
+  void prefetch(mlir::Value line);
+
+private:
+  void prefetch(const Ahead &ahead, mlir::Value k, int64_t steps);
 };
 
 class FmaUnit : public StepUnit {
 public:
   FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile) : StepUnit(b, sum, tile, sum) {}
   Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                      mlir::Value count) override;
+                      mlir::Value next, mlir::Value count) override;
 
 private:
   Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;
@@ -59,7 +64,7 @@ private:
 class FmaGroupUnit : public PairUnit {
 public:
   using PairUnit::PairUnit;
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                mlir::Value count) override;
 
 private:
@@ -75,7 +80,7 @@ public:
   Values zero() override;
   Values loadAcc(const TileAddress &from) override;
   void storeAcc(const TileAddress &to, mlir::ValueRange acc) override;
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
+  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                mlir::Value count) override;
 
 private:

@@ -40,7 +40,9 @@ std::string scheduleProblem(Operation *op) {
     bool bf16 = cast<RankedTensorType>(matmul.getLhs().getType()).getElementType().isBF16();
     int64_t columns = std::max<int64_t>(s.getTileN(), 16);
     return first({within("tile_m", s.getTileM(), 1, 16, 1), within("tile_n", s.getTileN(), 16, 48, 16),
-                  within("block_m", s.getBlockM(), bf16 ? 96 : 24, 1 << 14, bf16 ? 96 : 24),
+                  s.getBlockM() <= kFewRows
+                      ? within("block_m", s.getBlockM(), 8, kFewRows, 8)
+                      : within("block_m", s.getBlockM(), bf16 ? 96 : 24, 1 << 14, bf16 ? 96 : 24),
                   within("block_n", s.getBlockN(), columns, 1 << 14, matmul.getPackedRhs() ? 32 : columns),
                   within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8)});
   }

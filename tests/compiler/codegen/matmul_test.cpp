@@ -121,6 +121,42 @@ TEST(Matmul, SingleRowsOfRhsInPlaceKeepTheChain) {
   expectAllChains(ops);
 }
 
+// So do few rows, all of which take a column of rhs together: one block of rows, several, and rows left over.
+TEST(Matmul, FewRowsOfRhsInPlaceKeepTheChain) {
+  std::vector<Matmul> ops;
+  int64_t shapes[][3] = {{2, 17, 33}, {7, 100, 257}, {16, 1, 5}, {16, 48, 64}, {23, 40, 16}, {41, 31, 47}};
+  for (auto [m, n, k] : shapes)
+    for (const char *schedule : {"tile_m = 16, tile_n = 16, block_m = 16, block_n = 32, block_k = 1024",
+                                 "tile_m = 7, tile_n = 16, block_m = 24, block_n = 64, block_k = 24"})
+      for (bool init : {false, true}) {
+        Matmul op = plain("few" + std::to_string(ops.size()), 2, m, n, k, m > 16, true);
+        op.schedule = schedule;
+        op.init = init;
+        ops.push_back(op);
+      }
+  expectAllChains(ops);
+}
+
+TEST(Matmul, ALongEpilogueFollowsFewRowsInPlace) {
+  KernelSuite suite;
+  std::vector<Matmul> ops;
+  for (int64_t m : {5, 16, 37})
+    for (const char *schedule : {"tile_m = 16, tile_n = 16, block_m = 16, block_n = 48, block_k = 1024",
+                                 "tile_m = 5, tile_n = 16, block_m = 8, block_n = 32, block_k = 16"}) {
+      Matmul op = plain("long" + std::to_string(ops.size()), 2, m, 70, 50, false, true);
+      op.schedule = schedule;
+      op.region = "%e = math.exp %acc : f32\n%r = arith.addf %e, %acc : f32\nkernel.yield %r : f32";
+      suite.add(op.name, op.text());
+      ops.push_back(op);
+    }
+  suite.compile();
+  for (const Matmul &op : ops) {
+    SCOPED_TRACE(op.name);
+    Data data(op);
+    suite.check(op.name, {bytesOf(data.a), bytesOf(data.b)}, {Bytes(data.start.size() * 4)}, 1e-5);
+  }
+}
+
 TEST(Matmul, SchedulesChangeNoBit) {
   std::vector<Matmul> ops;
   for (const char *schedule : {"tile_m = 1, tile_n = 16, block_m = 1, block_n = 16, block_k = 1",
