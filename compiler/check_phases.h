@@ -17,8 +17,7 @@ struct CheckOptions {
 
 // Compares a module with itself as phases change it. Every function with the attribute `weft.entry` is run,
 // on what phase_inputs.h says. Decoding goes on with the caches that the largest prefill leaves. Entries that
-// still hold graph.value_and_grad are not run: `differentiate` itself is checked by finite differences, in
-// the tests.
+// still hold graph.value_and_grad are not run: check_gradients.h has their gradients.
 class PhaseChecker {
 public:
   explicit PhaseChecker(CheckOptions options = {}) : options(std::move(options)) {}

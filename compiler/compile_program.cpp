@@ -1,6 +1,7 @@
 #include "compiler/compile_program.h"
 #include "compiler/bisect_phase.h"
 #include "compiler/check_cost.h"
+#include "compiler/check_gradients.h"
 #include "compiler/check_kernels.h"
 #include "compiler/graph_builder.h"
 #include "compiler/kernel_source.h"
@@ -298,6 +299,16 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         if (failed(checker.check(m, phase.name))) {
           if (before && checker.differs()) errors += "\n" + bisectPhase(*before, m, phase, pipeline, check);
           return failure();
+        }
+        if (phase.phase == Phase::differentiate && before) {
+          std::string fault;
+          auto again = [&](ModuleOp part) {
+            return runPhase(part, phase.phase, pipeline, [](StringRef, ModuleOp) {});
+          };
+          if (failed(checkGradients(*before, check, again, fault))) {
+            errors += "\n" + fault;
+            return failure();
+          }
         }
         before = m.clone();
         if (phase.phase == Phase::schedule) scheduled = m.clone();

@@ -102,7 +102,8 @@ std::string checkedText(const CompileReport &report, const std::string &from) {
   for (const std::string &level : c.levels) levels += (levels.empty() ? "" : ", ") + level;
   char text[1000];
   snprintf(text, sizeof text,
-           "checked in %.1f s on %s: phases in f64; %lld kernels (%s) in %lld launches, %lld results%s\n",
+           "checked in %.1f s on %s: phases in f64, gradients by differences; %lld kernels (%s) in %lld "
+           "launches, %lld results%s\n",
            report.checkSeconds, from.empty() ? "random data" : from.c_str(), (long long)c.kernels,
            levels.c_str(), (long long)c.launches, (long long)c.results,
            c.program ? "; the program as a whole, to the bit"

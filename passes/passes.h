@@ -10,6 +10,9 @@
 #include "mlir/Pass/Pass.h"
 
 namespace weft {
+// Puts the body of its forward function in the place of each graph.custom_gradient.
+void inlineCustomGradients(mlir::ModuleOp module);
+
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "passes/passes.h.inc"

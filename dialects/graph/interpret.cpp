@@ -24,11 +24,12 @@ private:
   FailureOr<Refs> execute(Operation *op, const Refs &operands);
   FailureOr<Refs> evaluate(Operation *op, const Refs &operands);
   void observe(Operation *op, const Refs &operands, const Refs &results) {
-    if (!options.observer) return;
-    SmallVector<const HostTensor *> in, out;
-    for (const Ref &r : operands) in.push_back(r.get());
-    for (const Ref &r : results) out.push_back(r.get());
-    options.observer->after(op, in, out);
+    if (options.observer) options.observer->after(op, tensorsOf(operands), tensorsOf(results));
+  }
+  static SmallVector<const HostTensor *> tensorsOf(const Refs &refs) {
+    SmallVector<const HostTensor *> tensors;
+    for (const Ref &r : refs) tensors.push_back(r.get());
+    return tensors;
   }
 
   Variables &variables;
@@ -93,6 +94,7 @@ FailureOr<Refs> Interpreter::execute(Operation *op, const Refs &operands) {
   if (isa<dist::AllReduceOp>(op)) return operands; // one rank
   if (isa<dist::SendOp, dist::ReceiveOp>(op))
     return op->emitOpError("needs several ranks; the interpreter runs one");
+  if (options.observer && options.observer->stopsAt(op, tensorsOf(operands))) return failure();
   if (isa<ValueAndGradOp>(op))
     return op->emitOpError("cannot be interpreted: run the pass `differentiate`, which removes it");
   if (auto read = dyn_cast<ReadOp>(op)) {
@@ -109,8 +111,7 @@ FailureOr<Refs> Interpreter::execute(Operation *op, const Refs &operands) {
 }
 
 FailureOr<Refs> Interpreter::evaluate(Operation *op, const Refs &operands) {
-  SmallVector<const HostTensor *> in;
-  for (const Ref &r : operands) in.push_back(r.get());
+  SmallVector<const HostTensor *> in = tensorsOf(operands);
   SmallVector<HostTensor> out;
   for (Type type : op->getResultTypes()) {
     auto tensor = dyn_cast<RankedTensorType>(type);
@@ -132,6 +133,7 @@ FailureOr<Refs> Interpreter::evaluate(Operation *op, const Refs &operands) {
   } else {
     return op->emitOpError("cannot be interpreted: it is no op of the graph or kernel dialect");
   }
+  if (options.observer) options.observer->change(op, in, out);
   Refs results;
   for (HostTensor &t : out) {
     if (options.roundToElement) t.roundToElement();

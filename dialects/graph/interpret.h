@@ -20,6 +20,11 @@ public:
                                           llvm::MutableArrayRef<HostTensor> results) {
     return false;
   }
+  // Before an op; true ends the interpretation, which fails without an error.
+  virtual bool stopsAt(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands) { return false; }
+  // Behind each graph or kernel op that was evaluated: may give it other results.
+  virtual void change(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands,
+                      llvm::MutableArrayRef<HostTensor> results) {}
   // After each op, writes and returns included; not of calls and repeats, whose bodies' ops come by instead.
   virtual void after(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands,
                      llvm::ArrayRef<const HostTensor *> results) {}

@@ -165,15 +165,21 @@ struct DifferentiatePass : impl::DifferentiatePassBase<DifferentiatePass> {
       op.replaceAllUsesWith(op.getX());
       op.erase();
     });
-    // A function that is put in its place may hold further ones.
-    for (bool any = true; any;) {
-      SmallVector<graph::CustomGradientOp> ops;
-      getOperation().walk([&](graph::CustomGradientOp op) { ops.push_back(op); });
-      any = !ops.empty();
-      for (auto op : ops) inlineForward(op, symbols);
-    }
+    inlineCustomGradients(getOperation());
   }
 };
 
 } // namespace
+
+void inlineCustomGradients(ModuleOp module) {
+  SymbolTable symbols(module);
+  // A function that is put in its place may hold further ones.
+  for (bool any = true; any;) {
+    SmallVector<graph::CustomGradientOp> ops;
+    module.walk([&](graph::CustomGradientOp op) { ops.push_back(op); });
+    any = !ops.empty();
+    for (auto op : ops) inlineForward(op, symbols);
+  }
+}
+
 } // namespace weft

@@ -17,6 +17,7 @@ done
 # Every level gives the same bits; ranks are checked but for the program as a whole; virtual shards.
 checked '(avx' -- weft compile llama --config tiny "${sizes[@]}" --target cpu --check-phases -o "$work/all.weft"
 [[ -s $work/all.weft ]] || fail "-o is not written"
+checked 'gradients by differences' 'to the bit' -- weft compile deepseek_v3 --config tiny "${sizes[@]}" --set model.mtp_layers=1 --check-phases # reads what is half written
 checked 'not the program as a whole, which has ranks' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --data-parallel 2 --check-phases
 checked 'to the bit' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --shards 4 --check-phases
 

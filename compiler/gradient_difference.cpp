@@ -1,0 +1,149 @@
+#include "compiler/gradient_difference.h"
+#include "dialects/graph/graph.h"
+#include <cmath>
+#include <random>
+
+using namespace mlir;
+using weft::graph::HostTensor;
+namespace weft {
+namespace {
+
+using Differentiate = llvm::function_ref<LogicalResult(ModuleOp)>;
+
+constexpr double kStep = 1e-5;      // h, of an argument's root mean square
+constexpr double kTolerance = 1e-6; // of the lengths of gradient and direction
+constexpr double kRoundoff = 1e-13; // of the function's value, before it is divided by h
+
+// Makes integers and what is behind stop_gradient what they were in the first run.
+class Replay : public UnroundedCasts {
+public:
+  void change(Operation *op, ArrayRef<const HostTensor *> operands,
+              MutableArrayRef<HostTensor> results) override {
+    UnroundedCasts::change(op, operands, results);
+    for (HostTensor &t : results) {
+      if (t.isFloat() && !isa<graph::StopGradientOp>(op)) continue;
+      if (recording)
+        kept.push_back(t.values);
+      else
+        t.values = kept[next++];
+    }
+  }
+  void again() {
+    recording = false;
+    next = 0;
+  }
+
+private:
+  std::vector<std::vector<double>> kept;
+  size_t next = 0;
+  bool recording = true;
+};
+
+double rms(const HostTensor &t) {
+  double sum = 0;
+  for (double v : t.values) sum += v * v;
+  return t.values.empty() ? 0 : std::sqrt(sum / double(t.values.size()));
+}
+
+class Difference {
+public:
+  Difference(const GradientSite &site, uint64_t seed) : site(site), seed(seed) {}
+
+  FailureOr<WrongGradient> wrong(Differentiate differentiate) {
+    if (failed(differentiateOnce(differentiate))) return failure();
+    auto value = at(site.args);
+    if (failed(value)) return failure();
+    level = *value;
+    auto all = llvm::to_vector(llvm::seq<size_t>(0, site.wrt.size()));
+    auto together = agree(all);
+    if (failed(together)) return failure();
+    if (*together) return out;
+    for (size_t i : all) {
+      auto alone = agree({i});
+      if (failed(alone)) return failure();
+      if (!*alone) out.which.push_back(i);
+    }
+    if (out.which.empty()) out.which = all;
+    return out;
+  }
+
+private:
+  LogicalResult differentiateOnce(Differentiate differentiate) {
+    ModuleOp from = site.module;
+    func::FuncOp of = site.function;
+    OwningOpRef<ModuleOp> module = from.clone();
+    auto f = module->lookupSymbol<func::FuncOp>(of.getSymName());
+    OpBuilder b(f);
+    SmallVector<Type> types(f.getResultTypes());
+    const size_t numValues = types.size();
+    for (int64_t i : site.wrt) types.push_back(f.getArgument(i).getType());
+    auto g = func::FuncOp::create(f.getLoc(), "gradient", b.getFunctionType(f.getArgumentTypes(), types));
+    std::string name = SymbolTable(*module).insert(g).str();
+    b.setInsertionPointToStart(g.addEntryBlock());
+    auto op = b.create<graph::ValueAndGradOp>(f.getLoc(), types, f.getSymName(), g.getArguments(),
+                                              ValueRange(), ValueRange(), site.wrt);
+    b.create<func::ReturnOp>(f.getLoc(), op.getResults());
+    if (failed(differentiate(*module))) return failure();
+    UnroundedCasts observer;
+    graph::Variables none;
+    auto results =
+        graph::interpret(module->lookupSymbol<func::FuncOp>(name), site.args, none, {false, &observer});
+    if (failed(results)) return failure();
+    gradients.assign(results->begin() + numValues, results->end());
+    return success();
+  }
+
+  FailureOr<double> at(ArrayRef<HostTensor> args) {
+    graph::Variables none;
+    auto results = graph::interpret(site.function, args, none, {false, &replay});
+    replay.again();
+    if (failed(results)) return failure();
+    return (*results)[0].values[0];
+  }
+
+  // Along one direction over these arguments, each moved by a part of itself.
+  FailureOr<bool> agree(ArrayRef<size_t> which) {
+    std::mt19937_64 random(seed);
+    SmallVector<HostTensor> forth = site.args, back = site.args;
+    double slope = 0, lengths = 0;
+    for (size_t i : which) {
+      const HostTensor &x = site.args[site.wrt[i]];
+      const double scale = rms(x) > 0 ? rms(x) : 1;
+      for (size_t j = 0; j < x.values.size(); ++j) {
+        double v = random() >> 63 ? scale : -scale;
+        forth[site.wrt[i]].values[j] += kStep * v;
+        back[site.wrt[i]].values[j] -= kStep * v;
+        slope += gradients[i].values[j] * v;
+      }
+      lengths += rms(gradients[i]) * scale * double(x.values.size());
+    }
+    auto high = at(forth), low = at(back);
+    if (failed(high) || failed(low)) return failure();
+    const double difference = (*high - *low) / (2 * kStep);
+    const bool fine = std::fabs(difference - slope) <=
+                      kTolerance * lengths + kRoundoff * std::fabs(level) / kStep; // false for a NaN
+    if (!fine) out.given = slope, out.measured = difference;
+    return fine;
+  }
+
+  const GradientSite &site;
+  uint64_t seed;
+  Replay replay;
+  SmallVector<HostTensor> gradients; // as `differentiate` makes them
+  double level = 0;                  // the function's value
+  WrongGradient out;
+};
+
+} // namespace
+
+void UnroundedCasts::change(Operation *op, ArrayRef<const HostTensor *> operands,
+                            MutableArrayRef<HostTensor> results) {
+  if (isa<graph::CastOp>(op) && operands[0]->isFloat() && results[0].isFloat())
+    results[0].values = operands[0]->values;
+}
+
+FailureOr<WrongGradient> wrongGradient(const GradientSite &site, uint64_t seed, Differentiate differentiate) {
+  return Difference(site, seed).wrong(differentiate);
+}
+
+} // namespace weft

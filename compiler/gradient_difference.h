@@ -1,0 +1,35 @@
+// A function's gradient, as a pass makes it, held against finite differences of the function.
+#pragma once
+#include "dialects/graph/interpret.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace weft {
+
+// Leaves roundings out of an interpretation.
+class UnroundedCasts : public graph::InterpretObserver {
+public:
+  void change(mlir::Operation *op, llvm::ArrayRef<const graph::HostTensor *> operands,
+              llvm::MutableArrayRef<graph::HostTensor> results) override;
+};
+
+// A function of a module whose first result is a scalar, where its gradient is checked: its arguments, and
+// the numbers of those that are differentiated.
+struct GradientSite {
+  mlir::ModuleOp module;
+  mlir::func::FuncOp function;
+  llvm::SmallVector<graph::HostTensor> args;
+  llvm::SmallVector<int64_t> wrt;
+};
+
+struct WrongGradient {
+  llvm::SmallVector<size_t> which; // of site.wrt; none: the gradient is right
+  double given = 0, measured = 0;  // along a random direction over the last of them
+};
+
+// Runs `differentiate` (in place, on a module) on graph.value_and_grad of the function. Fails, with an error,
+// where it or the interpreter does. See check_gradients.h for what is held still.
+mlir::FailureOr<WrongGradient>
+wrongGradient(const GradientSite &site, uint64_t seed,
+              llvm::function_ref<mlir::LogicalResult(mlir::ModuleOp)> differentiate);
+
+} // namespace weft

@@ -1,0 +1,154 @@
+// --check-phases for `differentiate`: right gradients pass, whatever lies on their way; wrong ones are traced
+// to the op whose rule is wrong. Faults are planted behind the phase.
+#include "compiler/check_gradients.h"
+#include "compiler/pipeline.h"
+#include "dialects/graph/graph.h"
+#include "mlir/Parser/Parser.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using ::testing::HasSubstr;
+namespace weft::testing {
+namespace {
+
+struct Checked {
+  bool right = false;
+  std::string errors, fault;
+};
+
+// `spoil` is called behind `differentiate`.
+Checked check(const std::string &text, std::function<void(ModuleOp)> spoil = {}) {
+  Checked out;
+  DialectRegistry registry;
+  registerDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  context.getDiagEngine().registerHandler([&](Diagnostic &d) {
+    if (d.getSeverity() == DiagnosticSeverity::Error) out.errors += d.str() + "\n";
+    return success();
+  });
+  auto module = parseSourceString<ModuleOp>(text, &context);
+  EXPECT_TRUE(module) << out.errors;
+  if (!module) return out;
+  PipelineOptions pipeline;
+  auto differentiate = [&](ModuleOp m) {
+    if (failed(runPhase(m, Phase::differentiate, pipeline, [](StringRef, ModuleOp) {}))) return failure();
+    if (spoil) spoil(m);
+    return success();
+  };
+  out.right = succeeded(checkGradients(*module, CheckOptions(), differentiate, out.fault));
+  return out;
+}
+
+// Each op becomes 1.01 times what it is.
+template <class Op> void enlarge(ModuleOp module) {
+  SmallVector<Op> ops;
+  module.walk([&](Op op) { ops.push_back(op); });
+  for (Op op : ops) {
+    OpBuilder b(op->getContext());
+    b.setInsertionPointAfter(op);
+    Value y = op->getResult(0);
+    Value factor = graph::splat(b, op.getLoc(), graph::tensorType(y), 1.01);
+    Value more = b.create<graph::MulOp>(op.getLoc(), y, factor);
+    y.replaceAllUsesExcept(more, more.getDefiningOp());
+  }
+}
+
+// An entry that asks for the gradient of @loss, whose body is given, with respect to w and u (8 x 8).
+std::string program(const std::string &body, const std::string &more = "") {
+  return R"(
+  graph.variable @w : tensor<8x8xf32> {kind = 0 : i64, init = 0 : i64}
+  graph.variable @u : tensor<8x8xf32> {kind = 0 : i64, init = 0 : i64}
+  func.func private @loss(%w: tensor<8x8xf32>, %u: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+  )" + body +
+         R"(
+  }
+  )" + more +
+         R"(
+  func.func @train_step(%x: tensor<5x8xf32> {weft.name = "x"}) -> (tensor<f32> {weft.name = "loss"}) attributes {weft.entry} {
+    %w = graph.read @w : tensor<8x8xf32>
+    %u = graph.read @u : tensor<8x8xf32>
+    %l, %dw, %du = graph.value_and_grad @loss(%w, %u, %x) acc() wrt [0, 1]
+      : (tensor<8x8xf32>, tensor<8x8xf32>, tensor<5x8xf32>) -> (tensor<f32>, tensor<8x8xf32>, tensor<8x8xf32>)
+    return %l : tensor<f32>
+  })";
+}
+
+constexpr const char *kSine = R"(
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32> loc("model.cc":2:1)
+    %s = graph.sin %a : tensor<5x8xf32> loc("model.cc":3:1)
+    %b = graph.matmul %s, %u : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32> loc("model.cc":4:1)
+    %t = graph.tanh %b : tensor<5x8xf32> loc("model.cc":5:1)
+    %l = graph.reduce sum %t axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32> loc("model.cc":6:1)
+    return %l : tensor<f32>)";
+
+TEST(CheckGradients, RightOnesPass) {
+  Checked c = check(program(kSine));
+  EXPECT_TRUE(c.right) << c.errors << c.fault;
+}
+
+// An integer that hangs on the arguments, a value that counts as constant, and a gradient given by hand that
+// is none.
+TEST(CheckGradients, WhatHasNoDerivativeIsHeldStill) {
+  Checked c = check(program(R"(
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %stop = graph.stop_gradient %a : tensor<5x8xf32>
+    %n = graph.cast %stop to i32 : tensor<5x8xf32>
+    %f = graph.cast %n to f32 : tensor<5x8xi32>
+    %low = graph.cast %a to bf16 : tensor<5x8xf32>
+    %r = graph.cast %low to f32 : tensor<5x8xbf16>
+    %h = graph.custom_gradient @forward(%r) kept() backward @backward {num_differentiated = 1 : i64} : (tensor<5x8xf32>) -> tensor<5x8xf32>
+    %p = graph.mul %h, %stop : tensor<5x8xf32>
+    %q = graph.add %p, %f : tensor<5x8xf32>
+    %b = graph.matmul %q, %u : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %m = graph.max %b, %a : tensor<5x8xf32>
+    %l = graph.reduce sum %m axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>)",
+                            R"(
+  func.func private @forward(%x: tensor<5x8xf32>) -> tensor<5x8xf32> {
+    %y = graph.mul %x, %x : tensor<5x8xf32>
+    return %y : tensor<5x8xf32>
+  }
+  func.func private @backward(%x: tensor<5x8xf32>, %y: tensor<5x8xf32>, %dy: tensor<5x8xf32>) -> tensor<5x8xf32> {
+    return %dy : tensor<5x8xf32>
+  })"));
+  EXPECT_TRUE(c.right) << c.errors << c.fault;
+}
+
+TEST(CheckGradients, AWrongRuleIsNamedWithItsLine) {
+  Checked c = check(program(kSine), enlarge<graph::CosOp>); // of the sine's gradient alone
+  EXPECT_FALSE(c.right);
+  EXPECT_THAT(c.errors, HasSubstr("phase `differentiate` gives @train_step a wrong gradient of w: along a "
+                                  "random direction"));
+  EXPECT_THAT(c.errors, Not(HasSubstr("of w, u")));
+  EXPECT_THAT(c.fault, HasSubstr("the first op whose rule is wrong: graph.sin model.cc:3"));
+  EXPECT_THAT(c.fault, HasSubstr("with respect to operand 0"));
+}
+
+// Of a repeat: the sum of an argument's gradients over the iterations.
+TEST(CheckGradients, WhatJoinsRulesIsFoundToo) {
+  std::string text = program(R"(
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %b = graph.repeat @layer carry(%a) stacked() invariant(%u) range(0, 3) {tied = array<i64>} : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %l = graph.reduce sum %b axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>)",
+                             R"(
+  func.func private @layer(%h: tensor<5x8xf32>, %u: tensor<8x8xf32>) -> tensor<5x8xf32> {
+    %a = graph.matmul %h, %u : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %t = graph.tanh %a : tensor<5x8xf32>
+    return %t : tensor<5x8xf32>
+  })");
+  Checked right = check(text);
+  EXPECT_TRUE(right.right) << right.errors << right.fault;
+  Checked wrong = check(text, [](ModuleOp m) {
+    m.walk([](graph::RepeatOp op) {
+      if (op.getReverse()) op.setBegin(1); // one iteration too few
+    });
+  });
+  EXPECT_FALSE(wrong.right);
+  EXPECT_THAT(wrong.fault, HasSubstr("it is what joins them"));
+}
+
+} // namespace
+} // namespace weft::testing
