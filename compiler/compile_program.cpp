@@ -266,6 +266,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       pipeline.bf16Unit = target.bf16Unit;
       pipeline.threads = passThreads;
       pipeline.recompute = recompute;
+      pipeline.verify = last; // what is chosen is built once more
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
       if (last && request.checkPhases) {
         CheckCost cost = checkCost(*module, chooseMicroBatches(*module, check.inputs));

@@ -83,6 +83,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
 LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
   for (const PhaseInfo &phase : kPhases) {
     PassManager pm(module.getContext(), ModuleOp::getOperationName());
+    pm.enableVerifier(options.verify);
     addPasses(phase.phase, pm, options);
     if (failed(pm.run(module))) return failure();
     if (options.afterPhase && failed(options.afterPhase(phase, module))) return failure();

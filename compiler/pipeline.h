@@ -41,6 +41,7 @@ struct PipelineOptions {
   std::string bf16Unit;               // the dot unit of bf16 products; "": everything is f32
   int64_t tileAtLeast = 16 << 20;     // bytes from which a value is computed in blocks of rows,
   int64_t tileRows = 512;             // and rows of a block
+  bool verify = true;                 // the module behind each pass
   Phase stopAfter = Phase::plan;
   // Called with the module after each phase, in order; a failure ends the pipeline.
   std::function<mlir::LogicalResult(const PhaseInfo &, mlir::ModuleOp)> afterPhase;

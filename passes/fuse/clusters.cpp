@@ -154,6 +154,11 @@ static SmallVector<int64_t> domainOf(Value root) {
 }
 
 Clusters::Clusters(Block &block) {
+  for (Operation &op : block)
+    if (!isPure(&op)) {
+      effects[&op] = inOrder.size();
+      inOrder.push_back(&op);
+    }
   findRoots(block);
   endProducts(block);
   form(block);
@@ -310,6 +315,7 @@ bool Clusters::wouldCycle(const Cluster &cluster, Value root) const {
 // Whether computing `work` needs a target.
 bool Clusters::reaches(SmallVector<Value> work, llvm::function_ref<bool(Value)> isTarget) const {
   llvm::DenseSet<Value> seen;
+  size_t waitedFor = 0; // of inOrder
   while (!work.empty()) {
     Value v = work.pop_back_val();
     if (!seen.insert(v).second) continue;
@@ -326,12 +332,9 @@ bool Clusters::reaches(SmallVector<Value> work, llvm::function_ref<bool(Value)> 
     }
     for (Value operand : op->getOperands()) work.push_back(operand);
     // What has effects waits for what had effects before it: a receive for the sends.
-    if (!isPure(op))
-      for (Operation &before : *op->getBlock()) {
-        if (&before == op) break;
-        if (!isPure(&before))
-          for (Value operand : before.getOperands()) work.push_back(operand);
-      }
+    if (auto it = effects.find(op); it != effects.end())
+      for (; waitedFor < it->second; ++waitedFor)
+        for (Value operand : inOrder[waitedFor]->getOperands()) work.push_back(operand);
   }
   return false;
 }

@@ -55,6 +55,8 @@ private:
   bool needsExponential(mlir::Value v) const;
   bool wouldCycle(const Cluster &cluster, mlir::Value root) const;
 
+  llvm::DenseMap<mlir::Operation *, size_t> effects; // ops with effects, and how many there are before each
+  llvm::SmallVector<mlir::Operation *> inOrder;      // they
   llvm::DenseSet<mlir::Value> roots;
   llvm::DenseMap<mlir::Value, int> membership; // cluster number + 1
   llvm::SmallVector<Cluster> clusters;
