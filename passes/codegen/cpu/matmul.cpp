@@ -202,6 +202,18 @@ public:
     }
   }
 
+  // Asks for what the next row reads at `column`: a row's part of a block is too short for the processor to
+  // see it coming (1 % of a product with SwiGLU behind it).
+  void prefetchNext(Value column) {
+    Builder &b = e.b;
+    for (size_t i = 0; i < e.op.getExtras().size(); ++i) {
+      int64_t which = 2 + i;
+      if (e.isIndexed(which) || !e.frame.strideIs(which, 2, 1)) continue;
+      Value next = addI64(b, e.frame.stride(which, 1), column);
+      b.create<LLVM::Prefetch>(e.at(starts[i], next, elementOf(which)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+    }
+  }
+
   // `column` of the block and its sums. A mask says which lanes exist.
   LogicalResult emit(Value column, Value sum, Value mask) {
     Builder &b = e.b;
@@ -267,6 +279,7 @@ void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows) {
     EpilogueRow row(*this, block, addI64(b, rows.row, r));
     auto vector = [&](Value column, Value v, Value mask) {
       TileAddress tile = partialAt(block, rows, column);
+      if (!mask) row.prefetchNext(addI64(b, column, v));
       Value sum = at(tile.pointer, addI64(b, mulI64(b, r, width), v), plan.sum);
       if (failed(row.emit(addI64(b, column, v), loadLanes(b, sum, plan.sum), mask))) status = failure();
     };
