@@ -4,12 +4,13 @@
 
 namespace weft {
 
-// Holds what `differentiate` (a phase run on a module in place) makes of each function of which an entry asks
-// for a gradient (graph.value_and_grad) against (f(x + h v) - f(x - h v)) / 2h, in f64, along a random
-// direction v over all arguments; f is taken where the entry calls it first. Roundings are left out on both
-// sides; integers (what a router chose, which of two is larger) and stop_gradient stay as they are at x;
-// graph.custom_gradient counts as its forward function, since its gradient is right by definition. Functions
-// that ask for gradients themselves are left out.
+// Holds what `differentiate` (a phase run on a module in place) makes of the first function of which each
+// entry asks for a gradient (graph.value_and_grad) against (f(x + h v) - f(x - h v)) / 2h, in f64, along a
+// random direction v over all arguments; f is taken where the entry calls it first. Roundings are left out on
+// both sides; integers (what a router chose), stop_gradient and which branch max, min and abs took stay as
+// they are at x; where differences disagree, other directions and shorter steps are tried, since other kinks
+// are met by few. graph.custom_gradient counts as its forward function, since its gradient is right by
+// definition. Left out are functions that ask for gradients themselves and values that are not finite.
 //
 // Emits an error at the entry that names the arguments whose gradient is wrong, and fails then. `fault` gets
 // the first op whose own rule is wrong, or that there is none: then it is what joins them.

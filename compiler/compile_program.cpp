@@ -307,7 +307,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
             return runPhase(part, phase.phase, pipeline, [](StringRef, ModuleOp) {});
           };
           if (failed(checkGradients(*before, check, again, fault))) {
-            errors += "\n" + fault;
+            if (!fault.empty()) errors += "\n" + fault;
             return failure();
           }
         }

@@ -11,15 +11,19 @@ namespace {
 using Differentiate = llvm::function_ref<LogicalResult(ModuleOp)>;
 
 constexpr double kStep = 1e-5;      // h, of an argument's root mean square
-constexpr double kTolerance = 1e-6; // of the lengths of gradient and direction
+constexpr double kTolerance = 1e-5; // of what a slope along a random direction is like
 constexpr double kRoundoff = 1e-13; // of the function's value, before it is divided by h
+constexpr int kTries = 3;           // other directions, shorter steps: a kink is met by few of them
 
-// Makes integers and what is behind stop_gradient what they were in the first run.
+// Makes integers, what is behind stop_gradient, and which of two or which sign was taken what they were in
+// the first run.
 class Replay : public UnroundedCasts {
 public:
   void change(Operation *op, ArrayRef<const HostTensor *> operands,
               MutableArrayRef<HostTensor> results) override {
     UnroundedCasts::change(op, operands, results);
+    if (isa<graph::MaxOp, graph::MinOp, graph::AbsOp>(op) && results[0].isFloat())
+      return takeBranch(operands, results[0]);
     for (HostTensor &t : results) {
       if (t.isFloat() && !isa<graph::StopGradientOp>(op)) continue;
       if (recording)
@@ -34,6 +38,21 @@ public:
   }
 
 private:
+  // Of the operands (abs: x and -x) the one that the result was.
+  void takeBranch(ArrayRef<const HostTensor *> operands, HostTensor &result) {
+    auto branch = [&](size_t i, bool second) {
+      return !second               ? operands[0]->values[i]
+             : operands.size() > 1 ? operands[1]->values[i]
+                                   : -operands[0]->values[i];
+    };
+    if (recording) kept.emplace_back(result.values.size());
+    std::vector<double> &second = recording ? kept.back() : kept[next++];
+    for (size_t i = 0; i < result.values.size(); ++i) {
+      if (recording) second[i] = branch(i, false) != result.values[i];
+      result.values[i] = branch(i, second[i] != 0);
+    }
+  }
+
   std::vector<std::vector<double>> kept;
   size_t next = 0;
   bool recording = true;
@@ -54,6 +73,10 @@ public:
     auto value = at(site.args);
     if (failed(value)) return failure();
     level = *value;
+    auto finite = [](const HostTensor &t) {
+      return llvm::all_of(t.values, [](double v) { return std::isfinite(v); });
+    };
+    if (!std::isfinite(level) || !llvm::all_of(gradients, finite)) return out; // there is nothing to compare
     auto all = llvm::to_vector(llvm::seq<size_t>(0, site.wrt.size()));
     auto together = agree(all);
     if (failed(together)) return failure();
@@ -101,27 +124,37 @@ private:
     return (*results)[0].values[0];
   }
 
-  // Along one direction over these arguments, each moved by a part of itself.
   FailureOr<bool> agree(ArrayRef<size_t> which) {
-    std::mt19937_64 random(seed);
+    double step = kStep;
+    for (int i = 0; i < kTries; ++i, step /= 10) {
+      auto now = agree(which, seed + i, step);
+      if (failed(now) || *now) return now;
+    }
+    return false;
+  }
+  // Along one direction over these arguments, each moved by a part of itself.
+  FailureOr<bool> agree(ArrayRef<size_t> which, uint64_t direction, double step) {
+    std::mt19937_64 random(direction);
     SmallVector<HostTensor> forth = site.args, back = site.args;
-    double slope = 0, lengths = 0;
+    double slope = 0, squares = 0;
     for (size_t i : which) {
       const HostTensor &x = site.args[site.wrt[i]];
       const double scale = rms(x) > 0 ? rms(x) : 1;
       for (size_t j = 0; j < x.values.size(); ++j) {
         double v = random() >> 63 ? scale : -scale;
-        forth[site.wrt[i]].values[j] += kStep * v;
-        back[site.wrt[i]].values[j] -= kStep * v;
+        forth[site.wrt[i]].values[j] += step * v;
+        back[site.wrt[i]].values[j] -= step * v;
         slope += gradients[i].values[j] * v;
       }
-      lengths += rms(gradients[i]) * scale * double(x.values.size());
+      double g = rms(gradients[i]) * scale;
+      squares += g * g * double(x.values.size());
     }
     auto high = at(forth), low = at(back);
     if (failed(high) || failed(low)) return failure();
-    const double difference = (*high - *low) / (2 * kStep);
-    const bool fine = std::fabs(difference - slope) <=
-                      kTolerance * lengths + kRoundoff * std::fabs(level) / kStep; // false for a NaN
+    const double difference = (*high - *low) / (2 * step);
+    const bool fine =
+        std::fabs(difference - slope) <=
+        kTolerance * std::sqrt(squares) + kRoundoff * std::fabs(level) / step; // false for a NaN
     if (!fine) out.given = slope, out.measured = difference;
     return fine;
   }

@@ -193,11 +193,13 @@ def main():
     parser.add_argument("--tolerance", type=float, help="of a step's loss, in nats (default 1e-3; bf16: 2e-2)")
     parser.add_argument("--noise", type=float, default=0.0, help="moves the first weights by this much of themselves at random: how far "
                         "PyTorch then leaves its own curve says what a tolerance can ask for")
+    parser.add_argument("--seed", type=int, default=0, help="of --noise")
     parser.add_argument("--every", type=int, default=10, help="steps between lines")
     parser.add_argument("--write-curve", help="a file for PyTorch's loss and gradient norm, a step a line")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
     ours = weft_files.metrics(args.run)
     dtype = args.dtype or weft_files.recipe(pathlib.Path(args.run))["train"]["precision"]
     tolerance = args.tolerance or (2e-2 if dtype == "bf16" else 1e-3)

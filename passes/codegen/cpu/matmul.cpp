@@ -3,7 +3,7 @@
 //     (grouped: for each group that has rows, or K, there)
 //     for each K block                                   partial sums wait in the output, or in scratch when
 //     an epilogue follows
-//       pack rhs      [n tile][k][tile_n]
+//       pack rhs      [n tile][k][tile_n] (not where it is packed, or read in place)
 //       for each m block: pack lhs [m tile][k][rows]; for each m tile, n tile: the micro-kernel, then the
 //       epilogue after the last K block
 // Rows left over by the m tiles run through a micro-kernel of one row (AMX: of 16, not all of them there):
@@ -144,7 +144,8 @@ void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows
                                 {}}
                   : partialAt(block, rows, column);
   Values acc = initial(unit, block, rows, column, partial);
-  Value nextColumns = plan.streamedTiles > 0 ? mulI64(b, frame.stride(kRhsAccess, 2), width) : Value();
+  Value nextColumns =
+      plan.inPlace && plan.streamedTiles > 0 ? mulI64(b, frame.stride(kRhsAccess, 2), width) : Value();
   acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column), nextColumns, block.steps)
                      : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
   Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
@@ -177,11 +178,13 @@ void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows
 TileAddress MatmulEmitter::partialAt(const Block &block, const Rows &rows, Value column) {
   int64_t width = plan.tile.columns();
   auto oneOr = [&](int64_t one, Value more) -> Value {
-    return plan.streamedTiles > 0 ? more
-                                  : b.create<arith::SelectOp>(block.oneBlock, constantI64(b, one), more);
+    return b.create<arith::SelectOp>(block.oneBlock, constantI64(b, one), more);
   };
-  Value tileRows = oneOr(plan.tile.rows, constantI64(b, plan.chunkBlocks * plan.partialRows));
-  Value place = addI64(b, mulI64(b, column, tileRows), mulI64(b, oneOr(0, rows.partial), width));
+  bool together = plan.streamedTiles > 0;
+  Value tileRows = oneOr(together ? plan.partialRows : plan.tile.rows,
+                         constantI64(b, plan.chunkBlocks * plan.partialRows));
+  Value row = together ? rows.partial : oneOr(0, rows.partial);
+  Value place = addI64(b, mulI64(b, column, tileRows), mulI64(b, row, width));
   return {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}};
 }
 

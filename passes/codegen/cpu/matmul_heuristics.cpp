@@ -90,7 +90,8 @@ static double busiestThread(const MatmulShape &shape, int64_t blockM, int64_t bl
 
 kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &shape, int64_t threads,
                                     const CacheSizes &caches) {
-  // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K.
+  // A multiple of 8, 12 and of AVX2's 6 rows; of bf16 of AMX's 32 too, and of 32 along K. Few rows are a
+  // block.
   bool bf16 = shape.elementBytes == 2;
   int64_t blockM = shape.m <= kFewRows ? llvm::alignTo(std::max<int64_t>(shape.m, 1), 8)
                                        : evenBlock(shape.m, 96, bf16 ? 96 : 24),
@@ -119,12 +120,14 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   Tile tile = tileFor(shape, blockM);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
   // Few rows take columns of rhs in registers together, each as long as it is, in as few tiles as can be:
-  // each transposes it again.
-  if (shape.m <= kFewRows && shape.rhsInPlace) {
+  // each transposes it again. A block stays in the second level for them, and for levels that pack it.
+  if (shape.m <= kFewRows && shape.rhsInPlace && shape.rowGroups == 0) {
     int64_t tiles = llvm::divideCeil(shape.m, kLanes);
-    return kernel::ScheduleAttr::get(context, llvm::divideCeil(shape.m, tiles), kLanes, blockM,
-                                     std::min<int64_t>(1024, shared(1, 16)),
-                                     evenBlock(shape.k, caches.l2 / 4 / (kLanes * 4), kUnit), 0);
+    int64_t deep = evenBlock(shape.k, caches.l2 / 4 / (kLanes * 4), kUnit);
+    int64_t wide = caches.l2 * 3 / 4 / (deep * 4) / kLanes * kLanes;
+    return kernel::ScheduleAttr::get(context, shape.m / tiles, kLanes, blockM,
+                                     std::clamp<int64_t>(shared(1, 16), kLanes, std::max(wide, kLanes)), deep,
+                                     0);
   }
   // Rows for one block only: what is packed of rhs is read once, so it should be in the second level still,
   // beside a tile of lhs in the first. Each item packs lhs, so that a thread has one.
@@ -155,7 +158,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
     blockN = evenBlock(shape.n, caches.l2 * 3 / 4 / (whole * shape.elementBytes), tileN);
   }
   // Blocks that divide well among the threads: lower ones, or narrower ones, each of which packs more.
-  int64_t lowest = bf16 ? blockM : std::min<int64_t>(blockM, 24), bestM = blockM, bestN = blockN;
+  int64_t lowest = bf16 ? blockM : std::min<int64_t>(blockM, 2 * kFewRows), bestM = blockM, bestN = blockN;
   least = 0;
   for (int64_t low = blockM;; low = llvm::alignTo(low / 2, 24)) {
     for (int64_t parts = 1;; ++parts) {

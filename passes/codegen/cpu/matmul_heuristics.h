@@ -19,13 +19,14 @@ struct MatmulShape {
   bool packedRhs = false;            // rhs lies in panels of 32 columns: a tile is of one
   int64_t rowGroups = 0;             // that cut m, anywhere
   bool epilogue = false;             // sums are not stored as they are
-  bool rhsInPlace = false;           // tiles of one row need no packed rhs
+  bool rhsInPlace = false;           // few rows need no packed rhs
 };
 
-// So few rows that reading rhs counts as much as multiplying it: they are one block.
+// So few rows that reading rhs counts as much as multiplying it: they are one block, and no block of more
+// rows is as low.
 constexpr int64_t kFewRows = 24;
 
-// Whether tiles of one row take rhs from where it lies: f32 whose k lies together.
+// Whether few rows can take rhs from where it lies: f32 whose k lies together.
 bool takesRhsInPlace(kernel::MatmulOp op);
 
 // `threads`: how many share the work, 1 or more; there are enough items for that many where the shape allows.

@@ -58,7 +58,10 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
       !amx && isIdentity(op) && cast<kernel::AccessAttr>(op.getOutputAccess()[0]).getStrides()[2] == 1;
   plan.epilogueInRegisters = !amx && !plan.direct && isShort(op.getBody().front());
   bool few = plan.tile.rows > 1 && plan.blockM <= kFewRows;
-  plan.inPlace = takesRhsInPlace(op) && (plan.tile.rows == 1 || (few && plan.tile.vectors == 1));
+  // Half of the registers hold what is transposed.
+  bool transposes =
+      few && schedule.getTileN() == kLanes && level.vectorRegisters >= 2 * kLanes && !op.getGroups();
+  plan.inPlace = takesRhsInPlace(op) && (plan.tile.rows == 1 || transposes);
   bool streams = !amx && few && (op.getPackedRhs() || plan.inPlace) && !op.getGroups();
   plan.streamedTiles = streams ? plan.blockM / plan.tile.rows : 0;
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;

@@ -57,7 +57,8 @@ void AmxUnit::storeAcc(const TileAddress &to, ValueRange) {
   });
 }
 
-// One tile has all of few rows: each panel is read once, front to back, and needs nothing asked for ahead.
+// Tiles of 16 rows are not streamed (matmul_plan.cpp): of up to 16 rows each panel is read once, front to
+// back.
 Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &,
                       Value count) {
   Value lhsStride = constantI64(b, lhs.rowStride), rhsStride = constantI64(b, panel.stride * 4);

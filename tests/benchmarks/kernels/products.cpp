@@ -33,8 +33,9 @@ void addProduct(std::vector<BenchKernel> &kernels, KernelSuite &suite, const Sha
   op.packedRhs = packedRhs;
   if (packedRhs) op.rhs.strides = {0, s.n, 1};
   bool columns = !s.transposedRhs || packedRhs;
-  op.schedule = scheduleText(
-      cpu::scheduleMatmul(&suite.context(), {1, s.m, s.n, s.k, bf16 ? 2 : 4, columns, packedRhs}, kThreads));
+  cpu::MatmulShape shape{1, s.m, s.n, s.k, bf16 ? 2 : 4, columns, packedRhs};
+  shape.rhsInPlace = !bf16 && s.transposedRhs;
+  op.schedule = scheduleText(cpu::scheduleMatmul(&suite.context(), shape, kThreads));
   kernels.push_back(
       {name,
        op.text(),

@@ -103,7 +103,10 @@ TEST(CheckGradients, WhatHasNoDerivativeIsHeldStill) {
     %q = graph.add %p, %f : tensor<5x8xf32>
     %b = graph.matmul %q, %u : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
     %m = graph.max %b, %a : tensor<5x8xf32>
-    %l = graph.reduce sum %m axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    %zero = graph.sub %x, %x : tensor<5x8xf32>
+    %tie = graph.max %zero, %m : tensor<5x8xf32>
+    %abs = graph.abs %tie : tensor<5x8xf32>
+    %l = graph.reduce sum %abs axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
     return %l : tensor<f32>)",
                             R"(
   func.func private @forward(%x: tensor<5x8xf32>) -> tensor<5x8xf32> {
@@ -113,6 +116,14 @@ TEST(CheckGradients, WhatHasNoDerivativeIsHeldStill) {
   func.func private @backward(%x: tensor<5x8xf32>, %y: tensor<5x8xf32>, %dy: tensor<5x8xf32>) -> tensor<5x8xf32> {
     return %dy : tensor<5x8xf32>
   })"));
+  EXPECT_TRUE(c.right) << c.errors << c.fault;
+}
+
+TEST(CheckGradients, OfWhatIsNotFiniteNothingIsSaid) {
+  Checked c = check(program(R"(
+    %a = graph.log %w : tensor<8x8xf32>
+    %l = graph.reduce sum %a axes = [0, 1] : (tensor<8x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>)"));
   EXPECT_TRUE(c.right) << c.errors << c.fault;
 }
 

@@ -363,5 +363,24 @@ TEST(MatmulHeuristics, BlocksFitTheCachesAndGiveThreadsWork) {
       }
 }
 
+// Few rows that take rhs in place leave as few as can be to go one by one; more rows are never in so low a
+// block.
+TEST(MatmulHeuristics, FewRowsAreOneBlockOfWholeTiles) {
+  mlir::MLIRContext context;
+  context.loadDialect<kernel::KernelDialect>();
+  for (int64_t m = 2; m <= 400; ++m)
+    for (int64_t n : {16, 256, 32000}) {
+      SCOPED_TRACE(std::to_string(m) + " " + std::to_string(n));
+      cpu::MatmulShape shape{1, m, n, 768};
+      shape.rhsInPlace = true;
+      auto s = cpu::scheduleMatmul(&context, shape, 2);
+      EXPECT_EQ(s.getBlockM() <= cpu::kFewRows, m <= cpu::kFewRows);
+      if (m > cpu::kFewRows) continue;
+      EXPECT_GE(s.getBlockM(), m);
+      EXPECT_LE(m % s.getTileM(), 1);
+      EXPECT_LE(s.getBlockN() * s.getBlockK() * 4, 1024 * 1024);
+    }
+}
+
 } // namespace
 } // namespace weft::cpu_test::matmul
