@@ -132,8 +132,10 @@ std::string argumentName(Value v) {
 } // namespace
 
 LogicalResult checkGradients(ModuleOp before, const CheckOptions &options, Differentiate differentiate,
-                             std::string &fault) {
+                             GradientCheck &check) {
   OwningOpRef<ModuleOp> module = before.clone();
+  const bool custom =
+      module->walk([](graph::CustomGradientOp) { return WalkResult::interrupt(); }).wasInterrupted();
   inlineCustomGradients(*module);
   int64_t numMicroBatches = chooseMicroBatches(*module, options.inputs);
   auto variables = variablesOf(*module, options.inputs, options.seed);
@@ -144,25 +146,43 @@ LogicalResult checkGradients(ModuleOp before, const CheckOptions &options, Diffe
     Capture capture;
     graph::Variables values = *variables, caches;
     auto ran = runEntry(entry, options, numMicroBatches, values, caches, &capture);
-    if (succeeded(ran)) continue;       // a repeat of no iterations
-    if (!capture.met) return failure(); // an error of the interpreter's
-    auto f = module->lookupSymbol<func::FuncOp>(capture.met.getFunction());
-    if (needsGradient(f) || !done.insert(f.getSymName().str()).second) continue;
-    GradientSite site{*module, f, capture.args, SmallVector<int64_t>(capture.met.getWrt())};
-    FailureOr<WrongGradient> wrong = failure();
-    {
-      // What a custom gradient is put in the place of need have no rule.
-      ScopedDiagnosticHandler quiet(module->getContext(), [](Diagnostic &) { return success(); });
-      wrong = wrongGradient(site, options.seed, differentiate);
-    }
-    if (failed(wrong)) {
-      emitRemark(entry.getLoc()) << "the gradients of @" << entry.getSymName()
-                                 << " are not held against finite differences: the function of which they "
-                                    "are cannot be differentiated "
-                                    "without its custom gradients";
+    if (succeeded(ran)) { // a repeat of no iterations
+      check.left = "@" + entry.getSymName().str() + " takes none on this data";
       continue;
     }
-    if (wrong->which.empty()) continue;
+    if (!capture.met) return failure(); // an error of the interpreter's
+    auto f = module->lookupSymbol<func::FuncOp>(capture.met.getFunction());
+    if (!done.insert(f.getSymName().str()).second) continue;
+    if (needsGradient(f)) {
+      check.left = "@" + f.getSymName().str() + " asks for gradients itself";
+      continue;
+    }
+    GradientSite site{*module, f, capture.args, SmallVector<int64_t>(capture.met.getWrt())};
+    FailureOr<WrongGradient> wrong = failure();
+    std::string why;
+    {
+      ScopedDiagnosticHandler keep(module->getContext(), [&](Diagnostic &d) {
+        if (d.getSeverity() == DiagnosticSeverity::Error) why = d.str();
+        return success();
+      });
+      wrong = wrongGradient(site, options.seed, differentiate);
+    }
+    // What a custom gradient is put in the place of need have no rule; all else has.
+    if (failed(wrong) && !custom)
+      return emitError(entry.getLoc()) << "the gradients of @" << entry.getSymName()
+                                       << " cannot be held against finite differences: " << why;
+    if (failed(wrong)) {
+      check.left = "@" + f.getSymName().str() + " without its custom gradients: " + why;
+      continue;
+    }
+    if (!wrong->finite) {
+      check.left = "the value or the gradient of @" + f.getSymName().str() + " is not finite";
+      continue;
+    }
+    if (wrong->which.empty()) {
+      ++check.held;
+      continue;
+    }
     SmallVector<std::string> names;
     for (size_t i : wrong->which) {
       std::string name = argumentName(capture.met.getArgs()[site.wrt[i]]);
@@ -180,8 +200,8 @@ LogicalResult checkGradients(ModuleOp before, const CheckOptions &options, Diffe
       ScopedDiagnosticHandler quiet(module->getContext(), [](Diagnostic &) { return success(); });
       (void)graph::interpret(f, site.args, none, {false, &rules});
     }
-    fault = rules.fault.empty() ? "each op's own rule is right: it is what joins them (a repeat, a sum)"
-                                : rules.fault;
+    check.fault = rules.fault.empty() ? "each op's own rule is right: it is what joins them (a repeat, a sum)"
+                                      : rules.fault;
     return emitError(entry.getLoc()) << "phase `differentiate` gives @" << entry.getSymName()
                                      << " a wrong gradient of " << llvm::join(names, ", ")
                                      << ": along a random direction over the last of them "

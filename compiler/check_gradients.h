@@ -12,10 +12,15 @@ namespace weft {
 // are met by few. graph.custom_gradient counts as its forward function, since its gradient is right by
 // definition. Left out are functions that ask for gradients themselves and values that are not finite.
 //
-// Emits an error at the entry that names the arguments whose gradient is wrong, and fails then. `fault` gets
-// the first op whose own rule is wrong, or that there is none: then it is what joins them.
+// Emits an error at the entry that names the arguments whose gradient is wrong, and fails then.
+struct GradientCheck {
+  int64_t held = 0;  // functions whose gradients agree
+  std::string left;  // why the last one that was left out was; "" for none
+  std::string fault; // of a wrong gradient: the first op whose own rule is wrong, or that there is none, and
+                     // it is what joins them
+};
 mlir::LogicalResult checkGradients(mlir::ModuleOp before, const CheckOptions &options,
                                    llvm::function_ref<mlir::LogicalResult(mlir::ModuleOp)> differentiate,
-                                   std::string &fault);
+                                   GradientCheck &check);
 
 } // namespace weft

@@ -302,12 +302,11 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
           return failure();
         }
         if (phase.phase == Phase::differentiate && before) {
-          std::string fault;
           auto again = [&](ModuleOp part) {
             return runPhase(part, phase.phase, pipeline, [](StringRef, ModuleOp) {});
           };
-          if (failed(checkGradients(*before, check, again, fault))) {
-            if (!fault.empty()) errors += "\n" + fault;
+          if (failed(checkGradients(*before, check, again, report.gradients))) {
+            if (!report.gradients.fault.empty()) errors += "\n" + report.gradients.fault;
             return failure();
           }
         }

@@ -1,5 +1,6 @@
 // From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
 #pragma once
+#include "compiler/check_gradients.h"
 #include "compiler/check_kernels.h"
 #include "compiler/memory_budget.h"
 #include "compiler/pipeline.h"
@@ -39,7 +40,8 @@ struct CompileReport {
   std::optional<RecomputeChoice> recompute; // what run.memory_budget cost, where there is one
   double recomputeSeconds = 0;
   double checkSeconds = 0;
-  std::optional<KernelCheck> kernelCheck; // of --check-phases
+  GradientCheck gradients;                // of --check-phases
+  std::optional<KernelCheck> kernelCheck; // likewise
   fb::ArtifactT artifact;
 };
 

@@ -76,7 +76,8 @@ public:
     auto finite = [](const HostTensor &t) {
       return llvm::all_of(t.values, [](double v) { return std::isfinite(v); });
     };
-    if (!std::isfinite(level) || !llvm::all_of(gradients, finite)) return out; // there is nothing to compare
+    out.finite = std::isfinite(level) && llvm::all_of(gradients, finite);
+    if (!out.finite) return out;
     auto all = llvm::to_vector(llvm::seq<size_t>(0, site.wrt.size()));
     auto together = agree(all);
     if (failed(together)) return failure();

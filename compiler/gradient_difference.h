@@ -24,6 +24,7 @@ struct GradientSite {
 struct WrongGradient {
   llvm::SmallVector<size_t> which; // of site.wrt; none: the gradient is right
   double given = 0, measured = 0;  // along a random direction over the last of them
+  bool finite = true;              // else nothing was compared
 };
 
 // Runs `differentiate` (in place, on a module) on graph.value_and_grad of the function. Fails, with an error,

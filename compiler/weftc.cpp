@@ -100,12 +100,14 @@ std::string checkedText(const CompileReport &report, const std::string &from) {
   const KernelCheck &c = *report.kernelCheck;
   std::string levels;
   for (const std::string &level : c.levels) levels += (levels.empty() ? "" : ", ") + level;
-  char text[1000];
+  const GradientCheck &g = report.gradients;
+  std::string gradients = g.held > 0 ? ", gradients by differences" : "";
+  if (!g.left.empty()) gradients += ", gradients not by differences: " + g.left.substr(0, 300);
+  char text[1400];
   snprintf(text, sizeof text,
-           "checked in %.1f s on %s: phases in f64, gradients by differences; %lld kernels (%s) in %lld "
-           "launches, %lld results%s\n",
-           report.checkSeconds, from.empty() ? "random data" : from.c_str(), (long long)c.kernels,
-           levels.c_str(), (long long)c.launches, (long long)c.results,
+           "checked in %.1f s on %s: phases in f64%s; %lld kernels (%s) in %lld launches, %lld results%s\n",
+           report.checkSeconds, from.empty() ? "random data" : from.c_str(), gradients.c_str(),
+           (long long)c.kernels, levels.c_str(), (long long)c.launches, (long long)c.results,
            c.program ? "; the program as a whole, to the bit"
                      : "; not the program as a whole, which has ranks");
   std::string out = text;

@@ -14,7 +14,8 @@ namespace {
 
 struct Checked {
   bool right = false;
-  std::string errors, fault;
+  int64_t held = 0;
+  std::string errors, left, fault;
 };
 
 // `spoil` is called behind `differentiate`.
@@ -37,7 +38,11 @@ Checked check(const std::string &text, std::function<void(ModuleOp)> spoil = {})
     if (spoil) spoil(m);
     return success();
   };
-  out.right = succeeded(checkGradients(*module, CheckOptions(), differentiate, out.fault));
+  GradientCheck found;
+  out.right = succeeded(checkGradients(*module, CheckOptions(), differentiate, found));
+  out.held = found.held;
+  out.left = found.left;
+  out.fault = found.fault;
   return out;
 }
 
@@ -86,6 +91,8 @@ constexpr const char *kSine = R"(
 TEST(CheckGradients, RightOnesPass) {
   Checked c = check(program(kSine));
   EXPECT_TRUE(c.right) << c.errors << c.fault;
+  EXPECT_EQ(c.held, 1);
+  EXPECT_EQ(c.left, "");
 }
 
 // An integer that hangs on the arguments, a value that counts as constant, and a gradient given by hand that
@@ -117,14 +124,17 @@ TEST(CheckGradients, WhatHasNoDerivativeIsHeldStill) {
     return %dy : tensor<5x8xf32>
   })"));
   EXPECT_TRUE(c.right) << c.errors << c.fault;
+  EXPECT_EQ(c.held, 1);
 }
 
-TEST(CheckGradients, OfWhatIsNotFiniteNothingIsSaid) {
+TEST(CheckGradients, WhatIsNotFiniteIsSaidToBeLeftOut) {
   Checked c = check(program(R"(
     %a = graph.log %w : tensor<8x8xf32>
     %l = graph.reduce sum %a axes = [0, 1] : (tensor<8x8xf32>) -> tensor<f32>
     return %l : tensor<f32>)"));
   EXPECT_TRUE(c.right) << c.errors << c.fault;
+  EXPECT_EQ(c.held, 0);
+  EXPECT_THAT(c.left, HasSubstr("@loss is not finite"));
 }
 
 TEST(CheckGradients, AWrongRuleIsNamedWithItsLine) {
