@@ -164,44 +164,51 @@ void findLoops(Disassembly &code) {
 
 } // namespace
 
-Expected<Disassembly> disassemble(StringRef image, StringRef symbol, bool lines) {
-  Machine machine;
-  if (Error error = machine.make()) return std::move(error);
-  auto file = object::ObjectFile::createELFObjectFile(MemoryBufferRef(image, "kernels"));
-  if (!file) return file.takeError();
-  auto *object = dyn_cast<object::ELFObjectFileBase>(file->get());
-  if (!object || object->getArch() != Triple::x86_64) return failed("the object is not x86-64 ELF");
-
+namespace {
+struct Function {
+  StringRef name; // in the image
   object::SectionRef section;
   uint64_t address = 0, size = 0;
+};
+
+// The symbols of an object that have bytes, by address.
+using Functions = std::multimap<uint64_t, Function>;
+Expected<Functions> functionsOf(const object::ELFObjectFileBase &object) {
+  Functions out;
   auto look = [&](auto range) -> Error {
-    for (const object::ELFSymbolRef &candidate : range) {
-      Expected<StringRef> name = candidate.getName();
+    for (const object::ELFSymbolRef &symbol : range) {
+      Expected<StringRef> name = symbol.getName();
       if (!name) return name.takeError();
-      if (*name != symbol || size) continue;
-      auto in = candidate.getSection();
-      auto where = candidate.getAddress();
+      auto in = symbol.getSection();
       if (!in) return in.takeError();
+      auto where = symbol.getAddress();
       if (!where) return where.takeError();
-      if (*in == object->section_end()) continue;
-      section = **in;
-      address = *where;
-      size = candidate.getSize();
+      if (*in == object.section_end() || !symbol.getSize()) continue;
+      out.insert({*where, {*name, **in, *where, symbol.getSize()}});
     }
     return Error::success();
   };
-  if (Error error = look(object->symbols())) return std::move(error);
-  if (Error error = look(object->getDynamicSymbolIterators())) return std::move(error);
-  if (!size) return failed("the object has no function " + symbol);
-  Expected<StringRef> contents = section.getContents();
-  if (!contents) return contents.takeError();
-  uint64_t start = address - section.getAddress();
-  if (address < section.getAddress() || start > contents->size() || size > contents->size() - start)
-    return failed("function " + symbol + " leaves its section");
-  ArrayRef<uint8_t> bytes = arrayRefFromStringRef(contents->substr(start, size));
+  if (Error error = look(object.symbols())) return std::move(error);
+  if (Error error = look(object.getDynamicSymbolIterators())) return std::move(error);
+  return out;
+}
 
-  std::unique_ptr<DWARFContext> dwarf;
-  if (lines) dwarf = DWARFContext::create(*object);
+const Function *functionAt(const Functions &functions, object::SectionRef section, uint64_t address) {
+  auto found = functions.find(address);
+  return found == functions.end() || found->second.section != section ? nullptr : &found->second;
+}
+
+// `jumpsTo`: the shared function that the last instruction jumps to.
+Expected<Disassembly> decode(Machine &machine, const object::ELFObjectFileBase &object,
+                             const Functions &functions, const Function &function, DWARFContext *dwarf,
+                             const Function *&jumpsTo) {
+  const uint64_t address = function.address, size = function.size;
+  Expected<StringRef> contents = function.section.getContents();
+  if (!contents) return contents.takeError();
+  uint64_t start = address - function.section.getAddress();
+  if (address < function.section.getAddress() || start > contents->size() || size > contents->size() - start)
+    return failed("function " + function.name + " leaves its section");
+  ArrayRef<uint8_t> bytes = arrayRefFromStringRef(contents->substr(start, size));
   Disassembly out;
   for (uint64_t at = 0; at < size;) {
     MCInst inst;
@@ -209,7 +216,7 @@ Expected<Disassembly> disassemble(StringRef image, StringRef symbol, bool lines)
     if (machine.disassembler->getInstruction(inst, length, bytes.drop_front(at), address + at, nulls()) !=
             MCDisassembler::Success ||
         !length)
-      return failed("byte " + Twine(at) + " of function " + symbol + " is no instruction");
+      return failed("byte " + Twine(at) + " of function " + function.name + " is no instruction");
     Instruction code;
     code.offset = at;
     code.size = length;
@@ -224,14 +231,21 @@ Expected<Disassembly> disassemble(StringRef image, StringRef symbol, bool lines)
     code.store = desc.mayStore();
     code.ends = desc.isReturn() || desc.isUnconditionalBranch();
     uint64_t to = 0;
-    if (machine.analysis->evaluateBranch(inst, address + at, length, to) && to >= address &&
-        to - address < size)
-      code.target = int64_t(to - address);
+    if (!StringRef(code.mnemonic).starts_with("nop")) jumpsTo = nullptr;
+    if (machine.analysis->evaluateBranch(inst, address + at, length, to)) {
+      const Function *other = functionAt(functions, function.section, to);
+      if (to >= address && to - address < size && !desc.isCall())
+        code.target = int64_t(to - address);
+      else if (other)
+        code.operands = other->name.str();
+      if (code.ends && other && other->address != address && other->name.ends_with(".shared"))
+        jumpsTo = other;
+    }
     if (auto from = machine.analysis->evaluateMemoryOperandAddress(inst, machine.subtarget.get(),
                                                                    address + at, length))
-      code.constant = constantText(bytesAt(*object, *from, operandBytes(code.operands)), code);
+      code.constant = constantText(bytesAt(object, *from, operandBytes(code.operands)), code);
     if (dwarf) {
-      DILineInfo info = dwarf->getLineInfoForAddress({address + at, section.getIndex()});
+      DILineInfo info = dwarf->getLineInfoForAddress({address + at, function.section.getIndex()});
       if (info) code.line = info.Line;
     }
     out.instructions.push_back(std::move(code));
@@ -240,7 +254,27 @@ Expected<Disassembly> disassemble(StringRef image, StringRef symbol, bool lines)
   // What is behind the last return is padding.
   while (!out.instructions.empty() && StringRef(out.instructions.back().mnemonic).starts_with("nop"))
     out.instructions.pop_back();
-  findLoops(out);
+  return out;
+}
+} // namespace
+
+Expected<Disassembly> disassemble(StringRef image, StringRef symbol, bool lines) {
+  Machine machine;
+  if (Error error = machine.make()) return std::move(error);
+  auto file = object::ObjectFile::createELFObjectFile(MemoryBufferRef(image, "kernels"));
+  if (!file) return file.takeError();
+  auto *object = dyn_cast<object::ELFObjectFileBase>(file->get());
+  if (!object || object->getArch() != Triple::x86_64) return failed("the object is not x86-64 ELF");
+  auto functions = functionsOf(*object);
+  if (!functions) return functions.takeError();
+  auto named = llvm::find_if(*functions, [&](auto &f) { return f.second.name == symbol; });
+  if (named == functions->end()) return failed("the object has no function " + symbol);
+  std::unique_ptr<DWARFContext> dwarf;
+  if (lines) dwarf = DWARFContext::create(*object);
+  const Function *other = nullptr, *none = nullptr;
+  auto out = decode(machine, *object, *functions, named->second, dwarf.get(), other);
+  if (out && other) out = decode(machine, *object, *functions, *other, dwarf.get(), none);
+  if (out) findLoops(*out);
   return out;
 }
 

@@ -38,8 +38,9 @@ struct Disassembly {
   int64_t hot = -1; // the innermost loop with the most multiply-adds, else the longest with vector code
 };
 
-// `symbol` of an ELF object, shared or relocatable, compiled for x86-64; with `lines`, the line of each
-// instruction from the object's line table. Errors: no such function, or bytes that are no instructions.
+// `symbol` of an ELF object, shared or relocatable, compiled for x86-64, or the function that several kernels
+// share if it is a jump to that (passes/codegen/cpu/share_code.h); with `lines`, the line of each instruction
+// from the object's line table. Errors: no such function, or bytes that are no instructions.
 llvm::Expected<Disassembly> disassemble(llvm::StringRef image, llvm::StringRef symbol, bool lines);
 
 // Of instructions [first, last].

@@ -171,26 +171,48 @@ std::variant<KernelSource, std::string> kernelSource(MLIRContext &context, const
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) { errors += d.str() + "\n"; });
   auto placed = parseKernels(context, textOf(op), "kernel");
   if (auto *problem = std::get_if<std::string>(&placed)) return *problem;
-  ModuleOp module = *std::get<OwningOpRef<ModuleOp>>(placed);
-  cpu::CompileOptions plain, withLines;
-  plain.llvmIr = &out.llvmIr;
-  withLines.lines = true;
-  if (failed(cpu::compileKernels(module, level, plain)))
-    return "kernel " + out.name + " does not compile again: " + errors;
-  auto again = cpu::compileKernels(module, level, withLines);
-  if (failed(again)) return "kernel " + out.name + " does not compile again: " + errors;
-  auto lined = disassemble(*again, out.name, /*lines=*/true);
-  if (!lined) return llvm::toString(lined.takeError());
-  if (sameCode(*lined, out.code)) {
+  auto isCode = [](StringRef substituted) { return substituted.starts_with("code"); };
+  SmallVector<std::string> others; // whose code is not the compiler's, at one level at least
+  for (const fb::Kernel *k : *artifact->kernels())
+    if (k->substituted() && isCode(k->substituted()->c_str()) && k->name()->str() != out.name)
+      others.push_back(k->name()->str());
+  ModuleOp all = *std::get<OwningOpRef<ModuleOp>>(unpacked);
+  auto with = findKernel(*std::get<OwningOpRef<ModuleOp>>(placed), out.name);
+  with->moveBefore(op);
+  op.erase();
+  // Among the others, with some of which it may share its code; where the artifact may have a user's code in
+  // place of some, without these, and with them.
+  for (bool without : {true, false}) {
+    if (without == others.empty()) continue;
+    OwningOpRef<ModuleOp> module = all.clone();
+    if (without)
+      for (const std::string &name : others)
+        if (auto k = findKernel(*module, name)) k.erase();
+    out.llvmIr.clear();
+    cpu::CompileOptions plain, withLines;
+    plain.only = withLines.only = out.name;
+    plain.llvmIr = &out.llvmIr;
+    plain.sharers = &out.sharers;
+    withLines.lines = true;
+    if (failed(cpu::compileKernels(*module, level, plain)))
+      return "kernel " + out.name + " does not compile again: " + errors;
+    auto again = cpu::compileKernels(*module, level, withLines);
+    if (failed(again)) return "kernel " + out.name + " does not compile again: " + errors;
+    auto lined = disassemble(*again, out.name, /*lines=*/true);
+    if (!lined) return llvm::toString(lined.takeError());
+    out.hasLines = sameCode(*lined, out.code);
+    if (!out.hasLines) continue;
     out.code = std::move(*lined);
-    out.hasLines = true;
-  } else if (StringRef(out.substituted).starts_with("code")) {
+    llvm::erase(out.sharers, out.name);
+    return out;
+  }
+  out.sharers.clear();
+  if (isCode(out.substituted)) {
     out.note = "the code is not the compiler's: instructions have no lines, and there is no LLVM IR";
     out.llvmIr.clear();
   } else {
     out.note = "this weftc generates other code than the one that compiled the artifact: the assembly is the "
-               "artifact's, "
-               "without lines; the LLVM IR is of this weftc";
+               "artifact's, without lines; the LLVM IR is of this weftc";
   }
   return out;
 }

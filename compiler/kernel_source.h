@@ -38,6 +38,7 @@ struct KernelSource {
   std::vector<LaunchGroup> launches;
   std::vector<std::string> reduction, schedule; // in words
   std::string llvmIr;                           // "" where the code is a user's own
+  std::vector<std::string> sharers; // other kernels whose code it is too, but for numbers in a table
   Disassembly code;
   bool hasLines = false; // of `text`, in `code`
   std::string note;      // why not, or what is not as it was

@@ -1,6 +1,7 @@
 // The report of `weft inspect --source`, for a reader and as JSON.
 #include "compiler/kernel_source.h"
 #include "runtime/train/byte_size.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <nlohmann/json.hpp>
 
@@ -86,6 +87,9 @@ std::string kernelSourceText(const LoadedArtifact &artifact, const KernelSource 
   if (!s.substituted.empty()) out += "substituted: " + s.substituted + "\n";
   if (!s.tuned.empty()) out += "schedule chosen by measuring: " + s.tuned + "\n";
   if (!s.note.empty()) out += "note: " + s.note + "\n";
+  if (!s.sharers.empty())
+    out += "one function with " + llvm::join(s.sharers, ", ") +
+           ": the numbers that are not the same in all, of blocks and places, are read from a table\n";
   out += heading("the model's lines");
   if (s.model.empty()) out += "none: the compiler's own\n";
   bool changed = false;
@@ -176,6 +180,7 @@ std::string kernelSourceJson(const LoadedArtifact &artifact, const KernelSource 
                {"substituted", s.substituted},
                {"tuned", s.tuned},
                {"note", s.note},
+               {"one_function_with", s.sharers},
                {"model", model},
                {"launches", launches},
                {"op", text},

@@ -135,7 +135,7 @@ expect_error 1 'exported is there already' -- weft export tuned exported
 # A full disk.
 fresh
 mkdir disk
-if [[ -n ${WEFT_OWN_MOUNTS:-} ]] && mount -t tmpfs -o size=500k none disk; then
+if [[ -n ${WEFT_OWN_MOUNTS:-} ]] && mount -t tmpfs -o size=200k none disk; then
   trap 'umount "$work/disk"; rm -rf "$work"' EXIT
   expect_error 1 'No space left on device' -- weft import hf disk/out
   [[ -z $(ls -A disk) ]] || fail "something is left on a full disk" "$(ls -A disk)"

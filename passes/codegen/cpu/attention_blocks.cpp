@@ -184,14 +184,16 @@ void AttentionBlocks::packRows(const RowsOf &rows, Value first, Value count, int
   });
 }
 
-void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value count, const Panel &to,
-                                     Value at) {
+void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value count, const Panel &to, Value at,
+                                     const RowsAhead *ahead) {
   Value last = subI64(b, count, constantI64(b, 1));
   int64_t tileColumns = to.tileColumns();
   forLoop(b, 0, count, kLanes, [&](Value j) {
     Values pointers;
-    for (int64_t i = 0; i < kLanes; ++i)
+    for (int64_t i = 0; i < kLanes; ++i) {
       pointers.push_back(address(rows, addI64(b, first, minI64(b, addI64(b, j, i), last)), {}));
+      if (ahead) prefetch(*ahead, addI64(b, j, i));
+    }
     Value within = addI64(b, mulI64(b, divI64(b, j, tileColumns), to.steps * tileColumns),
                           addI64(b, at, remI64(b, j, constantI64(b, tileColumns))));
     Value destination = scratch(to.offset, within, packed), width = constantI64(b, rows.width);
@@ -206,23 +208,23 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
   });
 }
 
-void AttentionBlocks::prefetch(const RowsOf &rows, Value first, Value end) {
-  int64_t bytes = rows.width * memoryBytes(elementOf(rows.access)),
-          line = 64 / memoryBytes(elementOf(rows.access));
-  forLoop(b, first, end, 1, [&](Value row) {
-    Value from = address(rows, row, {});
-    for (int64_t at = 0; at * 64 < bytes; ++at)
-      b.create<LLVM::Prefetch>(elementAddress(b, from, constantI64(b, at * line), elementOf(rows.access)),
-                               /*rw=*/0, /*hint=*/2, /*cache=*/1);
-  });
+void AttentionBlocks::prefetch(const RowsAhead &ahead, Value i) {
+  Type element = elementOf(ahead.rows.access);
+  const int64_t line = kLineBytes / memoryBytes(element);
+  Value from = address(ahead.rows, minI64(b, addI64(b, ahead.first, i), ahead.last), {});
+  for (int64_t at = 0; at < ahead.rows.width; at += line)
+    b.create<LLVM::Prefetch>(elementAddress(b, from, constantI64(b, at), element),
+                             /*rw=*/0, /*hint=*/2, /*cache=*/1);
 }
 
-void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, const Panel &to, Value at) {
+void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, const Panel &to, Value at,
+                                const RowsAhead *ahead) {
   Value stride = columnStride(rows), steps = stepsOf(count);
   int64_t tileColumns = to.tileColumns();
   Type memory = plan.unit.pack == 2 ? Type(b.getI16Type()) : f32;
   forLoop(b, 0, steps, 1, [&](Value step) {
     Value row = mulI64(b, step, plan.unit.pack);
+    for (int64_t i = 0; ahead && i < plan.unit.pack; ++i) prefetch(*ahead, addI64(b, row, i));
     for (int64_t v = 0; v * kLanes < to.columns; ++v) {
       Value mask = columnsMask(rows.width, v);
       auto load = [&](Value i) -> Value {

@@ -98,6 +98,13 @@ struct RowsOf {
   int64_t width;
 };
 
+// Rows that will be read, whose elements lie together: asked for one by one while others are packed, since a
+// request for all of them at once waits for memory.
+struct RowsAhead {
+  RowsOf rows;
+  mlir::Value first, last;
+};
+
 class AttentionBlocks {
 public:
   AttentionBlocks(kernel::AttentionOp op, KernelFrame &frame)
@@ -128,16 +135,15 @@ public:
     return loadScalar(b, scratch(plan.ends, i, b.getI64Type()), b.getI64Type());
   }
 
-  // Asks for the cache lines of rows [first, end), whose elements lie together.
-  void prefetch(const RowsOf &rows, mlir::Value first, mlir::Value end);
   // Rows [first, first + count) of an operand, packed row by row at `to`, with zeros behind each row's end.
   void packRows(const RowsOf &rows, mlir::Value first, mlir::Value count, int64_t to);
   // Rows [first, first + count) as the columns of a panel that begins `at` packed elements behind to.offset.
   // Columns past `count` are not all written.
   void packTransposed(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to,
-                      mlir::Value at);
+                      mlir::Value at, const RowsAhead *ahead = nullptr);
   // The rows as the steps of a panel, with zeros behind their end and beside them.
-  void packSteps(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to, mlir::Value at);
+  void packSteps(const RowsOf &rows, mlir::Value first, mlir::Value count, const Panel &to, mlir::Value at,
+                 const RowsAhead *ahead = nullptr);
 
   // The steps that `elements` of k take, whole groups.
   mlir::Value stepsOf(mlir::Value elements);
@@ -165,6 +171,9 @@ public:
   // A vector of 16 f32 as factors; pairs of two rows' where the unit takes pairs.
   void storeFactors(mlir::Value pointer, mlir::Value x);
   mlir::Value pairsOf(mlir::Value low, mlir::Value high);
+
+  // The cache lines of row `i` of those ahead.
+  void prefetch(const RowsAhead &ahead, mlir::Value i);
 
   kernel::AttentionOp op;
   KernelFrame &frame;

@@ -29,6 +29,7 @@ private:
   };
 
   void emitRun(Value first, Value end);
+  RowsAhead rowsAhead(const RowsOf &of, Value key, Value end);
   void emitGroup(const Block &block, Value row);
   void forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
                llvm::function_ref<void()> none);
@@ -63,6 +64,9 @@ private:
   Type f32;
   int64_t output;
   Value batch, head, keyHead, firstRow; // of the item
+  struct {
+    Value batch, keyHead, begin, end; // keys of its first query
+  } next;                             // the item behind it; of few rows alone
 };
 
 // `some(masks)` where the row sees keys of the block, with null masks where it sees all of them; else
@@ -196,6 +200,14 @@ void ForwardEmitter::finishRow(Value row) {
   storeScalar(b, s.rowAddress(output + 1, batch, t, head), b.create<arith::AddFOp>(maximum, emitLog(b, sum)));
 }
 
+// The run's own rows from `key` on, or, where it has no more, those of the next item's first query.
+RowsAhead ForwardEmitter::rowsAhead(const RowsOf &of, Value key, Value end) {
+  Value own = lessThan(b, key, end);
+  auto choose = [&](Value x, Value y) -> Value { return b.create<arith::SelectOp>(own, x, y); };
+  RowsOf from{of.access, choose(of.batch, next.batch), choose(of.head, next.keyHead), of.width};
+  return {from, choose(key, next.begin), subI64(b, choose(end, next.end), constantI64(b, 1))};
+}
+
 void ForwardEmitter::emitRun(Value first, Value end) {
   s.zeroRows(plan.acc, first, subI64(b, end, first), plan.valueWidth);
   Value lastKey = forLoop(b, first, end, 1, ValueRange{constantI64(b, 0)}, [&](Value row, ValueRange most) {
@@ -206,13 +218,14 @@ void ForwardEmitter::emitRun(Value first, Value end) {
   Value none = constantI64(b, 0);
   forLoop(b, s.rangeBegin(first), lastKey, plan.keyBlock, [&](Value key) {
     Block block{end, key, minI64(b, subI64(b, lastKey, key), constantI64(b, plan.keyBlock))};
-    if (plan.tile <= kFewRows) {
-      Value next = addI64(b, key, plan.keyBlock), after = minI64(b, addI64(b, next, plan.keyBlock), lastKey);
-      for (const RowsOf &of : {rows(kK, keyHead, plan.width), rows(kV, keyHead, plan.valueWidth)})
-        if (!s.columnStride(of)) s.prefetch(of, next, after);
-    }
-    s.packTransposed(rows(kK, keyHead, plan.width), key, block.count, plan.keysT, none);
-    s.packSteps(rows(kV, keyHead, plan.valueWidth), key, block.count, plan.values, none);
+    auto keys = rows(kK, keyHead, plan.width), values = rows(kV, keyHead, plan.valueWidth);
+    auto aheadOf = [&](const RowsOf &of) -> std::optional<RowsAhead> {
+      if (plan.tile > kFewRows || s.columnStride(of)) return std::nullopt;
+      return rowsAhead(of, addI64(b, key, plan.keyBlock), lastKey);
+    };
+    auto keysAhead = aheadOf(keys), valuesAhead = aheadOf(values);
+    s.packTransposed(keys, key, block.count, plan.keysT, none, keysAhead ? &*keysAhead : nullptr);
+    s.packSteps(values, key, block.count, plan.values, none, valuesAhead ? &*valuesAhead : nullptr);
     forLoop(b, first, end, plan.group.rows, [&](Value row) { emitGroup(block, row); });
   });
   forLoop(b, first, end, 1, [&](Value row) { finishRow(row); });
@@ -220,10 +233,19 @@ void ForwardEmitter::emitRun(Value first, Value end) {
 
 void ForwardEmitter::emitItem(Value item) {
   Value tiles = ceilDivI64(b, s.frame.size(1), plan.tile), heads = s.frame.size(3);
-  Value pair = divI64(b, item, tiles);
-  batch = divI64(b, pair, heads);
-  head = remI64(b, pair, heads);
-  keyHead = divI64(b, head, divI64(b, heads, s.frame.size(4)));
+  auto headOf = [&](Value item) { return remI64(b, divI64(b, item, tiles), heads); };
+  auto batchOf = [&](Value item) { return divI64(b, divI64(b, item, tiles), heads); };
+  auto keyHeadOf = [&](Value head) { return divI64(b, head, divI64(b, heads, s.frame.size(4))); };
+  batch = batchOf(item);
+  head = headOf(item);
+  keyHead = keyHeadOf(head);
+  if (plan.tile <= kFewRows) {
+    Value after = minI64(b, addI64(b, item, 1), subI64(b, s.frame.end, constantI64(b, 1)));
+    Value query = mulI64(b, remI64(b, after, tiles), plan.tile);
+    next = {batchOf(after), keyHeadOf(headOf(after)), {}, {}};
+    next.begin = s.bound(kBegin, next.batch, query);
+    next.end = s.bound(kEnd, next.batch, query);
+  }
   firstRow = mulI64(b, remI64(b, item, tiles), plan.tile);
   Value count = minI64(b, subI64(b, s.frame.size(1), firstRow), constantI64(b, plan.tile));
   s.loadRanges(batch, firstRow, count);

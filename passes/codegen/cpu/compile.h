@@ -4,6 +4,7 @@
 #include "passes/codegen/cpu/level.h"
 #include "llvm/ADT/StringMap.h"
 #include <string>
+#include <vector>
 
 namespace weft::cpu {
 
@@ -15,6 +16,10 @@ struct CompileOptions {
   bool lines = false;
   // False: the relocatable object of the only kernel instead of a shared one.
   bool link = true;
+  // The name of a kernel that alone is compiled, though not otherwise than among all; "" = all.
+  std::string only;
+  // With `only`: filled with the kernels that share its code, itself among them (share_code.h).
+  std::vector<std::string> *sharers = nullptr;
   // Relocatable objects in place of the kernels of these names, of which no code is generated.
   const llvm::StringMap<std::string> *replaced = nullptr;
 };

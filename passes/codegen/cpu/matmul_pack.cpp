@@ -36,19 +36,64 @@ void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, V
   });
 }
 
-void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
-                     int64_t step) {
+// 16 x 16 elements in registers take 64 shuffles, and LLVM takes longer over them than over the rest of most
+// kernels. So they are in a function that kernels call with an array of the rows' addresses.
+static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows) {
+  auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  std::string name =
+      "weft.pack" + std::to_string(numRows) + "x" + std::to_string(element.getIntOrFloatBitWidth());
+  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name)) return known;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(module.getBody());
+  Type pointer = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type();
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, i64, pointer, i64});
+  auto function = b.create<LLVM::LLVMFuncOp>(name, type);
+  function.setPassthroughAttr(b.getArrayAttr({b.getStringAttr("nounwind")}));
+  function.setVisibility_(LLVM::Visibility::Hidden); // a helper (share_code.h)
+  function.setDsoLocal(true);
+  Block *entry = function.addEntryBlock(b);
+  b.setInsertionPointToEnd(entry);
+  Value addresses = entry->getArgument(0), count = entry->getArgument(1), to = entry->getArgument(2),
+        step = entry->getArgument(3);
+  Values rows;
+  for (int64_t i = 0; i < numRows; ++i)
+    rows.push_back(b.create<LLVM::LoadOp>(pointer, elementAddress(b, addresses, constantI64(b, i), pointer)));
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
-  int64_t perVector = kLanes / int64_t(rows.size()); // values of k in a zipped vector
-  forLoop(b, 0, whole, kLanes, [&](Value k) {
+  const int64_t perVector = kLanes / numRows; // values of k in a zipped vector
+  forLoop(b, constantI64(b, 0), whole, kLanes, [&](Value k) {
     Values now;
     for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
     now = interleave(b, now);
-    Value at = elementAddress(b, destination, mulI64(b, k, step), element);
+    Value at = elementAddress(b, to, mulI64(b, k, step), element);
     for (auto [i, vector] : llvm::enumerate(now))
-      storeLanes(b, elementAddress(b, at, constantI64(b, int64_t(i) * perVector * step), element), vector);
+      storeLanes(b, elementAddress(b, at, mulI64(b, step, int64_t(i) * perVector), element), vector);
   });
-  packScalars(b, element, rows, constantI64(b, 1), whole, count, destination, step);
+  forLoop(b, whole, count, 1, [&](Value k) {
+    Value at = elementAddress(b, to, mulI64(b, k, step), element);
+    for (auto [i, row] : llvm::enumerate(rows))
+      storeScalar(b, elementAddress(b, at, constantI64(b, i), element),
+                  loadScalar(b, elementAddress(b, row, k, element), element));
+  });
+  b.create<LLVM::ReturnOp>(ValueRange());
+  return function;
+}
+
+void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
+                     int64_t step) {
+  Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+  auto function = packFunction(b, b.getIntegerType(element.getIntOrFloatBitWidth()), int64_t(rows.size()));
+  Operation *kernel = b.getInsertionBlock()->getParentOp();
+  if (!isa<LLVM::LLVMFuncOp>(kernel)) kernel = kernel->getParentOfType<LLVM::LLVMFuncOp>();
+  Value addresses;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&cast<LLVM::LLVMFuncOp>(kernel).getBody().front());
+    addresses = b.create<LLVM::AllocaOp>(pointer, pointer, constantI64(b, int64_t(rows.size())));
+  }
+  for (auto [i, row] : llvm::enumerate(rows))
+    b.create<LLVM::StoreOp>(row, elementAddress(b, addresses, constantI64(b, i), pointer));
+  b.create<LLVM::CallOp>(function, ValueRange{addresses, count, destination, constantI64(b, step)});
 }
 
 Value joinPairs(Builder &b, Value low, Value high) {

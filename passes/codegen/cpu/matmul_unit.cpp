@@ -2,10 +2,17 @@
 #include "passes/codegen/cpu/matmul_pack.h"
 #include "passes/codegen/cpu/matmul_units.h"
 
+#include "llvm/ADT/bit.h"
+
 using namespace mlir;
 namespace weft::cpu {
 
-constexpr int64_t kUnroll = 4; // steps a loop iteration
+// Steps a loop iteration: as many as make a few dozen products, which hide what a loop costs. More only make
+// more code, and these loops are most of a program's.
+static int64_t unrollFor(MatmulTile tile) {
+  int64_t steps = 48 / (tile.rows * tile.vectors);
+  return std::clamp<int64_t>(llvm::bit_floor(uint64_t(steps)), 1, 4);
+}
 
 UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
   if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2};
@@ -83,8 +90,10 @@ Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress
       return now;
     });
   };
-  Value whole = subI64(b, count, remI64(b, count, constantI64(b, kUnroll)));
-  Values now = steps(constantI64(b, 0), whole, kUnroll, acc);
+  const int64_t unroll = unrollFor(tile);
+  if (unroll == 1) return steps(constantI64(b, 0), count, 1, acc);
+  Value whole = subI64(b, count, remI64(b, count, constantI64(b, unroll)));
+  Values now = steps(constantI64(b, 0), whole, unroll, acc);
   return steps(whole, count, 1, now);
 }
 

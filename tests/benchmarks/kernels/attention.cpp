@@ -1,4 +1,4 @@
-// Attention, causal: forward, backward in one kernel and in two.
+// Attention, causal: forward, backward in one kernel and in two; and a query a text against cached keys.
 #include "tests/benchmarks/kernels/bench_kernel.h"
 #include "tests/compiler/codegen/attention_text.h"
 
@@ -47,12 +47,46 @@ void addShape(std::vector<BenchKernel> &kernels, int64_t batch, int64_t tokens, 
   add("grad_key_value", 4, {all * 4, all * 4});
 }
 
+// `batch` texts of `keys` tokens each, in caches of (batch, heads, keys, width) as they lie when generating.
+void addDecode(std::vector<BenchKernel> &kernels, int64_t batch, int64_t keys, int64_t heads, int64_t width,
+               const std::string &unit) {
+  attention::Attention op{.name = "",
+                          .B = batch,
+                          .T = 1,
+                          .S = keys,
+                          .H = heads,
+                          .G = heads,
+                          .D = width,
+                          .E = width,
+                          .tile = 1,
+                          .unit = unit};
+  const int64_t rows = batch * heads * width, cached = rows * keys, element = op.bf16() ? 2 : 4;
+  auto in = op.inputs(true);
+  for (int i : {1, 2}) in[i].strides = {heads * keys * width, width, keys * width, 1};
+  auto inputs = [=] {
+    return std::vector<Bytes>{randomNumbers(rows, 0, element == 2), randomNumbers(cached, 1, element == 2),
+                              randomNumbers(cached, 2, element == 2), bytesOf(std::vector<int32_t>(batch)),
+                              bytesOf(std::vector<int32_t>(batch, int32_t(keys)))};
+  };
+  std::string name = (op.bf16() ? "bf16_attention_decode" : "attention_decode") + std::to_string(batch) +
+                     "_" + std::to_string(keys);
+  kernels.push_back({name,
+                     op.text("forward", in, op.outputs("forward")),
+                     4.0 * double(cached),
+                     2.0 * double(cached * element),
+                     inputs,
+                     {rows * element, batch * heads * 4}});
+}
+
 } // namespace
 
 void addAttention(std::vector<BenchKernel> &kernels, const std::vector<std::string> &units) {
   for (const std::string &unit : units) {
     addShape(kernels, 16, 256, 6, 64, unit);
     addShape(kernels, 1, 2048, 6, 64, unit);
+    addDecode(kernels, 1, 256, 12, 64, unit);
+    addDecode(kernels, 64, 256, 12, 64, unit);
+    addDecode(kernels, 1, 4096, 12, 64, unit);
   }
 }
 

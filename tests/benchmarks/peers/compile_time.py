@@ -28,6 +28,7 @@ def warm_memory():
     available = next(int(line.split()[1]) << 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
     size = min(3 << 30, available // 2)
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)  # as programs with large buffers get theirs
         pages = (ctypes.c_char * size).from_buffer(memory)
         ctypes.memset(pages, 1, size)
         del pages
