@@ -198,13 +198,14 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
                           addI64(b, at, remI64(b, j, constantI64(b, tileColumns))));
     Value destination = scratch(to.offset, within, packed), width = constantI64(b, rows.width);
     Value stride = columnStride(rows);
+    Packing how = ahead ? Packing::here : Packing::byCall; // few rows wait for it
     if (plan.unit.pack == 2)
       packRowsInPairs(b, pointers, stride ? stride : constantI64(b, 1), !stride, width,
-                      constantI64(b, to.steps), destination, tileColumns);
+                      constantI64(b, to.steps), destination, tileColumns, how);
     else if (stride)
       packScalars(b, f32, pointers, stride, constantI64(b, 0), width, destination, tileColumns);
     else
-      packInterleaved(b, f32, pointers, width, destination, tileColumns);
+      packInterleaved(b, f32, pointers, width, destination, tileColumns, how);
   });
 }
 

@@ -36,8 +36,26 @@ void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, V
   });
 }
 
-// 16 x 16 elements in registers take 64 shuffles, and LLVM takes longer over them than over the rest of most
-// kernels. So they are in a function that kernels call with an array of the rows' addresses.
+static void packHere(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
+                     Value step) {
+  Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
+  const int64_t perVector = kLanes / int64_t(rows.size()); // values of k in a zipped vector
+  forLoop(b, constantI64(b, 0), whole, kLanes, [&](Value k) {
+    Values now;
+    for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
+    now = interleave(b, now);
+    Value at = elementAddress(b, destination, mulI64(b, k, step), element);
+    for (auto [i, vector] : llvm::enumerate(now))
+      storeLanes(b, elementAddress(b, at, mulI64(b, step, int64_t(i) * perVector), element), vector);
+  });
+  forLoop(b, whole, count, 1, [&](Value k) {
+    Value at = elementAddress(b, destination, mulI64(b, k, step), element);
+    for (auto [i, row] : llvm::enumerate(rows))
+      storeScalar(b, elementAddress(b, at, constantI64(b, i), element),
+                  loadScalar(b, elementAddress(b, row, k, element), element));
+  });
+}
+
 static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows) {
   auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
   std::string name =
@@ -54,33 +72,18 @@ static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows) 
   function.setDsoLocal(true);
   Block *entry = function.addEntryBlock(b);
   b.setInsertionPointToEnd(entry);
-  Value addresses = entry->getArgument(0), count = entry->getArgument(1), to = entry->getArgument(2),
-        step = entry->getArgument(3);
+  Value addresses = entry->getArgument(0);
   Values rows;
   for (int64_t i = 0; i < numRows; ++i)
     rows.push_back(b.create<LLVM::LoadOp>(pointer, elementAddress(b, addresses, constantI64(b, i), pointer)));
-  Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
-  const int64_t perVector = kLanes / numRows; // values of k in a zipped vector
-  forLoop(b, constantI64(b, 0), whole, kLanes, [&](Value k) {
-    Values now;
-    for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
-    now = interleave(b, now);
-    Value at = elementAddress(b, to, mulI64(b, k, step), element);
-    for (auto [i, vector] : llvm::enumerate(now))
-      storeLanes(b, elementAddress(b, at, mulI64(b, step, int64_t(i) * perVector), element), vector);
-  });
-  forLoop(b, whole, count, 1, [&](Value k) {
-    Value at = elementAddress(b, to, mulI64(b, k, step), element);
-    for (auto [i, row] : llvm::enumerate(rows))
-      storeScalar(b, elementAddress(b, at, constantI64(b, i), element),
-                  loadScalar(b, elementAddress(b, row, k, element), element));
-  });
+  packHere(b, element, rows, entry->getArgument(1), entry->getArgument(2), entry->getArgument(3));
   b.create<LLVM::ReturnOp>(ValueRange());
   return function;
 }
 
 void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
-                     int64_t step) {
+                     int64_t step, Packing how) {
+  if (how == Packing::here) return packHere(b, element, rows, count, destination, constantI64(b, step));
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
   auto function = packFunction(b, b.getIntegerType(element.getIntOrFloatBitWidth()), int64_t(rows.size()));
   Operation *kernel = b.getInsertionBlock()->getParentOp();
@@ -117,7 +120,7 @@ void zeroSteps(Builder &b, Value destination, Value from, Value to, int64_t widt
 // `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
 // of k.
 void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contiguous, Value count,
-                     Value steps, Value destination, int64_t step) {
+                     Value steps, Value destination, int64_t step, Packing how) {
   Type half = b.getI16Type(), packed = b.getI32Type();
   Value whole = divI64(b, count, 2), used = divI64(b, addI64(b, count, 1), 2);
   auto scalar = [&](Value k, bool high) {
@@ -131,7 +134,7 @@ void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contig
     }
   };
   if (contiguous)
-    packInterleaved(b, packed, rows, whole, destination, step);
+    packInterleaved(b, packed, rows, whole, destination, step, how);
   else
     forLoop(b, 0, whole, 1, [&](Value k) { scalar(k, true); });
   ifThen(b, lessThan(b, whole, used), [&] { scalar(whole, false); });

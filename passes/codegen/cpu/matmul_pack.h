@@ -4,12 +4,17 @@
 
 namespace weft::cpu {
 
+// 16 x 16 elements in registers take 64 shuffles, and LLVM takes longer over them than over the rest of most
+// kernels: they are in a function that kernels call with an array of the rows' addresses. Not where each call
+// moves so little that calling is a part of the time.
+enum class Packing { byCall, here };
+
 // Interleaves rows: element k of rows[i] goes to destination + k * step + i, for k in [0, count).
 // rows: addresses of contiguous elements, a power of two of at most 16 of them; step = their number, or at
 // least 16 when there are 16. Works on 16 x rows at a time in registers: log2(rows) rounds of zips. Example,
 // two rows a and b: a0 b0 a1 b1 …
 void packInterleaved(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value count,
-                     mlir::Value destination, int64_t step);
+                     mlir::Value destination, int64_t step, Packing how = Packing::byCall);
 
 // The same for rows whose elements lie `stride` (i64) apart, one at a time; any number of rows and any step.
 void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride,
@@ -29,6 +34,7 @@ void zeroSteps(Builder &b, mlir::Value destination, mlir::Value from, mlir::Valu
 // `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
 // of k, then zeros up to `steps`.
 void packRowsInPairs(Builder &b, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride, bool contiguous,
-                     mlir::Value count, mlir::Value steps, mlir::Value destination, int64_t step);
+                     mlir::Value count, mlir::Value steps, mlir::Value destination, int64_t step,
+                     Packing how = Packing::byCall);
 
 } // namespace weft::cpu
