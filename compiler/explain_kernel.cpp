@@ -69,7 +69,11 @@ std::vector<std::string> explainSchedule(Operation *op) {
                     s.getBlockN()),
             formatv("registers hold a tile of {0} rows and {1} columns", s.getTileM(), s.getTileN()),
             s.getBlockK() ? formatv("k in blocks of {0}", s.getBlockK()).str()
-                          : std::string("k in one piece")};
+                          : std::string("k in one piece"),
+            s.getInPlace() == 3   ? "both operands are read where they lie"
+            : s.getInPlace() == 1 ? "lhs is read where it lies, rhs packed for a block"
+            : s.getInPlace() == 2 ? "rhs is read where it lies, lhs packed for a block"
+                                  : "operands are packed for a block"};
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     using Kind = kernel::AttentionKind;
     if (attention.getKind() == Kind::backward)

@@ -28,12 +28,12 @@ double now() {
 }
 
 ScheduleFields fieldsOf(kernel::ScheduleAttr s) {
-  return {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(), s.getUnroll()};
+  return {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(), s.getInPlace()};
 }
 
 // "tile_m 12 → 8, block_k 128 → 192".
 std::string changes(kernel::ScheduleAttr from, kernel::ScheduleAttr to) {
-  const char *names[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k", "unroll"};
+  const char *names[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k", "in_place"};
   ScheduleFields a = fieldsOf(from), b = fieldsOf(to);
   std::string out;
   for (size_t i = 0; i < a.size(); ++i)

@@ -18,7 +18,7 @@ using nlohmann::json;
 constexpr uint64_t kMostBytes = 1 << 20;
 constexpr int64_t kFormat = 1, kMostField = 1 << 20;
 constexpr size_t kMostText = 200;
-constexpr const char *kFields[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k", "unroll"};
+constexpr const char *kFields[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k", "in_place"};
 
 static json fieldsJson(const ScheduleFields &fields) {
   json out = json::object();

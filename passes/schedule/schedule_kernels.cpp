@@ -65,7 +65,7 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
     const bool scatters = llvm::any_of(op.getOutputAccess().getAsRange<kernel::AccessAttr>(),
                                        [](kernel::AccessAttr a) { return a.getIndex() >= 0; });
     const bool inBlocks = sums && !scatters && op.getDomain()[op.getReduceDims() - 1] >= 4 * kSumRows;
-    return kernel::ScheduleAttr::get(&getContext(), 0, 0, inBlocks ? kSumRows : 0, block, 0, 2);
+    return kernel::ScheduleAttr::get(&getContext(), 0, 0, inBlocks ? kSumRows : 0, block, 0, 0);
   }
 };
 

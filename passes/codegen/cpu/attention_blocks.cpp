@@ -273,7 +273,8 @@ void AttentionBlocks::productTile(const LhsAddress &lhs, const Panel &panel, Val
   Value first = addI64(b, addI64(b, at, mulI64(b, tile, panel.tileStride())), within);
   TileAddress place{elementAddress(b, out, column, f32), constantI64(b, panel.columns), {}};
   Values acc = accumulate ? unit->loadAcc(place) : unit->zero();
-  acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), panel.stepStride()}, {}, steps);
+  acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), constantI64(b, panel.stepStride())}, {},
+                    steps);
   unit->storeAcc(place, acc);
 }
 

@@ -4,8 +4,8 @@
 //     for each K block                                   partial sums wait in the output, or in scratch when
 //     an epilogue follows
 //       pack rhs      [n tile][k][tile_n] (not where it is packed, or read in place)
-//       for each m block: pack lhs [m tile][k][rows]; for each m tile, n tile: the micro-kernel, then the
-//       epilogue after the last K block
+//       for each m block: pack lhs [m tile][k][rows] (likewise); for each m tile, n tile: the micro-kernel,
+//       then the epilogue after the last K block
 // Rows left over by the m tiles run through a micro-kernel of one row (AMX: of 16, not all of them there):
 // the same chain, so the same bits.
 #include "passes/codegen/cpu/matmul.h"
@@ -80,8 +80,13 @@ Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &row
 PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   int64_t width = plan.tile.columns(), panel = kernel::kPanelColumns;
   if (!op.getPackedRhs()) {
-    Value tile = divI64(b, column, width);
-    return {at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.steps * width), plan.packed), width};
+    Value tile = divI64(b, column, width), stride = constantI64(b, width);
+    Value packed = at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.steps * width), plan.packed);
+    if (!plan.rhsInPlace) return {packed, stride};
+    Value whole = atLeast(b, subI64(b, block.columns, column), stride);
+    auto choose = [&](Value x, Value y) -> Value { return b.create<arith::SelectOp>(whole, x, y); };
+    Value rows = access(kRhsAccess, block.batch, block.k, addI64(b, block.column, column));
+    return {choose(rows, packed), choose(frame.stride(kRhsAccess, 1), stride)};
   }
   // In pairs: a panel has k / 2 rows of 32, of which a narrower tile takes a part.
   Value n = addI64(b, block.column, column), row = divI64(b, block.k, 2);
@@ -89,7 +94,7 @@ PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   row = addI64(b, row, mulI64(b, divI64(b, n, panel), pairs));
   Value pair = addI64(b, mulI64(b, row, panel), remI64(b, n, constantI64(b, panel)));
   Value none = constantI64(b, 0);
-  return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), panel};
+  return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), constantI64(b, panel)};
 }
 
 // Columns past the end repeat the last one: nobody reads what comes of them.
@@ -308,10 +313,11 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
     if (plan.streamedTiles > 0) emitStreamedTiles(block, row, partialRow, tiles);
     forLoop(b, 0, plan.streamedTiles > 0 ? constantI64(b, 0) : tiles, 1, [&](Value tile) {
       auto unit = makeUnit(b, plan.unit.kind, plan.sum, plan.tile);
-      Value within = mulI64(b, tile, plan.tile.rows);
-      emitTiles(*unit, block,
-                {addI64(b, row, within), constantI64(b, plan.tile.rows), addI64(b, partialRow, within)},
-                {lhsTile(tile), 1, constantI64(b, plan.lhsWidth)});
+      Value within = mulI64(b, tile, plan.tile.rows), first = addI64(b, row, within);
+      LhsAddress lhs{lhsTile(tile), 1, constantI64(b, plan.lhsWidth)};
+      if (plan.lhsInPlace)
+        lhs = {access(kLhsAccess, block.batch, first, block.k), 1, frame.stride(kLhsAccess, 2)};
+      emitTiles(*unit, block, {first, constantI64(b, plan.tile.rows), addI64(b, partialRow, within)}, lhs);
     });
   } else {
     tiled = constantI64(b, 0);

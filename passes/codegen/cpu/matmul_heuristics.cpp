@@ -6,6 +6,9 @@ using namespace mlir;
 namespace weft::cpu {
 
 constexpr int64_t kLanes = 16;
+constexpr int64_t kNearRows = 2048; // bytes
+constexpr int64_t kNarrow = 512;    // rows or columns of a result
+constexpr int64_t kDeepInPlace = 256;
 
 // The least multiple of `unit` that cuts `size` into as few equal blocks as blocks of at most `limit` would.
 static int64_t evenBlock(int64_t size, int64_t limit, int64_t unit) {
@@ -64,7 +67,8 @@ static double busiestThread(const MatmulShape &shape, int64_t blockM, int64_t bl
   auto run = [&](int64_t column, int64_t low, int64_t high) {
     double m = double(std::min(high * blockM, shape.m) - low * blockM),
            n = double(std::min(blockN, shape.n - column * blockN));
-    return double(shape.k) * (m * n / perCycle + 0.5 * (m + (shape.packedRhs ? 0 : n)));
+    double packed = (shape.inPlace & 1 ? 0 : m) + (shape.packedRhs || shape.inPlace & 2 ? 0 : n);
+    return double(shape.k) * (m * n / perCycle + 0.5 * packed);
   };
   double whole = 0; // of one batch
   for (int64_t column = 0; column < columns; ++column) whole += run(column, 0, rows);
@@ -143,7 +147,8 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // block of K: both cost about half a cycle an element.
   int64_t blockK = kUnit, blockN = tileN;
   double least = 0;
-  for (int64_t most = caches.l1 / 16 / shape.elementBytes; most >= 64; most = most * 3 / 4) {
+  for (int64_t most = shape.inPlace ? kDeepInPlace : caches.l1 / 16 / shape.elementBytes; most >= 64;
+       most = most * 3 / 4) {
     int64_t deep = evenBlock(shape.k, most, kUnit);
     int64_t wide = evenBlock(shape.n, caches.l2 * 3 / 4 / (deep * shape.elementBytes), tileN);
     double cost = double(llvm::divideCeil(shape.n, wide)) / double(shape.n) +
@@ -153,7 +158,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // An epilogue waits for all of K, and sums in scratch for it: one piece, if a tile of lhs just fits (7 % of
   // products of K 1024).
   if (int64_t whole = llvm::alignTo(shape.k, kUnit);
-      shape.epilogue && whole > blockK && tileM * whole * shape.elementBytes <= caches.l1) {
+      shape.epilogue && !shape.inPlace && whole > blockK && tileM * whole * shape.elementBytes <= caches.l1) {
     blockK = whole;
     blockN = evenBlock(shape.n, caches.l2 * 3 / 4 / (whole * shape.elementBytes), tileN);
   }
@@ -171,7 +176,11 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   }
   blockM = bestM;
   blockN = bestN;
-  return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, 0);
+  return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, shape.inPlace);
+}
+
+bool takesInPlace(kernel::AccessAttr access, int64_t dim) {
+  return access.getIndex() < 0 && access.getStrides()[dim] == 1;
 }
 
 bool takesRhsInPlace(kernel::MatmulOp op) {
@@ -193,6 +202,16 @@ MatmulShape matmulShape(kernel::MatmulOp op, ArrayRef<int64_t> sizes) {
       shape.rowGroups = shape.batch;
     shape.batch = 1;
   }
+  // An operand that is packed for a narrow result is read a few times only. Where its rows of k are so near
+  // one another that a tile's do not share their places in the first level, reading them from the second
+  // costs less (docs/decisions/2026-11-27-operands-in-place.md).
+  auto serves = [&](kernel::AccessAttr access, int64_t k, int64_t other, int64_t across) {
+    const int64_t stride = access.getStrides()[k];
+    return takesInPlace(access, other) && stride > 0 && stride * bytes < kNearRows && across <= kNarrow;
+  };
+  // lhs alone gains nothing.
+  if (bytes == 4 && shape.m > kFewRows && !op.getPackedRhs() && serves(op.getRhsAccess(), 1, 2, shape.m))
+    shape.inPlace = serves(op.getLhsAccess(), 2, 1, shape.n) ? 3 : 2;
   Operation *yield = op.getBody().front().getTerminator();
   shape.epilogue = op.getInit() || yield->getNumOperands() != 1 ||
                    yield->getOperand(0) != Value(op.getBody().getArgument(0));

@@ -20,11 +20,15 @@ struct MatmulShape {
   int64_t rowGroups = 0;             // that cut m, anywhere
   bool epilogue = false;             // sums are not stored as they are
   bool rhsInPlace = false;           // few rows need no packed rhs
+  int64_t inPlace = 0;               // a schedule's `in_place` that serves
 };
 
 // So few rows that reading rhs counts as much as multiplying it: they are one block, and no block of more
 // rows is as low.
 constexpr int64_t kFewRows = 24;
+
+// Whether rows of k, of whose dimension `dim` the elements lie together, can be read where they lie.
+bool takesInPlace(kernel::AccessAttr access, int64_t dim);
 
 // Whether few rows can take rhs from where it lies: f32 whose k lies together.
 bool takesRhsInPlace(kernel::MatmulOp op);

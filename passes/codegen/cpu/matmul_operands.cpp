@@ -25,8 +25,9 @@ void MatmulEmitter::packRhs(const Block &block) {
         storeLanes(b, at(to, offset, element), loadLanes(b, at(from, offset, element), element, mask));
       }
     };
-    forLoop(b, 0, block.kCount, 1,
-            [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
+    if (!plan.rhsInPlace) // else only a tile of which not all columns are there
+      forLoop(b, 0, block.kCount, 1,
+              [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
     ifThen(b, lessThan(b, constantI64(b, 0), left),
            [&] { forLoop(b, 0, block.kCount, 1, [&](Value k) { copy(k, whole, left); }); });
     return;
@@ -58,6 +59,7 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
     });
     return;
   }
+  if (plan.lhsInPlace) return;
   Value source = access(kLhsAccess, block.batch, row, block.k), packed = scratchAt(plan.lhsOffset);
   if (frame.strideIs(kLhsAccess, 1, 1)) {
     // k outermost: a row of the block is read front to back.

@@ -85,7 +85,7 @@ Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress
       if (ahead.pointer) prefetch(ahead, k, unrolled);
       for (int64_t u = 0; u < unrolled; ++u) {
         now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), packed),
-                   lhs.rowStride, elementAddress(b, panelRow, constantI64(b, u * panel.stride), packed));
+                   lhs.rowStride, elementAddress(b, panelRow, mulI64(b, panel.stride, u), packed));
       }
       return now;
     });

@@ -36,10 +36,10 @@ struct LhsAddress {
   mlir::Value kStride; // elements
 };
 
-// A packed panel of rhs: element (k, column) at pointer + k * stride + column, in packed elements.
+// A panel of rhs: element (k, column) at pointer + k * stride + column, in packed elements.
 struct PanelAddress {
   mlir::Value pointer;
-  int64_t stride; // the tile's columns, or more of which the tile is a part
+  mlir::Value stride; // i64. Packed: the tile's columns, or more of which the tile is a part
 };
 
 constexpr int64_t kLineBytes = 64; // of a cache

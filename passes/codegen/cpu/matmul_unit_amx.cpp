@@ -61,7 +61,7 @@ void AmxUnit::storeAcc(const TileAddress &to, ValueRange) {
 // back.
 Values AmxUnit::chain(ValueRange, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &,
                       Value count) {
-  Value lhsStride = constantI64(b, lhs.rowStride), rhsStride = constantI64(b, panel.stride * 4);
+  Value lhsStride = constantI64(b, lhs.rowStride), rhsStride = mulI64(b, panel.stride, 4);
   forLoop(b, 0, count, kLanes, [&](Value k) {
     Value left = elementAddress(b, lhs.pointer, mulI64(b, k, 4), b.getI8Type());
     Value right = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), b.getI32Type());

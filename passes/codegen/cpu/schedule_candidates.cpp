@@ -6,6 +6,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -44,7 +45,8 @@ std::string scheduleProblem(Operation *op) {
                       ? within("block_m", s.getBlockM(), 8, kFewRows, 8)
                       : within("block_m", s.getBlockM(), bf16 ? 96 : 24, 1 << 14, bf16 ? 96 : 24),
                   within("block_n", s.getBlockN(), columns, 1 << 14, matmul.getPackedRhs() ? 32 : columns),
-                  within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8)});
+                  within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8),
+                  within("in_place", s.getInPlace(), 0, 3, 1)});
   }
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     int64_t block =
@@ -62,8 +64,8 @@ namespace {
 using kernel::ScheduleAttr;
 
 ScheduleAttr make(ScheduleAttr like, int64_t tileM, int64_t tileN, int64_t blockM, int64_t blockN,
-                  int64_t blockK) {
-  return ScheduleAttr::get(like.getContext(), tileM, tileN, blockM, blockN, blockK, like.getUnroll());
+                  int64_t blockK, int64_t inPlace = 0) {
+  return ScheduleAttr::get(like.getContext(), tileM, tileN, blockM, blockN, blockK, inPlace);
 }
 
 // The least multiple of `unit` that cuts `size` into as few equal blocks as blocks of `about` would.
@@ -72,11 +74,20 @@ int64_t even(int64_t size, int64_t about, int64_t unit) {
   return std::max<int64_t>(unit, llvm::alignTo(llvm::divideCeil(std::max<int64_t>(size, 1), blocks), unit));
 }
 
+std::vector<std::array<int64_t, 3>> combinationsOf(const std::set<int64_t> &a, const std::set<int64_t> &b,
+                                                   const std::set<int64_t> &c) {
+  std::vector<std::array<int64_t, 3>> out;
+  for (int64_t x : a)
+    for (int64_t y : b)
+      for (int64_t z : c) out.push_back({x, y, z});
+  return out;
+}
+
 double apart(int64_t a, int64_t b) { return std::fabs(std::log2(double(a) / double(b))); }
 
 void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
                 SmallVectorImpl<ScheduleAttr> &out) {
-  const MatmulShape shape = matmulShape(op, sizes);
+  MatmulShape shape = matmulShape(op, sizes);
   const ScheduleAttr own = *op.getSchedule();
   const bool bf16 = shape.elementBytes == 2;
   const int64_t unitM = bf16 ? 96 : 24, unitK = bf16 ? 32 : 8;
@@ -90,21 +101,25 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
     if (about % unitM == 0) rows.insert(even(shape.m, about, unitM));
   for (int64_t about : {64, 96, 128, 192, 256, 384, 512, 768, 1024})
     depths.insert(even(shape.k, about, unitK));
+  std::set<int64_t> inPlace = {own.getInPlace(), 0};
+  if (shape.elementBytes == 4)
+    inPlace.insert((takesInPlace(op.getLhsAccess(), 1) ? 1 : 0) +
+                   (!shape.packedRhs && takesInPlace(op.getRhsAccess(), 2) ? 2 : 0));
   std::vector<std::pair<double, ScheduleAttr>> all;
   for (auto [tileM, tileN] : tiles)
-    for (int64_t blockM : rows)
-      for (int64_t blockK : depths) {
-        std::set<int64_t> widths;
-        const int64_t unitN = shape.packedRhs ? kernel::kPanelColumns : tileN;
-        for (int64_t about : {32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048})
-          widths.insert(even(shape.n, about, unitN));
-        for (int64_t parts = 1; parts <= 2 * threads; ++parts)
-          widths.insert(even(shape.n, llvm::divideCeil(shape.n, parts), unitN));
-        for (int64_t blockN : widths) {
-          ScheduleAttr s = make(own, tileM, tileN, blockM, blockN, blockK);
-          all.emplace_back(estimateMatmulCycles(shape, s, threads), s);
-        }
+    for (auto [blockM, blockK, bits] : combinationsOf(rows, depths, inPlace)) {
+      shape.inPlace = bits;
+      std::set<int64_t> widths;
+      const int64_t unitN = shape.packedRhs ? kernel::kPanelColumns : tileN;
+      for (int64_t about : {32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048})
+        widths.insert(even(shape.n, about, unitN));
+      for (int64_t parts = 1; parts <= 2 * threads; ++parts)
+        widths.insert(even(shape.n, llvm::divideCeil(shape.n, parts), unitN));
+      for (int64_t blockN : widths) {
+        ScheduleAttr s = make(own, tileM, tileN, blockM, blockN, blockK, bits);
+        all.emplace_back(estimateMatmulCycles(shape, s, threads), s);
       }
+    }
   llvm::stable_sort(all, [](auto &a, auto &b) { return a.first < b.first; });
   // The best, no two of which are nearly the same, and few of a tile: the model knows blocks better than it
   // knows tiles.
@@ -114,6 +129,7 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
     int &count = ofTile[{s.getTileM(), s.getTileN()}];
     bool near = count >= 7 || llvm::any_of(out, [&, &s = s](ScheduleAttr o) {
                   return o.getTileM() == s.getTileM() && o.getTileN() == s.getTileN() &&
+                         o.getInPlace() == s.getInPlace() &&
                          apart(o.getBlockM(), s.getBlockM()) + apart(o.getBlockN(), s.getBlockN()) +
                                  apart(o.getBlockK(), s.getBlockK()) <
                              0.7;
@@ -163,7 +179,11 @@ SmallVector<int64_t> signatureOf(Operation *op, ScheduleAttr s, ArrayRef<int64_t
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
     const MatmulPlan plan = planMatmul(matmul, level);
     auto whole = [](int64_t block, int64_t size) { return block >= size ? INT64_MAX : block; };
-    return {plan.tile.rows, plan.tile.vectors, whole(plan.blockM, sizes[1]), whole(plan.blockN, sizes[2]),
+    return {plan.lhsInPlace + 2 * plan.rhsInPlace,
+            plan.tile.rows,
+            plan.tile.vectors,
+            whole(plan.blockM, sizes[1]),
+            whole(plan.blockN, sizes[2]),
             plan.blockK >= sizes[3] ? INT64_MAX : plan.blockK};
   }
   return out;

@@ -122,6 +122,18 @@ TEST(Grouped, RowsHaveTheBitsOfTheirGroupsProductAlone) {
   expectEachAlone(cases);
 }
 
+// The same, of which neither operand is packed.
+TEST(Grouped, DepthReadInPlaceHasTheBitsOfItsGroupsProductAlone) {
+  std::vector<Case> cases;
+  for (bool init : {false, true}) {
+    Case c = byDepth(kUnits[0], 61, 75, init);
+    c.grouped.inPlace = 3;
+    c.grouped.schedule = "tile_m = 8, tile_n = 32, block_m = 48, block_n = 64, block_k = 32";
+    cases.push_back(c);
+  }
+  expectEachAlone(cases);
+}
+
 // Matrices in panels, as derived weights lie, filled up with zeros: the bits of the same matrices row by row.
 TEST(Grouped, PackedMatricesGiveTheSameBits) {
   constexpr int64_t n = 90, k = 141, panels_n = 96, panels_k = 160, panels_size = panels_n * panels_k;

@@ -478,7 +478,7 @@ std::string Loops::text() const {
          "#kernel.schedule<tile_m = 0, tile_n = 0, "
          "block_m = " +
          std::to_string(blockRows) + ", block_n = " + std::to_string(blockColumns) +
-         ", block_k = 0, unroll = 1>} : (" + types + ") -> (" + resultTypes + ") {\n  ^bb0(" +
+         ", block_k = 0, in_place = 0>} : (" + types + ") -> (" + resultTypes + ") {\n  ^bb0(" +
          blockArguments + "):\n" + region + "\n  }";
 }
 
