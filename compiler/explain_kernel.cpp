@@ -1,6 +1,7 @@
 // A kernel's reduction and schedule in words. The rules themselves: dialects/kernel/kernel.td and kernel.h.
 #include "compiler/kernel_source.h"
 #include "dialects/kernel/kernel.h"
+#include "passes/codegen/cpu/matmul_heuristics.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -52,6 +53,17 @@ std::vector<std::string> explainReduction(Operation *op) {
   return out;
 }
 
+static std::string packingText(kernel::MatmulOp op, kernel::ScheduleAttr s) {
+  const int64_t inPlace = cpu::inPlaceOf(op, s);
+  const bool few = s.getTileM() == 1 || s.getBlockM() <= cpu::kFewRows;
+  std::string rhs = op.getPackedRhs()                                    ? "rhs lies in panels"
+                    : (inPlace & 2) || (few && cpu::takesRhsInPlace(op)) ? "rhs is read where it lies"
+                                                                         : "rhs is packed for a block";
+  return rhs + (inPlace & 1         ? ", lhs read where it lies"
+                : s.getTileM() == 1 ? ", lhs row by row"
+                                    : ", lhs packed for a block");
+}
+
 std::vector<std::string> explainSchedule(Operation *op) {
   auto s = op->getAttrOfType<kernel::ScheduleAttr>("schedule");
   if (!s) return {};
@@ -64,16 +76,13 @@ std::vector<std::string> explainSchedule(Operation *op) {
     if (kernel::hasRowReduction(loops)) return {"a work item: a row"};
     return {formatv("a work item: {0} columns of a row", s.getBlockN())};
   }
-  if (isa<kernel::MatmulOp>(op))
+  if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
     return {formatv("a work item: a block of {0} rows and {1} columns of the result", s.getBlockM(),
                     s.getBlockN()),
             formatv("registers hold a tile of {0} rows and {1} columns", s.getTileM(), s.getTileN()),
             s.getBlockK() ? formatv("k in blocks of {0}", s.getBlockK()).str()
                           : std::string("k in one piece"),
-            s.getInPlace() == 3   ? "both operands are read where they lie"
-            : s.getInPlace() == 1 ? "lhs is read where it lies, rhs packed for a block"
-            : s.getInPlace() == 2 ? "rhs is read where it lies, lhs packed for a block"
-                                  : "operands are packed for a block"};
+            packingText(matmul, s)};
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     using Kind = kernel::AttentionKind;
     if (attention.getKind() == Kind::backward)

@@ -61,7 +61,11 @@ std::variant<OwningOpRef<ModuleOp>, std::string> unpackKernels(MLIRContext &cont
   if (int64_t(text.size()) != bytes)
     return artifact.path + ": kernel_ir inflates to " + std::to_string(text.size()) +
            " bytes when it should be " + std::to_string(bytes);
-  return parseKernels(context, std::string(text.begin(), text.end()), artifact.path + " (kernel_ir)");
+  auto parsed = parseKernels(context, std::string(text.begin(), text.end()), artifact.path + " (kernel_ir)");
+  if (auto *problem = std::get_if<std::string>(&parsed))
+    *problem = llvm::StringRef(*problem).rtrim().str() +
+               "\nhint: where another version of weftc has made the artifact, compile the model again";
+  return parsed;
 }
 
 fb::DType dtypeOf(Type e) {

@@ -1,6 +1,7 @@
 #include "passes/program/kernel_work.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/codegen/cpu/matmul_heuristics.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -70,7 +71,7 @@ static int64_t lanesOfMatmul(kernel::MatmulOp op, ArrayRef<int64_t> s) {
     const int64_t nBlocks = llvm::divideCeil(n, schedule->getBlockN()),
                   kBlocks =
                       llvm::divideCeil(std::max<int64_t>(byK ? k / groups : k, 1), schedule->getBlockK());
-    const int64_t inPlace = op.getSchedule()->getInPlace();
+    const int64_t inPlace = cpu::inPlaceOf(op, *schedule);
     if (!(inPlace & 1))
       lanes += double(nBlocks) * m * k * packing(element, op.getLhsAccess().getStrides()[1] == 1);
     if (!op.getPackedRhs() && !(inPlace & 2))

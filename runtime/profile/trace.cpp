@@ -90,7 +90,8 @@ std::string Describe(const Recorder &recorder, int32_t step) {
   return out;
 }
 
-void WriteRank(Writer &writer, const Recorder &recorder, int rank, const std::vector<TracedStep> &steps) {
+void WriteRank(Writer &writer, const Recorder &recorder, int rank, const std::vector<TracedStep> &steps,
+               const MemoryTimeline &memory) {
   const int phases = recorder.threads();
   writer.Name("process_name", rank, 0, absl::StrCat("rank ", rank));
   for (int t = 0; t < recorder.threads(); ++t)
@@ -104,6 +105,12 @@ void WriteRank(Writer &writer, const Recorder &recorder, int rank, const std::ve
     writer.Slice(rank, phases, step.begin_ns, step.data_ns, R"("name":"data","cat":"phase","args":{})");
     writer.Slice(rank, phases, step.data_ns, step.run_end_ns,
                  R"("name":"train_step","cat":"phase","args":{})");
+    // Every step uses the arena alike: the first one's course, at each one's pace.
+    const double pace = double(step.end_ns - step.start_ns) /
+                        double(std::max<int64_t>(steps[0].end_ns - steps[0].start_ns, 1));
+    for (const auto &[ns, bytes] : memory.points)
+      writer.Counter(rank, step.start_ns - steps[0].start_ns + int64_t(double(ns) * pace), "arena in use",
+                     bytes);
   }
   std::vector<std::string> described(recorder.program().steps.size());
   for (size_t e = 0; e < recorder.events().size(); ++e) {
@@ -135,8 +142,8 @@ absl::Status WriteTrace(const std::string &path, const std::vector<std::unique_p
   Writer writer(*std::move(file), steps[0].empty() ? 0 : steps[0][0].start_ns);
   writer.Begin();
   for (size_t rank = 0; rank < recorders.size(); ++rank)
-    WriteRank(writer, *recorders[rank], static_cast<int>(rank), steps[rank]);
-  for (const auto &[ns, bytes] : memory.points) writer.Counter(0, ns, "arena in use", bytes);
+    WriteRank(writer, *recorders[rank], static_cast<int>(rank), steps[rank],
+              rank == 0 ? memory : MemoryTimeline());
   return writer.Finish();
 }
 

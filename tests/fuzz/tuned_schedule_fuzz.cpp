@@ -6,8 +6,8 @@ namespace weft::fuzz {
 
 std::vector<std::string> Seeds() {
   TunedSchedule loops{"code generator x\nkernel @k {\n}\n",
-                      {0, 0, 32, 64, 0, 2},
-                      {0, 0, 0, 64, 0, 2},
+                      {0, 0, 32, 64, 0, 0},
+                      {0, 0, 0, 64, 0, 0},
                       0.25,
                       0.5,
                       24,

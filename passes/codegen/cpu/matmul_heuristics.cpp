@@ -179,8 +179,22 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, shape.inPlace);
 }
 
-bool takesInPlace(kernel::AccessAttr access, int64_t dim) {
-  return access.getIndex() < 0 && access.getStrides()[dim] == 1;
+int64_t inPlaceOf(kernel::MatmulOp op, kernel::ScheduleAttr schedule) {
+  if (!cast<RankedTensorType>(op.getLhs().getType()).getElementType().isF32()) return 0;
+  if (schedule.getTileM() <= 1 || schedule.getBlockM() <= kFewRows) return 0;
+  auto takes = [](kernel::AccessAttr access, int64_t dim) {
+    return access.getIndex() < 0 && access.getStrides()[dim] == 1;
+  };
+  const bool lhs = takes(op.getLhsAccess(), 1), rhs = takes(op.getRhsAccess(), 2) && !op.getPackedRhs();
+  return schedule.getInPlace() & ((lhs ? 1 : 0) | (rhs ? 2 : 0));
+}
+
+int64_t inPlaceOfGradient(int64_t lhsStride, int64_t rhsStride, int64_t m, int64_t n, int64_t elementBytes) {
+  auto serves = [&](int64_t stride, int64_t across) {
+    return stride > 0 && stride * elementBytes < kNearRows && across <= kNarrow;
+  };
+  if (!serves(rhsStride, m)) return 0;
+  return serves(lhsStride, n) ? 3 : 2;
 }
 
 bool takesRhsInPlace(kernel::MatmulOp op) {
@@ -202,16 +216,13 @@ MatmulShape matmulShape(kernel::MatmulOp op, ArrayRef<int64_t> sizes) {
       shape.rowGroups = shape.batch;
     shape.batch = 1;
   }
-  // An operand that is packed for a narrow result is read a few times only. Where its rows of k are so near
-  // one another that a tile's do not share their places in the first level, reading them from the second
-  // costs less (docs/decisions/2026-11-27-operands-in-place.md).
-  auto serves = [&](kernel::AccessAttr access, int64_t k, int64_t other, int64_t across) {
-    const int64_t stride = access.getStrides()[k];
-    return takesInPlace(access, other) && stride > 0 && stride * bytes < kNearRows && across <= kNarrow;
-  };
-  // lhs alone gains nothing.
-  if (bytes == 4 && shape.m > kFewRows && !op.getPackedRhs() && serves(op.getRhsAccess(), 1, 2, shape.m))
-    shape.inPlace = serves(op.getLhsAccess(), 2, 1, shape.n) ? 3 : 2;
+  ArrayRef<int64_t> lhs = op.getLhsAccess().getStrides(), rhs = op.getRhsAccess().getStrides();
+  if (lhs[1] == 1 && rhs[2] == 1) {
+    const int64_t wanted = inPlaceOfGradient(lhs[2], rhs[1], shape.m, shape.n, bytes);
+    shape.inPlace = inPlaceOf(op, kernel::ScheduleAttr::get(op.getContext(), 8, 32,
+                                                            shape.m > kFewRows ? 96 : shape.m, 0, 0, wanted));
+    if (!(shape.inPlace & 2)) shape.inPlace = 0; // lhs alone gains nothing
+  }
   Operation *yield = op.getBody().front().getTerminator();
   shape.epilogue = op.getInit() || yield->getNumOperands() != 1 ||
                    yield->getOperand(0) != Value(op.getBody().getArgument(0));

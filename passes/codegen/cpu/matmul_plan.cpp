@@ -62,11 +62,9 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   bool transposes =
       few && schedule.getTileN() == kLanes && level.vectorRegisters >= 2 * kLanes && !op.getGroups();
   plan.inPlace = takesRhsInPlace(op) && (plan.tile.rows == 1 || transposes);
-  // bits of the schedule, where the operands are such
-  const bool rows = plan.unit.kind == UnitKind::fma && !few && plan.tile.rows > 1;
-  plan.lhsInPlace = rows && (schedule.getInPlace() & 1) && takesInPlace(op.getLhsAccess(), 1);
-  plan.rhsInPlace =
-      rows && (schedule.getInPlace() & 2) && !op.getPackedRhs() && takesInPlace(op.getRhsAccess(), 2);
+  const int64_t inPlace = plan.tile.rows > 1 ? inPlaceOf(op, schedule) : 0;
+  plan.lhsInPlace = inPlace & 1;
+  plan.rhsInPlace = inPlace & 2;
   bool streams = !amx && few && (op.getPackedRhs() || plan.inPlace) && !op.getGroups();
   plan.streamedTiles = streams ? plan.blockM / plan.tile.rows : 0;
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;

@@ -1,10 +1,10 @@
 // The dot unit of a matmul: what multiplies a register tile. Everything around it (cache blocks, packing,
 // partial sums, epilogue) is matmul.cpp's and knows a unit by this interface.
 //
-// A unit has a register tile of `rows` x `columns()` and adds products of a packed panel of lhs and one of
-// rhs. It keeps its accumulators in SSA values that loops carry; AMX, which has tiles of its own, carries
-// none. The bits are those of the reduction's unit (dialects/kernel/kernel.td), whichever instructions give
-// them:
+// A unit has a register tile of `rows` x `columns()` and adds products of a panel of lhs and one of rhs, as
+// they are packed or, of f32, as they lie. It keeps its accumulators in SSA values that loops carry; AMX,
+// which has tiles of its own, carries none. The bits are those of the reduction's unit
+// (dialects/kernel/kernel.td), whichever instructions give them:
 //   fma       f32, f64     FmaUnit on every level
 //   vdpbf16   bf16         DotPairUnit where there is VDPBF16PS, else FmaPairUnit
 //   amx       bf16         AmxUnit where there is TDPBF16PS, else FmaGroupUnit
@@ -29,7 +29,8 @@ struct TileAddress {
   mlir::Value columns;
 };
 
-// lhs of one tile: packed element (row, k) at pointer + row * rowStride + k * kStride packed elements.
+// lhs of one tile: element (row, k) at pointer + row * rowStride + k * kStride elements, packed ones where it
+// is.
 struct LhsAddress {
   mlir::Value pointer;
   int64_t rowStride;   // packed: 1

@@ -6,7 +6,6 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -74,20 +73,21 @@ int64_t even(int64_t size, int64_t about, int64_t unit) {
   return std::max<int64_t>(unit, llvm::alignTo(llvm::divideCeil(std::max<int64_t>(size, 1), blocks), unit));
 }
 
-std::vector<std::array<int64_t, 3>> combinationsOf(const std::set<int64_t> &a, const std::set<int64_t> &b,
-                                                   const std::set<int64_t> &c) {
-  std::vector<std::array<int64_t, 3>> out;
+std::vector<std::pair<int64_t, int64_t>> combinationsOf(const std::set<int64_t> &a,
+                                                        const std::set<int64_t> &b) {
+  std::vector<std::pair<int64_t, int64_t>> out;
   for (int64_t x : a)
-    for (int64_t y : b)
-      for (int64_t z : c) out.push_back({x, y, z});
+    for (int64_t y : b) out.emplace_back(x, y);
   return out;
 }
 
 double apart(int64_t a, int64_t b) { return std::fabs(std::log2(double(a) / double(b))); }
 
+constexpr int64_t kOthersInPlace = 3; // schedules
+
 void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
                 SmallVectorImpl<ScheduleAttr> &out) {
-  MatmulShape shape = matmulShape(op, sizes);
+  const MatmulShape shape = matmulShape(op, sizes);
   const ScheduleAttr own = *op.getSchedule();
   const bool bf16 = shape.elementBytes == 2;
   const int64_t unitM = bf16 ? 96 : 24, unitK = bf16 ? 32 : 8;
@@ -101,14 +101,9 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
     if (about % unitM == 0) rows.insert(even(shape.m, about, unitM));
   for (int64_t about : {64, 96, 128, 192, 256, 384, 512, 768, 1024})
     depths.insert(even(shape.k, about, unitK));
-  std::set<int64_t> inPlace = {own.getInPlace(), 0};
-  if (shape.elementBytes == 4)
-    inPlace.insert((takesInPlace(op.getLhsAccess(), 1) ? 1 : 0) +
-                   (!shape.packedRhs && takesInPlace(op.getRhsAccess(), 2) ? 2 : 0));
   std::vector<std::pair<double, ScheduleAttr>> all;
   for (auto [tileM, tileN] : tiles)
-    for (auto [blockM, blockK, bits] : combinationsOf(rows, depths, inPlace)) {
-      shape.inPlace = bits;
+    for (auto [blockM, blockK] : combinationsOf(rows, depths)) {
       std::set<int64_t> widths;
       const int64_t unitN = shape.packedRhs ? kernel::kPanelColumns : tileN;
       for (int64_t about : {32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048})
@@ -116,7 +111,7 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
       for (int64_t parts = 1; parts <= 2 * threads; ++parts)
         widths.insert(even(shape.n, llvm::divideCeil(shape.n, parts), unitN));
       for (int64_t blockN : widths) {
-        ScheduleAttr s = make(own, tileM, tileN, blockM, blockN, blockK, bits);
+        ScheduleAttr s = make(own, tileM, tileN, blockM, blockN, blockK, own.getInPlace());
         all.emplace_back(estimateMatmulCycles(shape, s, threads), s);
       }
     }
@@ -125,11 +120,11 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
   // knows tiles.
   std::map<std::pair<int64_t, int64_t>, int> ofTile;
   for (auto &[cycles, s] : all) {
-    if (int64_t(out.size()) >= kMostCandidates || cycles > 1.5 * all.front().first) break;
+    if (int64_t(out.size()) >= kMostCandidates - 2 * kOthersInPlace || cycles > 1.5 * all.front().first)
+      break;
     int &count = ofTile[{s.getTileM(), s.getTileN()}];
     bool near = count >= 7 || llvm::any_of(out, [&, &s = s](ScheduleAttr o) {
                   return o.getTileM() == s.getTileM() && o.getTileN() == s.getTileN() &&
-                         o.getInPlace() == s.getInPlace() &&
                          apart(o.getBlockM(), s.getBlockM()) + apart(o.getBlockN(), s.getBlockN()) +
                                  apart(o.getBlockK(), s.getBlockK()) <
                              0.7;
@@ -138,6 +133,15 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
     ++count;
     out.push_back(s);
   }
+  // Of the first ones also with other operands in place, of which the model knows too little.
+  for (size_t i = 0, n = std::min<size_t>(out.size(), kOthersInPlace); i < n; ++i)
+    for (int64_t bits : {0, 3}) {
+      const ScheduleAttr s = out[i];
+      auto other = make(own, s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(), bits);
+      other = make(own, s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(),
+                   inPlaceOf(op, other));
+      if (!llvm::is_contained(out, other)) out.push_back(other);
+    }
 }
 
 void addLoops(kernel::LoopsOp op, ArrayRef<int64_t> sizes, int64_t threads,

@@ -6,10 +6,18 @@
 namespace weft::cpu_test {
 namespace {
 
-std::string scheduleText(kernel::ScheduleAttr s) {
-  return "tile_m = " + std::to_string(s.getTileM()) + ", tile_n = " + std::to_string(s.getTileN()) +
-         ", block_m = " + std::to_string(s.getBlockM()) + ", block_n = " + std::to_string(s.getBlockN()) +
-         ", block_k = " + std::to_string(s.getBlockK());
+// The compiler's own, with what it reads in place.
+void setSchedule(matmul::Matmul &op, cpu::MatmulShape shape, KernelSuite &suite) {
+  const bool gradient = op.lhs.strides[1] == 1 && op.rhs.strides[2] == 1 && shape.elementBytes == 4;
+  shape.inPlace = gradient && !op.packedRhs
+                      ? cpu::inPlaceOfGradient(op.lhs.strides[2], op.rhs.strides[1], shape.m, shape.n, 4)
+                      : 0;
+  kernel::ScheduleAttr s = cpu::scheduleMatmul(&suite.context(), shape, kThreads);
+  op.schedule = "tile_m = " + std::to_string(s.getTileM()) + ", tile_n = " + std::to_string(s.getTileN()) +
+                ", block_m = " + std::to_string(s.getBlockM()) +
+                ", block_n = " + std::to_string(s.getBlockN()) +
+                ", block_k = " + std::to_string(s.getBlockK());
+  op.inPlace = s.getInPlace();
 }
 
 double bytesTouched(const matmul::Matmul &op, double factorBytes) {
@@ -35,7 +43,7 @@ void addProduct(std::vector<BenchKernel> &kernels, KernelSuite &suite, const Sha
   bool columns = !s.transposedRhs || packedRhs;
   cpu::MatmulShape shape{1, s.m, s.n, s.k, bf16 ? 2 : 4, columns, packedRhs};
   shape.rhsInPlace = !bf16 && s.transposedRhs;
-  op.schedule = scheduleText(cpu::scheduleMatmul(&suite.context(), shape, kThreads));
+  setSchedule(op, shape, suite);
   kernels.push_back(
       {name,
        op.text(),
@@ -95,8 +103,7 @@ void addGroupedProducts(std::vector<BenchKernel> &kernels, KernelSuite &suite,
       if (!depth) op.outputs = {{tensorType({kRows, kWidth}, "f32"), {0, kWidth, 1}}};
       op.unit = unit;
       op.grouped = depth ? 'k' : 'm';
-      op.schedule = scheduleText(cpu::scheduleMatmul(
-          &suite.context(), {kGroups, m, kWidth, k, bf16 ? 2 : 4, depth, false}, kThreads));
+      setSchedule(op, {kGroups, m, kWidth, k, bf16 ? 2 : 4, depth, false}, suite);
       kernels.push_back(
           {name,
            op.text(),

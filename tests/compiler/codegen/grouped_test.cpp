@@ -122,7 +122,7 @@ TEST(Grouped, RowsHaveTheBitsOfTheirGroupsProductAlone) {
   expectEachAlone(cases);
 }
 
-// The same, of which neither operand is packed.
+// Groups cut what is summed over, and neither operand is packed.
 TEST(Grouped, DepthReadInPlaceHasTheBitsOfItsGroupsProductAlone) {
   std::vector<Case> cases;
   for (bool init : {false, true}) {

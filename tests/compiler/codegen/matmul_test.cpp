@@ -121,7 +121,6 @@ TEST(Matmul, SingleRowsOfRhsInPlaceKeepTheChain) {
   expectAllChains(ops);
 }
 
-// So do few rows, all of which take a column of rhs together: one block of rows, several, and rows left over.
 // Rows of k that are read where they lie, a column tile of which not all columns are there, and operands that
 // cannot be: those are packed whatever the schedule says.
 TEST(Matmul, OperandsInPlaceKeepTheChain) {
@@ -137,9 +136,21 @@ TEST(Matmul, OperandsInPlaceKeepTheChain) {
           op.init = init;
           ops.push_back(op);
         }
+  // Sums that lie in scratch between blocks of k, since columns of the result do not lie together.
+  Matmul scratch = plain("scratch", 1, 61, 70, 130, true, false);
+  scratch.schedule = "tile_m = 8, tile_n = 32, block_m = 48, block_n = 64, block_k = 40";
+  scratch.outputs = {{"70x61xf32", {0, 1, 61}}};
+  scratch.inPlace = 3;
+  ops.push_back(scratch);
+  // So few rows a block that nothing is.
+  scratch.name = "low";
+  scratch.schedule = "tile_m = 8, tile_n = 32, block_m = 24, block_n = 64, block_k = 40";
+  ops.push_back(scratch);
   expectAllChains(ops);
 }
 
+// Few rows, all of which take a column of rhs together, keep it too: one block of rows, several, and rows
+// left over.
 TEST(Matmul, FewRowsOfRhsInPlaceKeepTheChain) {
   std::vector<Matmul> ops;
   int64_t shapes[][3] = {{2, 17, 33}, {7, 100, 257}, {16, 1, 5}, {16, 48, 64}, {23, 40, 16}, {41, 31, 47}};

@@ -96,6 +96,13 @@ TEST_F(TraceTest, ASliceSaysKernelLineAndIterations) {
   EXPECT_EQ(iterations, (std::vector<int>{0, 1, 2, 0, 1, 2}));
 }
 
+TEST_F(TraceTest, EachStepHasTheArenasCourse) {
+  std::vector<int64_t> bytes;
+  for (const json &event : Trace(1)["traceEvents"])
+    if (event["ph"] == "C") bytes.push_back(event["args"]["bytes"]);
+  EXPECT_EQ(bytes, (std::vector<int64_t>{480, 960, 480, 960}));
+}
+
 TEST_F(TraceTest, EndsWithTheEventsThatWereKept) {
   const json trace = Trace(1, 3);
   CheckFormat(trace);
