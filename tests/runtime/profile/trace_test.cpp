@@ -98,7 +98,8 @@ TEST_F(TraceTest, ASliceSaysKernelLineAndIterations) {
 
 TEST_F(TraceTest, EachStepHasTheArenasCourse) {
   std::vector<int64_t> bytes;
-  for (const json &event : Trace(1)["traceEvents"])
+  const json trace = Trace(1);
+  for (const json &event : trace["traceEvents"])
     if (event["ph"] == "C") bytes.push_back(event["args"]["bytes"]);
   EXPECT_EQ(bytes, (std::vector<int64_t>{480, 960, 480, 960}));
 }
