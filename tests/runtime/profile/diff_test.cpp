@@ -81,6 +81,21 @@ TEST(Diff, AnotherScheduleIsNamed) {
   EXPECT_EQ(row.why, "the schedule was <tile_m = 12> and is <tile_m = 8>");
 }
 
+// The field that `in_place` has replaced said nothing: profiles from before are not of other schedules.
+TEST(Diff, AFieldThatSaysNothingIsNoOtherSchedule) {
+  auto with = [](const char *last) {
+    Profile p = SmallProfile();
+    p.kernels[0].schedule = std::string("#kernel.schedule<tile_m = 12, ") + last + ">";
+    return p;
+  };
+  auto reason = [&](const char *before, const char *after) {
+    return RowOf(CompareProfiles(with(before), with(after)), "matmul_0").reason;
+  };
+  EXPECT_NE(reason("unroll = 2", "in_place = 0"), DiffReason::schedule);
+  EXPECT_EQ(reason("unroll = 2", "in_place = 3"), DiffReason::schedule);
+  EXPECT_EQ(reason("in_place = 0", "in_place = 2"), DiffReason::schedule);
+}
+
 TEST(Diff, OtherSizesAreNamed) {
   Profile after = SmallProfile();
   after.kernels[0].work.flops *= 2;
