@@ -2,30 +2,53 @@
 
 using namespace mlir;
 namespace weft {
+namespace {
 
-std::string bisectPhase(ModuleOp before, ModuleOp after, const PhaseInfo &phase,
-                        const PipelineOptions &pipeline, const CheckOptions &options) {
-  ScopedDiagnosticHandler quiet(before.getContext(), [](Diagnostic &) { return success(); });
-  OwningOpRef<ModuleOp> good = before.clone(), again = before.clone();
-  std::string wrong, fault;
-  std::vector<std::string> names;
-  (void)runPhase(*again, phase.phase, pipeline, [&](StringRef pass, ModuleOp m) {
-    if (!wrong.empty()) return;
-    if (failed(checkPhase(*good, m, pass, options))) {
-      wrong = pass.str();
-      fault = firstFault(*good, m, options);
-    } else {
-      names.push_back(pass.str());
-      good = m.clone();
-    }
-  });
-  std::string text;
-  if (wrong.empty()) {
-    text = std::string("none of its passes does it on its own");
+// `stages` with another module in one place.
+SmallVector<ModuleOp> with(Stages stages, size_t at, ModuleOp module) {
+  SmallVector<ModuleOp> out(stages);
+  out[at] = module;
+  return out;
+}
+
+// The stage that alone makes a difference; none where it takes several.
+std::optional<size_t> stageAtFault(Stages before, Stages after, const PhaseInfo &phase,
+                                   const CheckOptions &options) {
+  if (before.size() == 1) return 0;
+  for (size_t i = 0; i < before.size(); ++i)
+    if (failed(checkPhase(before, with(before, i, after[i]), phase.name, options))) return i;
+  return std::nullopt;
+}
+
+} // namespace
+
+std::string bisectPhase(Stages before, Stages after, const PhaseInfo &phase, const PipelineOptions &pipeline,
+                        const CheckOptions &options) {
+  ScopedDiagnosticHandler quiet(ModuleOp(before.front()).getContext(),
+                                [](Diagnostic &) { return success(); });
+  std::optional<size_t> at = stageAtFault(before, after, phase, options);
+  std::string wrong, fault, text = "none of its passes does it on its own";
+  size_t right = 0;
+  if (at) {
+    ModuleOp start = before[*at];
+    OwningOpRef<ModuleOp> good = start.clone(), again = start.clone();
+    (void)runPhase(*again, phase.phase, pipeline, [&](StringRef pass, ModuleOp m) {
+      if (!wrong.empty()) return;
+      auto was = with(before, *at, *good), is = with(before, *at, m);
+      if (failed(checkPhase(was, is, pass, options))) {
+        wrong = pass.str();
+        fault = firstFault(was, is, options);
+      } else {
+        ++right;
+        good = m.clone();
+      }
+    });
+  }
+  if (wrong.empty())
     fault = firstFault(before, after, options);
-  } else
+  else
     text = "the first pass that does: `" + wrong + "`" +
-           (names.empty() ? "" : ", behind " + std::to_string(names.size()) + " that do not");
+           (right == 0 ? "" : ", behind " + std::to_string(right) + " that do not");
   return text + (fault.empty() ? "" : "\n" + fault);
 }
 

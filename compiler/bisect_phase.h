@@ -6,9 +6,9 @@
 namespace weft {
 
 // Lines for a reader: the first pass of `phase` behind which the numbers differ, run once more on `before`,
-// and the first op whose result is not what it was. `after` is what the phase has made of it. Diagnostics of
-// the passes are not repeated.
-std::string bisectPhase(mlir::ModuleOp before, mlir::ModuleOp after, const PhaseInfo &phase,
-                        const PipelineOptions &pipeline, const CheckOptions &options);
+// and the first op whose result is not what it was; of a pipeline, in the first stage that makes a difference
+// alone. `after` is what the phase has made of it. Diagnostics of the passes are not repeated.
+std::string bisectPhase(Stages before, Stages after, const PhaseInfo &phase, const PipelineOptions &pipeline,
+                        const CheckOptions &options);
 
 } // namespace weft

@@ -9,20 +9,6 @@ using weft::graph::HostTensor;
 namespace weft {
 namespace {
 
-bool meetsGradient(func::FuncOp f, SymbolTable &symbols, llvm::DenseSet<Operation *> &seen) {
-  if (!seen.insert(f).second) return false;
-  return f
-      .walk([&](Operation *op) {
-        if (isa<graph::ValueAndGradOp>(op)) return WalkResult::interrupt();
-        FlatSymbolRefAttr callee;
-        if (auto call = dyn_cast<func::CallOp>(op)) callee = call.getCalleeAttr();
-        if (auto repeat = dyn_cast<graph::RepeatOp>(op)) callee = repeat.getBodyAttr();
-        auto g = callee ? symbols.lookup<func::FuncOp>(callee.getValue()) : func::FuncOp();
-        return g && meetsGradient(g, symbols, seen) ? WalkResult::interrupt() : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
 // Where tensors of one type differ by more than the tolerance times the largest magnitude.
 struct Difference {
   size_t place = 0;
@@ -44,6 +30,12 @@ std::optional<Difference> differenceOf(const HostTensor &before, const HostTenso
 std::string resultName(func::FuncOp f, size_t i) {
   auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
   return name ? "output " + name.str() : "result " + std::to_string(i);
+}
+
+// An output "WHAT.PATH" is of a stack of layers when the parameter PATH is: a stage gives those of its own.
+bool isOfLayers(ModuleOp module, StringRef output) {
+  auto variable = module.lookupSymbol<graph::VariableOp>(output.split('.').second);
+  return variable && int64_t(variable.getLayers()) > 0;
 }
 
 LogicalResult compare(func::FuncOp f, StringRef phase, const std::string &what, const HostTensor &before,
@@ -87,50 +79,56 @@ std::string indexText(ArrayRef<int64_t> shape, int64_t linear) {
   return "[" + llvm::join(index, ", ") + "]";
 }
 
-bool needsGradient(func::FuncOp f) {
-  SymbolTable symbols(f->getParentOfType<ModuleOp>());
-  llvm::DenseSet<Operation *> seen;
-  return meetsGradient(f, symbols, seen);
-}
-
-FailureOr<SmallVector<HostTensor>> runEntry(func::FuncOp entry, const CheckOptions &options,
-                                            int64_t numMicroBatches, graph::Variables &variables,
-                                            graph::Variables &caches, graph::InterpretObserver *observer) {
-  auto module = entry->getParentOfType<ModuleOp>();
-  auto args = argumentsOf(entry, options.inputs, options.seed, numMicroBatches);
-  if (failed(args)) return failure();
-  if (entry.getSymName() == "decode")
-    for (auto &[name, value] : caches) variables[name] = value;
-  graph::InterpretOptions interpret;
-  interpret.observer = observer;
-  // What is made of parameters is made of these.
-  auto derive = module.lookupSymbol<func::FuncOp>("derive");
-  if (derive && derive != entry && failed(graph::interpret(derive, {}, variables, interpret)))
+FailureOr<PhaseChecker::Outcome> PhaseChecker::run(Stages stages, func::FuncOp entry, StringRef phase,
+                                                   ArrayRef<graph::Variables> initial,
+                                                   MutableArrayRef<graph::Variables> caches) {
+  SmallVector<graph::Variables> variables(initial);
+  auto results = runEntry(stages, entry.getSymName(), options, numMicroBatches, variables, caches);
+  if (failed(results)) {
+    emitError(entry.getLoc()) << "after phase `" << phase << "`, @" << entry.getSymName()
+                              << " cannot be interpreted";
     return failure();
-  auto results = graph::interpret(entry, *args, variables, interpret);
-  if (succeeded(results) && entry.getSymName().starts_with("prefill_"))
-    for (auto v : module.getOps<graph::VariableOp>())
-      if (v.getKind() == graph::VariableKind::cache)
-        caches[v.getSymName().str()] = variables[v.getSymName().str()];
-  return results;
+  }
+  Outcome outcome;
+  for (auto [i, of] : llvm::enumerate(*results)) {
+    auto f = ModuleOp(stages[i]).lookupSymbol<func::FuncOp>(entry.getSymName());
+    for (auto [r, value] : llvm::enumerate(of)) {
+      std::string name = resultName(f, r);
+      auto same = [&](auto &known) { return known.first == name; };
+      auto known = i == 0 ? outcome.results.end() : llvm::find_if(outcome.results, same);
+      if (known == outcome.results.end())
+        outcome.results.push_back({name, std::move(value)});
+      else if (isOfLayers(stages[i], name)) {
+        HostTensor &all = known->second;
+        all.shape[0] += value.shape[0];
+        all.values.insert(all.values.end(), value.values.begin(), value.values.end());
+      } else if (differenceOf(known->second, value, options.tolerance))
+        return emitError(f.getLoc()) << "after phase `" << phase << "`, " << name << " of @"
+                                     << entry.getSymName() << " is not the same in all pipeline stages";
+    }
+  }
+  auto joined = joinVariables(stages, variables, options.tolerance);
+  if (failed(joined)) return failure();
+  outcome.variables = std::move(*joined);
+  return outcome;
 }
 
-LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
-  if (!numMicroBatches) numMicroBatches = chooseMicroBatches(module, options.inputs);
+LogicalResult PhaseChecker::check(Stages stages, StringRef phase) {
+  ModuleOp first = stages.front();
+  if (!numMicroBatches) numMicroBatches = chooseMicroBatches(first, options.inputs);
   std::map<std::string, Outcome> now;
   bool same = true;
-  auto initial = variablesOf(module, options.inputs, options.seed);
+  auto parts = variablesOf(stages, options.inputs, options.seed);
+  if (failed(parts)) return failure();
+  auto initial = joinVariables(stages, *parts, options.tolerance);
   if (failed(initial)) return failure();
-  graph::Variables caches;
-  for (auto f : module.getOps<func::FuncOp>()) {
+  SmallVector<graph::Variables> caches(stages.size());
+  for (auto f : first.getOps<func::FuncOp>()) {
     if (!f->hasAttr("weft.entry") || needsGradient(f)) continue;
     std::string entry = f.getSymName().str();
-    Outcome outcome;
-    outcome.variables = *initial;
-    auto results = runEntry(f, options, numMicroBatches, outcome.variables, caches);
-    if (failed(results))
-      return emitError(f.getLoc()) << "after phase `" << phase << "`, @" << entry << " cannot be interpreted";
-    outcome.results = std::move(*results);
+    auto ran = run(stages, f, phase, *parts, caches);
+    if (failed(ran)) return failure();
+    Outcome outcome = std::move(*ran);
     keepChanged(outcome.variables, *initial);
 
     if (auto it = last.find(entry); it != last.end()) {
@@ -139,9 +137,13 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
         return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << entry << ": it has "
                                      << outcome.results.size() << " results when it had "
                                      << before.results.size();
-      for (size_t i = 0; i < outcome.results.size(); ++i)
-        same &= succeeded(
-            compare(f, phase, resultName(f, i), before.results[i], outcome.results[i], options.tolerance));
+      for (auto &[name, value] : outcome.results) { // stages give them in another order
+        auto was = llvm::find_if(before.results, [&, &n = name](auto &r) { return r.first == n; });
+        if (was == before.results.end())
+          return emitError(f.getLoc()) << "phase `" << phase << "` changed @" << entry << ": it has " << name
+                                       << ", which it had not";
+        same &= succeeded(compare(f, phase, name, was->second, value, options.tolerance));
+      }
       // One that is changed now and was not, or the other way round, is compared with what it was at first.
       std::set<std::string> names;
       for (auto &[name, value] : outcome.variables) names.insert(name);
@@ -160,7 +162,7 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
   }
   for (auto &[entry, outcome] : last)
     if (!now.count(entry)) {
-      emitError(module.getLoc()) << "phase `" << phase << "` lost the entry @" << entry;
+      emitError(first.getLoc()) << "phase `" << phase << "` lost the entry @" << entry;
       same = false;
     }
   last = std::move(now);
@@ -170,42 +172,58 @@ LogicalResult PhaseChecker::check(ModuleOp module, StringRef phase) {
   return success(same);
 }
 
-LogicalResult checkPhase(ModuleOp before, ModuleOp after, StringRef phase, CheckOptions options) {
-  options.inputs.numMicroBatches = chooseMicroBatches(before, options.inputs);
+LogicalResult checkPhase(Stages before, Stages after, StringRef phase, CheckOptions options) {
+  options.inputs.numMicroBatches = chooseMicroBatches(before.front(), options.inputs);
   PhaseChecker checker(std::move(options));
   if (failed(checker.check(before, "before " + phase.str()))) return failure();
   return checker.check(after, phase);
 }
 
-std::string firstFault(ModuleOp before, ModuleOp after, const CheckOptions &options) {
-  int64_t numMicroBatches = chooseMicroBatches(before, options.inputs);
-  graph::Variables caches[2];
-  for (auto f : after.getOps<func::FuncOp>()) {
-    auto old = before.lookupSymbol<func::FuncOp>(f.getSymName());
+std::string firstFault(Stages before, Stages after, const CheckOptions &options) {
+  const size_t n = before.size();
+  if (after.size() != n) return "";
+  ModuleOp first = after.front();
+  int64_t numMicroBatches = chooseMicroBatches(before.front(), options.inputs);
+  SmallVector<graph::Variables> caches[2] = {SmallVector<graph::Variables>(n),
+                                             SmallVector<graph::Variables>(n)};
+  auto differ = [&](const HostTensor &a, const HostTensor &b) {
+    return a.shape != b.shape || a.element != b.element || differenceOf(a, b, options.tolerance);
+  };
+  for (auto f : first.getOps<func::FuncOp>()) {
+    auto old = ModuleOp(before.front()).lookupSymbol<func::FuncOp>(f.getSymName());
     if (!f->hasAttr("weft.entry") || !old || needsGradient(f) || needsGradient(old)) continue;
-    ValueTrace traces[2];
-    graph::Variables variables[2];
-    SmallVector<HostTensor> results[2];
+    std::vector<ValueTrace> traces[2] = {std::vector<ValueTrace>(n), std::vector<ValueTrace>(n)};
+    SmallVector<graph::Variables> variables[2];
+    SmallVector<SmallVector<HostTensor>> results[2];
     for (int i = 0; i < 2; ++i) {
       auto initial = variablesOf(i ? after : before, options.inputs, options.seed);
       if (failed(initial)) return "";
       variables[i] = std::move(*initial);
-      auto ran = runEntry(i ? f : old, options, numMicroBatches, variables[i], caches[i], &traces[i]);
+      SmallVector<graph::InterpretObserver *> observers;
+      for (ValueTrace &trace : traces[i]) observers.push_back(&trace);
+      auto ran = runEntry(i ? after : before, f.getSymName(), options, numMicroBatches, variables[i],
+                          caches[i], observers);
       if (failed(ran)) return "";
       results[i] = std::move(*ran);
     }
-    auto differ = [&](const HostTensor &a, const HostTensor &b) {
-      return a.shape != b.shape || a.element != b.element || differenceOf(a, b, options.tolerance);
-    };
-    SmallVector<int64_t> wrong;
-    SmallVector<std::string> wrongVariables;
-    for (size_t i = 0; i < std::min(results[0].size(), results[1].size()); ++i)
-      if (differ(results[0][i], results[1][i])) wrong.push_back(i);
-    for (auto &[name, value] : variables[1])
-      if (auto it = variables[0].find(name); it != variables[0].end() && differ(it->second, value))
-        wrongVariables.push_back(name);
-    if (wrong.empty() && wrongVariables.empty()) continue;
-    return ValueTrace::firstFault(traces[0], traces[1], wrong, wrongVariables, options.tolerance);
+    std::vector<SmallVector<int64_t>> wrong(n); // results
+    std::vector<SmallVector<std::string>> wrongVariables(n);
+    bool same = true;
+    for (size_t s = 0; s < n; ++s) {
+      for (size_t i = 0; i < std::min(results[0][s].size(), results[1][s].size()); ++i)
+        if (differ(results[0][s][i], results[1][s][i])) wrong[s].push_back(i);
+      for (auto &[name, value] : variables[1][s])
+        if (auto it = variables[0][s].find(name); it != variables[0][s].end() && differ(it->second, value))
+          wrongVariables[s].push_back(name);
+      same &= wrong[s].empty() && wrongVariables[s].empty();
+    }
+    if (same) continue;
+    for (size_t s = 0; s < n; ++s) {
+      std::string fault =
+          ValueTrace::firstFault(traces[0][s], traces[1][s], wrong[s], wrongVariables[s], options.tolerance);
+      if (!fault.empty()) return fault + (n > 1 ? "\n  in pipeline stage " + std::to_string(s) : "");
+    }
+    return "";
   }
   return "";
 }

@@ -1,15 +1,11 @@
 #include "compiler/compile_program.h"
-#include "compiler/bisect_phase.h"
-#include "compiler/check_cost.h"
-#include "compiler/check_gradients.h"
-#include "compiler/check_kernels.h"
+#include "compiler/check_program.h"
 #include "compiler/graph_builder.h"
 #include "compiler/kernel_source.h"
 #include "compiler/memory_trial.h"
 #include "compiler/merge_kernels.h"
 #include "compiler/model_loader.h"
 #include "compiler/step_cost.h"
-#include "compiler/user_inputs.h"
 #include "frontends/programs/program.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
@@ -171,9 +167,6 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
                             recipe.train.micro_batch);
   if (auto *problem = std::get_if<std::string>(&layout)) return *problem;
 
-  if (request.checkPhases && recipe.pipeline > 1)
-    return std::string("--check-phases interprets one stage: compile without a pipeline");
-
   // Diagnostics: remarks are kept, the rest is what this function returns.
   std::string errors;
   const char *phaseName = "trace";
@@ -203,10 +196,9 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     if (error) return "cannot make " + request.dumpFolder + ": " + error.message();
   }
   std::vector<OwningOpRef<ModuleOp>> stages;
-  CheckOptions check;
-  check.inputs = request.phaseInputs;
-  OwningOpRef<ModuleOp> scheduled; // for --check-phases, with the kernels that its ops became
-  llvm::StringMap<std::string> kernelNames;
+  CheckOptions checkOptions;
+  checkOptions.inputs = request.phaseInputs;
+  ProgramCheck check(checkOptions, request.checkCheckpoint, recipe.pipeline, !target.bf16Unit.empty());
   // On its own machine a program finds work for every thread that it may get, and two at the least.
   const int passThreads = recipe.run.target == "cpu:native" ? std::max(2, threads) : 2;
   // Nothing that was measured enters the choice of what is computed again: two compilations would differ.
@@ -216,6 +208,27 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   // By stage, of the first trial, which has all entries; the others have train_step alone, which comes first
   // and is the same: what is computed again changes nothing else.
   std::vector<StageMemory> whole;
+  // A stage of the model's program; null, with what is wrong in `problem`.
+  auto trace = [&](Stage stage, const ProgramOptions &entries, std::string &problem) {
+    OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+    GraphBuilder builder(*module, std::get<BatchLayout>(layout), stage);
+    Builder *previous = set_builder(&builder);
+    try {
+      build_program(*model.info, entries);
+      if (model.info->hugging_face_config)
+        report.artifact.config_json = model.info->hugging_face_config(options.config);
+    } catch (const ModelError &e) {
+      problem = e.what();
+    } catch (const std::exception &e) {
+      problem = file + ": the model's code ended with an exception: " + e.what();
+    } catch (...) {
+      problem = file + ": the model's code ended with an exception that is no std::exception";
+    }
+    set_builder(previous);
+    if (problem.empty() && failed(verify(*module))) problem = errors;
+    if (!problem.empty()) module = nullptr;
+    return module;
+  };
   // Traces the model and runs the passes, a stage after the other; `last`: not to find out what memory and
   // time it takes.
   auto buildStages = [&](const std::vector<std::string> &recompute, bool last) -> MemoryTrial {
@@ -235,26 +248,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
     for (int64_t index = 0; index < recipe.pipeline; ++index) {
       double start = now();
       phaseName = "trace";
-      OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-      {
-        GraphBuilder builder(*module, std::get<BatchLayout>(layout), {index, recipe.pipeline});
-        Builder *previous = set_builder(&builder);
-        std::string problem;
-        try {
-          build_program(*model.info, entries);
-          if (model.info->hugging_face_config)
-            report.artifact.config_json = model.info->hugging_face_config(options.config);
-        } catch (const ModelError &e) {
-          problem = e.what();
-        } catch (const std::exception &e) {
-          problem = file + ": the model's code ended with an exception: " + e.what();
-        } catch (...) {
-          problem = file + ": the model's code ended with an exception that is no std::exception";
-        }
-        set_builder(previous);
-        if (!problem.empty()) return failing(problem);
-      }
-      if (failed(verify(*module))) return failing(errors);
+      OwningOpRef<ModuleOp> module = trace({index, recipe.pipeline}, entries, trial.error);
+      if (!module) return trial;
       report.traceSeconds += now() - start;
       for (auto v : module->getOps<graph::VariableOp>())
         if (v.getKind() == graph::VariableKind::parameter)
@@ -268,17 +263,17 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       pipeline.recompute = recompute;
       pipeline.verify = last; // what is chosen is built once more
       pipeline.stopAfter = last ? request.stopAfter.value_or(Phase::plan) : Phase::plan;
-      if (last && request.checkPhases) {
-        CheckCost cost = checkCost(*module, chooseMicroBatches(*module, check.inputs));
-        if (std::string problem = costProblem(cost, request.checkLimit); !problem.empty())
-          return failing(problem);
-        if (cost.seconds > 5) request.say("checking takes about " + durationText(cost.seconds));
-        if (!request.checkCheckpoint.empty())
-          if (absl::Status s = ReadUserVariables(*module, request.checkCheckpoint, check.inputs); !s.ok())
-            return failing(std::string(s.message()));
+      if (last && request.checkPhases && index == 0) {
+        OwningOpRef<ModuleOp> uncut;
+        if (recipe.pipeline > 1 && !(uncut = trace({0, 1}, entries, trial.error))) return trial;
+        std::string problem = check.begin(uncut ? *uncut : *module, request.checkLimit, request.say);
+        if (!problem.empty()) return failing(problem);
+        auto remarks = report.remarks;
+        if (uncut && failed(check.checkWhole(std::move(uncut), pipeline)))
+          return failing(errors + (check.details.empty() ? "" : "\n" + check.details));
+        report.remarks = std::move(remarks); // not those about what is not compiled
+        start = now();
       }
-      PhaseChecker checker(check);
-      OwningOpRef<ModuleOp> before; // the phase
       pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) -> LogicalResult {
         size_t number = &phase - phases().begin();
         phaseName = number + 1 < phases().size() ? phases()[number + 1].name : "code";
@@ -291,33 +286,14 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
                              (recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
           if (failed(writeFile(fs::path(request.dumpFolder) / name, m))) return failure();
         }
-        // Rounding to bf16 is meant to change values: what comes after is held against it.
-        if (phase.phase == Phase::precision && !target.bf16Unit.empty()) checker = PhaseChecker(check);
         if (!last || !request.checkPhases) return success();
-        if (phase.phase == Phase::lower) kernelNames = kernelsByContent(m);
-        if (phase.phase >= Phase::lower) return success();
-        double began = now();
-        if (failed(checker.check(m, phase.name))) {
-          if (before && checker.differs()) errors += "\n" + bisectPhase(*before, m, phase, pipeline, check);
-          return failure();
-        }
-        if (phase.phase == Phase::differentiate && before) {
-          auto again = [&](ModuleOp part) {
-            return runPhase(part, phase.phase, pipeline, [](StringRef, ModuleOp) {});
-          };
-          if (failed(checkGradients(*before, check, again, report.gradients))) {
-            if (!report.gradients.fault.empty()) errors += "\n" + report.gradients.fault;
-            return failure();
-          }
-        }
-        before = m.clone();
-        if (phase.phase == Phase::schedule) scheduled = m.clone();
-        report.checkSeconds += now() - began;
-        return success();
+        return check.afterPhase(index, phase, m, pipeline);
       };
+      const double checking = check.seconds;
       if (failed(runPipeline(*module, pipeline)))
-        return failing(errors.empty() ? std::string("the pipeline failed") : errors);
-      report.passSeconds += now() - start - report.checkSeconds;
+        return failing((errors.empty() ? std::string("the pipeline failed") : errors) +
+                       (check.details.empty() ? "" : "\n" + check.details));
+      report.passSeconds += now() - start - (check.seconds - checking);
       if (last && request.stopAfter) {
         llvm::raw_string_ostream out(report.stopped);
         module->print(out);
@@ -356,7 +332,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   if (request.stopAfter) return report;
   std::vector<ModuleOp> modules;
   for (auto &stage : stages) modules.push_back(*stage);
-  mergeKernels(modules);
+  const auto merged = mergeKernels(modules);
   phaseName = "tune";
   TuneRequest tuning{double(recipe.run.tune), threads, target.levels, microBatches, request.say,
                      request.progress};
@@ -417,14 +393,11 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   if (!problem.empty()) return problem;
   report.codeSeconds = now() - start;
   if (request.checkPhases) {
-    start = now();
-    auto loaded = LoadArtifactFromMemory(SerializeArtifact(report.artifact), "the program");
-    if (!loaded.ok()) return std::string(loaded.status().message());
-    auto checked = checkKernels(*scheduled, kernelNames, modules.front(), *loaded, check);
-    if (auto *wrong = std::get_if<std::string>(&checked))
-      return "the compiled program differs from its ops: " + *wrong;
-    report.kernelCheck = std::get<KernelCheck>(checked);
-    report.checkSeconds += now() - start;
+    if (problem = check.checkKernels(merged, modules.front(), report.artifact); !problem.empty())
+      return problem;
+    report.gradients = check.gradients;
+    report.kernelCheck = check.kernels;
+    report.checkSeconds = check.seconds;
   }
   report.numKernels = report.artifact.kernels.size();
   for (auto &stage : report.artifact.stages) {

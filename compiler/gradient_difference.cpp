@@ -8,17 +8,23 @@ using weft::graph::HostTensor;
 namespace weft {
 namespace {
 
-using Differentiate = llvm::function_ref<LogicalResult(ModuleOp)>;
-
 constexpr double kStep = 1e-5;      // h, of an argument's root mean square
 constexpr double kTolerance = 1e-5; // of what a slope along a random direction is like
 constexpr double kRoundoff = 1e-13; // of the function's value, before it is divided by h
 constexpr int kTries = 3;           // other directions, shorter steps: a kink is met by few of them
 
 // Makes integers, what is behind stop_gradient, and which of two or which sign was taken what they were in
-// the first run.
+// the first run. Gradients that the function takes itself are run as they are.
 class Replay : public UnroundedCasts {
 public:
+  explicit Replay(GradientRunner &gradients) : gradients(gradients) {}
+  FailureOr<bool> runInstead(Operation *op, ArrayRef<const HostTensor *> operands,
+                             MutableArrayRef<HostTensor> results) override {
+    auto gradient = dyn_cast<graph::ValueAndGradOp>(op);
+    if (!gradient) return false;
+    if (failed(gradients.run(gradient, operands, results, this))) return failure();
+    return true;
+  }
   void change(Operation *op, ArrayRef<const HostTensor *> operands,
               MutableArrayRef<HostTensor> results) override {
     UnroundedCasts::change(op, operands, results);
@@ -53,6 +59,7 @@ private:
     }
   }
 
+  GradientRunner &gradients;
   std::vector<std::vector<double>> kept;
   size_t next = 0;
   bool recording = true;
@@ -66,10 +73,14 @@ double rms(const HostTensor &t) {
 
 class Difference {
 public:
-  Difference(const GradientSite &site, uint64_t seed) : site(site), seed(seed) {}
+  Difference(const GradientSite &site, uint64_t seed, GradientRunner &runner)
+      : site(site), seed(seed), runner(runner), replay(runner) {}
 
-  FailureOr<WrongGradient> wrong(Differentiate differentiate) {
-    if (failed(differentiateOnce(differentiate))) return failure();
+  FailureOr<WrongGradient> wrong() {
+    UnroundedCasts observer;
+    auto made = runner.run(site.function, site.wrt, site.args, &observer);
+    if (failed(made)) return failure();
+    gradients.assign(made->end() - site.wrt.size(), made->end());
     auto value = at(site.args);
     if (failed(value)) return failure();
     level = *value;
@@ -92,31 +103,6 @@ public:
   }
 
 private:
-  LogicalResult differentiateOnce(Differentiate differentiate) {
-    ModuleOp from = site.module;
-    func::FuncOp of = site.function;
-    OwningOpRef<ModuleOp> module = from.clone();
-    auto f = module->lookupSymbol<func::FuncOp>(of.getSymName());
-    OpBuilder b(f);
-    SmallVector<Type> types(f.getResultTypes());
-    const size_t numValues = types.size();
-    for (int64_t i : site.wrt) types.push_back(f.getArgument(i).getType());
-    auto g = func::FuncOp::create(f.getLoc(), "gradient", b.getFunctionType(f.getArgumentTypes(), types));
-    std::string name = SymbolTable(*module).insert(g).str();
-    b.setInsertionPointToStart(g.addEntryBlock());
-    auto op = b.create<graph::ValueAndGradOp>(f.getLoc(), types, f.getSymName(), g.getArguments(),
-                                              ValueRange(), ValueRange(), site.wrt);
-    b.create<func::ReturnOp>(f.getLoc(), op.getResults());
-    if (failed(differentiate(*module))) return failure();
-    UnroundedCasts observer;
-    graph::Variables none;
-    auto results =
-        graph::interpret(module->lookupSymbol<func::FuncOp>(name), site.args, none, {false, &observer});
-    if (failed(results)) return failure();
-    gradients.assign(results->begin() + numValues, results->end());
-    return success();
-  }
-
   FailureOr<double> at(ArrayRef<HostTensor> args) {
     graph::Variables none;
     auto results = graph::interpret(site.function, args, none, {false, &replay});
@@ -162,6 +148,7 @@ private:
 
   const GradientSite &site;
   uint64_t seed;
+  GradientRunner &runner;
   Replay replay;
   SmallVector<HostTensor> gradients; // as `differentiate` makes them
   double level = 0;                  // the function's value
@@ -176,8 +163,14 @@ void UnroundedCasts::change(Operation *op, ArrayRef<const HostTensor *> operands
     results[0].values = operands[0]->values;
 }
 
-FailureOr<WrongGradient> wrongGradient(const GradientSite &site, uint64_t seed, Differentiate differentiate) {
-  return Difference(site, seed).wrong(differentiate);
+std::string WrongGradient::numbers() const {
+  char text[120];
+  std::snprintf(text, sizeof text, "%.9g when finite differences give %.9g", given, measured);
+  return text;
+}
+
+FailureOr<WrongGradient> wrongGradient(const GradientSite &site, uint64_t seed, GradientRunner &gradients) {
+  return Difference(site, seed, gradients).wrong();
 }
 
 } // namespace weft

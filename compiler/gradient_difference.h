@@ -1,7 +1,6 @@
 // A function's gradient, as a pass makes it, held against finite differences of the function.
 #pragma once
-#include "dialects/graph/interpret.h"
-#include "mlir/IR/BuiltinOps.h"
+#include "compiler/gradient_runner.h"
 
 namespace weft {
 
@@ -12,10 +11,9 @@ public:
               llvm::MutableArrayRef<graph::HostTensor> results) override;
 };
 
-// A function of a module whose first result is a scalar, where its gradient is checked: its arguments, and
-// the numbers of those that are differentiated.
+// A function whose first result is a scalar, where its gradient is checked: its arguments, and the numbers of
+// those that are differentiated.
 struct GradientSite {
-  mlir::ModuleOp module;
   mlir::func::FuncOp function;
   llvm::SmallVector<graph::HostTensor> args;
   llvm::SmallVector<int64_t> wrt;
@@ -25,12 +23,12 @@ struct WrongGradient {
   llvm::SmallVector<size_t> which; // of site.wrt; none: the gradient is right
   double given = 0, measured = 0;  // along a random direction over the last of them
   bool finite = true;              // else nothing was compared
+  std::string numbers() const;     // both, in words
 };
 
-// Runs `differentiate` (in place, on a module) on graph.value_and_grad of the function. Fails, with an error,
-// where it or the interpreter does. See check_gradients.h for what is held still.
-mlir::FailureOr<WrongGradient>
-wrongGradient(const GradientSite &site, uint64_t seed,
-              llvm::function_ref<mlir::LogicalResult(mlir::ModuleOp)> differentiate);
+// The function is of `gradients`' module. Fails, with an error, where the pass or the interpreter does. See
+// check_gradients.h for what is held still.
+mlir::FailureOr<WrongGradient> wrongGradient(const GradientSite &site, uint64_t seed,
+                                             GradientRunner &gradients);
 
 } // namespace weft

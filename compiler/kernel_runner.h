@@ -33,8 +33,8 @@ public:
                const LoadedArtifact &artifact, std::vector<std::shared_ptr<const KernelLibrary>> levels,
                std::function<void(const std::string &)> says);
 
-  mlir::FailureOr<bool> runKernel(mlir::Operation *op, llvm::ArrayRef<const graph::HostTensor *> operands,
-                                  llvm::MutableArrayRef<graph::HostTensor> results) override;
+  mlir::FailureOr<bool> runInstead(mlir::Operation *op, llvm::ArrayRef<const graph::HostTensor *> operands,
+                                   llvm::MutableArrayRef<graph::HostTensor> results) override;
 
   std::string entry;                 // for messages
   std::string problem;               // after a failure; "" where the interpreter had it
@@ -61,7 +61,6 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> scratch;
   KernelOutliner outliner;
   llvm::DenseMap<mlir::Operation *, Planned> planned;
-  llvm::DenseSet<int> seen;
 };
 
 } // namespace weft

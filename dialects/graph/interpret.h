@@ -15,13 +15,12 @@ using Variables = std::map<std::string, HostTensor>;
 class InterpretObserver {
 public:
   virtual ~InterpretObserver() = default;
-  // Runs a kernel op instead of the interpreter, into zeros of its result types; false leaves it to that.
-  virtual mlir::FailureOr<bool> runKernel(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands,
-                                          llvm::MutableArrayRef<HostTensor> results) {
+  // Runs a kernel op or graph.value_and_grad instead of the interpreter, into zeros of its result types;
+  // false leaves it to that. A failure ends the interpretation, which fails without an error of its own.
+  virtual mlir::FailureOr<bool> runInstead(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands,
+                                           llvm::MutableArrayRef<HostTensor> results) {
     return false;
   }
-  // Before an op; true ends the interpretation, which fails without an error.
-  virtual bool stopsAt(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands) { return false; }
   // Behind each graph or kernel op that was evaluated: may give it other results.
   virtual void change(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands,
                       llvm::MutableArrayRef<HostTensor> results) {}
@@ -33,17 +32,29 @@ public:
   virtual void added(const HostTensor *part, const HostTensor *to) {}
 };
 
+// A rank among others that are interpreted at the same time.
+class InterpretRank {
+public:
+  virtual ~InterpretRank() = default;
+  // Runs an op of dist where ranks meet: what it gives. A failure ends the interpretation, which fails
+  // without an error of its own.
+  virtual mlir::FailureOr<llvm::SmallVector<HostTensor>>
+  meet(mlir::Operation *op, llvm::ArrayRef<const HostTensor *> operands) = 0;
+};
+
 struct InterpretOptions {
   // Rounds each op's results to their element type. Off: f64 throughout, the reference that tolerances are
   // measured against.
   bool roundToElement = false;
   InterpretObserver *observer = nullptr;
+  InterpretRank *rank = nullptr; // null: a rank alone
 };
 
 // Runs `function` on `args`, which must fit its argument types (`?` fits every size): graph ops, kernel ops,
 // func.call, and graph.repeat and calls into functions of the same module. graph.read and graph.write use
-// `variables`. One rank: dist.all_reduce is the identity. Errors are emitted at the op concerned: a missing
-// variable, an op that cannot be interpreted (graph.value_and_grad before `differentiate`).
+// `variables`. For a rank alone dist.all_reduce is the identity, as it is over the data axis. Errors are
+// emitted at the op concerned: a missing variable, an op that cannot be interpreted (graph.value_and_grad
+// before `differentiate`, which only an observer can run).
 mlir::FailureOr<llvm::SmallVector<HostTensor>> interpret(mlir::func::FuncOp function,
                                                          llvm::ArrayRef<HostTensor> args,
                                                          Variables &variables,

@@ -14,11 +14,18 @@ for model in llama qwen3 deepseek_v3; do
       -- weft compile $model --config tiny "${sizes[@]}" --precision $precision --check-phases
   done
 done
-# Every level gives the same bits; ranks are checked but for the program as a whole; virtual shards.
+# Every level gives the same bits; ranks; virtual shards.
 checked '(avx' -- weft compile llama --config tiny "${sizes[@]}" --target cpu --check-phases -o "$work/all.weft"
 [[ -s $work/all.weft ]] || fail "-o is not written"
 checked 'gradients by differences' 'to the bit' -- weft compile deepseek_v3 --config tiny "${sizes[@]}" --set model.mtp_layers=1 --check-phases # reads what is half written
-checked 'not the program as a whole, which has ranks' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --data-parallel 2 --check-phases
+checked 'to the bit' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --data-parallel 2 --check-phases
+# Stages of a pipeline, with data-parallel ranks, with a tied head, with ranges of layers and losses of several.
+for precision in f32 bf16; do
+  checked 'gradients by differences' 'to the bit' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --precision $precision \
+    --set run.plan=dp2,pp2 --check-phases
+  checked 'gradients by differences' 'to the bit' -- weft compile deepseek_v3 --config tiny "${sizes[@]}" --set model.mtp_layers=1 --precision $precision \
+    --set run.plan=pp2 --check-phases
+done
 checked 'to the bit' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --shards 4 --check-phases
 
 # A run's own parameters, states and next batch; the recipe is its own.
@@ -27,6 +34,8 @@ train run train.steps=4
 small=(--set train.batch=4 --set train.micro_batch=2)
 checked "run/checkpoints/step-000004 (4 steps), $work/run/data/train.tokens" 'to the bit' \
   -- weft compile --check-phases --checkpoint "$work/run" "${small[@]}"
+checked "run/checkpoints/step-000004 (4 steps)" 'gradients by differences' 'to the bit' \
+  -- weft compile --check-phases --checkpoint "$work/run" "${small[@]}" --set run.plan=pp2 --set run.ranks=2
 before=$(find "$work/run" -type f -printf '%p %T@ %s\n' | sort | sha256sum)
 cp -r "$work/run/checkpoints/step-000004" "$work/alone"
 # A checkpoint alone, with text of its own, with a token file, with the recipe's text.

@@ -171,5 +171,92 @@ TEST(CheckGradients, WhatJoinsRulesIsFoundToo) {
   EXPECT_THAT(wrong.fault, HasSubstr("it is what joins them"));
 }
 
+// Two functions of an entry, the second behind what the first's gradient gives.
+std::string twoFunctions(const std::string &second) {
+  return R"(
+  graph.variable @w : tensor<8x8xf32> {kind = 0 : i64, init = 0 : i64}
+  func.func private @first(%w: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %t = graph.tanh %a : tensor<5x8xf32>
+    %l = graph.reduce sum %t axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>
+  }
+  )" + second +
+         R"(
+  func.func @train_step(%x: tensor<5x8xf32> {weft.name = "x"}) -> (tensor<f32> {weft.name = "loss"}) attributes {weft.entry} {
+    %w = graph.read @w : tensor<8x8xf32>
+    %l, %dw = graph.value_and_grad @first(%w, %x) acc(%w) onto() wrt [0]
+      : (tensor<8x8xf32>, tensor<5x8xf32>, tensor<8x8xf32>) -> (tensor<f32>, tensor<8x8xf32>)
+    %m, %dm = graph.value_and_grad @second(%dw, %x) acc() wrt [0]
+      : (tensor<8x8xf32>, tensor<5x8xf32>) -> (tensor<f32>, tensor<8x8xf32>)
+    %s = graph.add %l, %m : tensor<f32>
+    return %s : tensor<f32>
+  })";
+}
+
+TEST(CheckGradients, EveryFunctionOfAnEntryIsChecked) {
+  std::string text = twoFunctions(R"(
+  func.func private @second(%w: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %t = graph.sin %a : tensor<5x8xf32> loc("model.cc":7:1)
+    %l = graph.reduce sum %t axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>
+  })");
+  Checked right = check(text);
+  EXPECT_TRUE(right.right) << right.errors << right.fault;
+  EXPECT_EQ(right.held, 2);
+  Checked wrong = check(text, enlarge<graph::CosOp>); // the second's alone
+  EXPECT_FALSE(wrong.right);
+  EXPECT_EQ(wrong.held, 1);
+  EXPECT_THAT(wrong.fault, HasSubstr("graph.sin model.cc:7"));
+}
+
+// A penalty on a gradient: the function inside is checked first, then the one that asks for its gradient.
+TEST(CheckGradients, GradientsOfGradientsAreChecked) {
+  std::string text = twoFunctions(R"(
+  func.func private @second(%w: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+    %v, %d = graph.value_and_grad @inner(%w, %x) acc() wrt [0]
+      : (tensor<8x8xf32>, tensor<5x8xf32>) -> (tensor<f32>, tensor<8x8xf32>)
+    %p = graph.mul %d, %d : tensor<8x8xf32>
+    %n = graph.reduce sum %p axes = [0, 1] : (tensor<8x8xf32>) -> tensor<f32>
+    %l = graph.add %v, %n : tensor<f32>
+    return %l : tensor<f32>
+  }
+  func.func private @inner(%w: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %t = graph.sin %a : tensor<5x8xf32> loc("model.cc":9:1)
+    %l = graph.reduce sum %t axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>
+  })");
+  Checked right = check(text);
+  EXPECT_TRUE(right.right) << right.errors << right.fault;
+  EXPECT_EQ(right.held, 3);
+  EXPECT_EQ(right.left, "");
+  Checked wrong = check(text, enlarge<graph::CosOp>);
+  EXPECT_FALSE(wrong.right);
+  EXPECT_EQ(wrong.held, 1);
+  EXPECT_THAT(wrong.fault, HasSubstr("graph.sin model.cc:9"));
+}
+
+TEST(CheckGradients, WhatIsNotReachedIsSaidToBeLeftOut) {
+  std::string text = R"(
+  func.func private @loss(%x: tensor<8xf32>) -> tensor<f32> {
+    %l = graph.reduce sum %x axes = [0] : (tensor<8xf32>) -> tensor<f32>
+    return %l : tensor<f32>
+  }
+  func.func private @again(%x: tensor<8xf32>) -> tensor<8xf32> {
+    %l, %d = graph.value_and_grad @loss(%x) acc() wrt [0] : (tensor<8xf32>) -> (tensor<f32>, tensor<8xf32>)
+    return %d : tensor<8xf32>
+  }
+  func.func @train_step(%x: tensor<8xf32> {weft.name = "x"}) -> (tensor<8xf32> {weft.name = "y"}) attributes {weft.entry} {
+    %y = graph.repeat @again carry(%x) stacked() invariant() range(0, 0) {tied = array<i64>} : (tensor<8xf32>) -> tensor<8xf32>
+    return %y : tensor<8xf32>
+  })";
+  Checked c = check(text);
+  EXPECT_TRUE(c.right) << c.errors;
+  EXPECT_EQ(c.held, 0);
+  EXPECT_THAT(c.left, HasSubstr("@loss is not reached on this data"));
+}
+
 } // namespace
 } // namespace weft::testing

@@ -172,7 +172,7 @@ TEST(CheckPhases, WhatAUserGivesIsTakenAndWhatDoesNotFitIsNamed) {
   auto variables = variablesOf(*m.module, options.inputs, 1);
   ASSERT_TRUE(mlir::succeeded(variables));
   graph::Variables caches;
-  auto results = runEntry(f, options, 3, *variables, caches);
+  auto results = runEntry(f, options, 3, variables->front(), caches);
   ASSERT_TRUE(mlir::succeeded(results)) << m.errors;
   EXPECT_EQ((*results)[0].values, std::vector<double>(3, 2 * 2 * 2)); // of part 0: two tokens
   options.inputs.entries["train_step"]["tokens"] = tensor({3, 3}, std::vector<double>(9, 0), Element::i32);
