@@ -81,7 +81,7 @@ PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   int64_t width = plan.tile.columns(), panel = kernel::kPanelColumns;
   if (!op.getPackedRhs()) {
     Value tile = divI64(b, column, width), stride = constantI64(b, width);
-    Value packed = at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.steps * width), plan.packed);
+    Value packed = rhsTile(tile);
     if (!plan.rhsInPlace) return {packed, stride};
     Value whole = atLeast(b, subI64(b, block.columns, column), stride);
     auto choose = [&](Value x, Value y) -> Value { return b.create<arith::SelectOp>(whole, x, y); };

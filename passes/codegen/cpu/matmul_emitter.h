@@ -31,8 +31,10 @@ private:
 
   // Into [n tile][k][tile_n] and [m tile][k][rows], from the first row of K block and tile on.
   void packRhs(const Block &block);
-  void packRhsPairs(const Block &block, mlir::Value panels, mlir::Value source);
+  void packRhsPairs(const Block &block, mlir::Value source);
   void packLhs(const Block &block, mlir::Value row, mlir::Value tiles);
+  mlir::Value nextLhs(int64_t rows);
+  mlir::Value rowAhead(int64_t access, int64_t dim, const Block &block, mlir::Value k);
   // One tile of `rows` rows in pairs, at `to`; `width` of them are written a step.
   void packLhsPairs(const Block &block, mlir::Value row, int64_t rows, int64_t width, mlir::Value to);
   // `count` rows one after another, for AMX.
@@ -74,8 +76,13 @@ private:
   mlir::Value at(mlir::Value pointer, mlir::Value index, mlir::Type type) {
     return elementAddress(b, pointer, index, type);
   }
+  mlir::Value bytesOf(mlir::Value elements) { return mulI64(b, elements, memoryBytes(plan.element)); }
+  void prefetch(mlir::Value line) { b.create<mlir::LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/3, /*cache=*/1); }
   mlir::Value scratchAt(int64_t bytes) {
     return elementAddress(b, frame.scratch, constantI64(b, bytes), b.getI8Type());
+  }
+  mlir::Value rhsTile(mlir::Value tile) {
+    return at(scratchAt(plan.rhsOffset), mulI64(b, tile, plan.rhsTileBytes), b.getI8Type());
   }
   mlir::Value lhsTile(mlir::Value tile) {
     return at(scratchAt(plan.lhsOffset), mulI64(b, tile, plan.lhsTileBytes), b.getI8Type());

@@ -4,22 +4,39 @@
 using namespace mlir;
 namespace weft::cpu {
 
+// Rows of k that packing asks for before it reads them: a part of a row is too short for the processor to see
+// the next one coming.
+constexpr int64_t kRowsAhead = 8;
+
+// The element of `access` in the row of k so far behind `k`, of `count`.
+Value MatmulEmitter::rowAhead(int64_t access, int64_t dim, const Block &block, Value k) {
+  Value ahead = addI64(b, k, kRowsAhead);
+  if (isIndexed(access)) ahead = minI64(b, ahead, subI64(b, block.kCount, constantI64(b, 1)));
+  return along(access, dim, block.k, ahead);
+}
+
+// From a tile of so many rows of lhs to the next one; nothing of rows that are looked up.
+Value MatmulEmitter::nextLhs(int64_t rows) {
+  return isIndexed(kLhsAccess) ? Value() : bytesOf(mulI64(b, frame.stride(kLhsAccess, 1), rows));
+}
+
 void MatmulEmitter::packRhs(const Block &block) {
   int64_t width = plan.tile.columns();
   Type element = plan.element;
-  Value panels = scratchAt(plan.rhsOffset), source = access(kRhsAccess, block.batch, block.k, block.column);
-  if (plan.unit.pack == 2) return packRhsPairs(block, panels, source);
+  Value source = access(kRhsAccess, block.batch, block.k, block.column);
+  if (plan.unit.pack == 2) return packRhsPairs(block, source);
   Value tiles = ceilDivI64(b, block.columns, width);
   Value nStride = frame.stride(kRhsAccess, 2);
-  auto panelOf = [&](Value tile) { return at(panels, mulI64(b, tile, plan.steps * width), element); };
   if (frame.strideIs(kRhsAccess, 2, 1)) {
     // Rows of columns: copies. k outermost, so that each row is read once, front to back.
     Value whole = divI64(b, block.columns, constantI64(b, width));
     Value left = subI64(b, block.columns, mulI64(b, whole, width));
     auto copy = [&](Value k, Value tile, Value columns) {
       Value from = at(source, addI64(b, along(kRhsAccess, 1, block.k, k), mulI64(b, tile, width)), element);
-      Value to = at(panelOf(tile), mulI64(b, k, width), element);
+      Value to = at(rhsTile(tile), mulI64(b, k, width), element);
+      Value ahead = at(source, addI64(b, rowAhead(kRhsAccess, 1, block, k), mulI64(b, tile, width)), element);
       for (int64_t v = 0; v < plan.tile.vectors; ++v) {
+        prefetch(at(ahead, constantI64(b, v * kLanes), element));
         Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
               offset = constantI64(b, v * kLanes);
         storeLanes(b, at(to, offset, element), loadLanes(b, at(from, offset, element), element, mask));
@@ -37,14 +54,15 @@ void MatmulEmitter::packRhs(const Block &block) {
   forLoop(b, 0, mulI64(b, tiles, plan.tile.vectors), 1, [&](Value vector) {
     Value tile = divI64(b, vector, plan.tile.vectors);
     Value within = remI64(b, vector, constantI64(b, plan.tile.vectors));
-    Value to = at(panelOf(tile), mulI64(b, within, kLanes), element);
+    Value to = at(rhsTile(tile), mulI64(b, within, kLanes), element);
     Values rows;
     for (int64_t i = 0; i < kLanes; ++i) {
       Value column = minI64(b, addI64(b, mulI64(b, vector, kLanes), i), lastColumn);
       rows.push_back(at(source, mulI64(b, column, nStride), element));
     }
     if (frame.strideIs(kRhsAccess, 1, 1))
-      packInterleaved(b, element, rows, block.kCount, to, width);
+      packInterleaved(b, element, rows, block.kCount, to, width, Packing::byCall,
+                      bytesOf(mulI64(b, nStride, kLanes)));
     else
       packScalars(b, element, rows, frame.stride(kRhsAccess, 1), constantI64(b, 0), block.kCount, to, width);
   });
@@ -60,17 +78,18 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
     return;
   }
   if (plan.lhsInPlace) return;
-  Value source = access(kLhsAccess, block.batch, row, block.k), packed = scratchAt(plan.lhsOffset);
+  Value source = access(kLhsAccess, block.batch, row, block.k);
   if (frame.strideIs(kLhsAccess, 1, 1)) {
     // k outermost: a row of the block is read front to back.
     VectorType type = VectorType::get({rows}, element);
     unsigned bytes = memoryBytes(element);
     forLoop(b, 0, block.kCount, 1, [&](Value k) {
-      Value from = at(source, along(kLhsAccess, 2, block.k, k), element),
-            to = at(packed, mulI64(b, k, width), element);
+      Value from = at(source, along(kLhsAccess, 2, block.k, k), element), within = mulI64(b, k, width);
+      Value ahead = at(source, rowAhead(kLhsAccess, 2, block, k), element);
       forLoop(b, 0, tiles, 1, [&](Value tile) {
+        prefetch(at(ahead, mulI64(b, tile, rows), element));
         Value part = b.create<LLVM::LoadOp>(type, at(from, mulI64(b, tile, rows), element), bytes);
-        b.create<LLVM::StoreOp>(part, at(to, mulI64(b, tile, plan.steps * width), element), bytes);
+        b.create<LLVM::StoreOp>(part, at(lhsTile(tile), within, element), bytes);
       });
     });
     return;
@@ -82,7 +101,7 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
       pointers.push_back(
           at(source, along(kLhsAccess, 1, row, addI64(b, first, std::min(i, rows - 1))), element));
     if (frame.strideIs(kLhsAccess, 2, 1))
-      packInterleaved(b, element, pointers, block.kCount, to, width);
+      packInterleaved(b, element, pointers, block.kCount, to, width, Packing::byCall, nextLhs(rows));
     else
       packScalars(b, element, pointers, frame.stride(kLhsAccess, 2), constantI64(b, 0), block.kCount, to,
                   width);

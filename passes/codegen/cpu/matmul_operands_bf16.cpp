@@ -6,11 +6,10 @@
 using namespace mlir;
 namespace weft::cpu {
 
-void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source) {
+void MatmulEmitter::packRhsPairs(const Block &block, Value source) {
   int64_t width = plan.tile.columns();
   Type half = b.getI16Type(), packed = b.getI32Type();
   Value kStride = frame.stride(kRhsAccess, 1), nStride = frame.stride(kRhsAccess, 2);
-  auto panelOf = [&](Value tile) { return at(panels, mulI64(b, tile, plan.steps * width), packed); };
   if (!frame.strideIs(kRhsAccess, 2, 1)) {
     // 16 columns at a time; columns past the end repeat the last one: nobody reads what comes of them.
     Value lastColumn = subI64(b, block.columns, constantI64(b, 1)),
@@ -24,7 +23,8 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source)
         rows.push_back(at(source, mulI64(b, column, nStride), half));
       }
       packRowsInPairs(b, rows, kStride, frame.strideIs(kRhsAccess, 1, 1), block.kCount, block.steps,
-                      at(panelOf(tile), mulI64(b, within, kLanes), packed), width);
+                      at(rhsTile(tile), mulI64(b, within, kLanes), packed), width, Packing::byCall,
+                      bytesOf(mulI64(b, nStride, kLanes)));
     });
     return;
   }
@@ -37,7 +37,12 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source)
       return at(source, addI64(b, along(kRhsAccess, 1, block.k, row), mulI64(b, tile, width)), half);
     };
     Value first = mulI64(b, k, 2), even = from(first), odd = high ? from(addI64(b, first, 1)) : Value();
-    Value to = at(panelOf(tile), mulI64(b, k, width), packed);
+    Value to = at(rhsTile(tile), mulI64(b, k, width), packed);
+    if (high) // both rows of a later pair
+      for (int64_t i = 0; i < 2; ++i)
+        prefetch(at(source,
+                    addI64(b, rowAhead(kRhsAccess, 1, block, addI64(b, first, i)), mulI64(b, tile, width)),
+                    half));
     for (int64_t v = 0; v < plan.tile.vectors; ++v) {
       Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value(),
             offset = constantI64(b, v * kLanes);
@@ -53,7 +58,7 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value panels, Value source)
   forLoop(b, 0, wholePairs, 1, [&](Value k) { step(k, true); });
   ifThen(b, lessThan(b, wholePairs, usedPairs), [&] { step(wholePairs, false); });
   forLoop(b, 0, ceilDivI64(b, block.columns, width), 1,
-          [&](Value tile) { zeroSteps(b, panelOf(tile), usedPairs, block.steps, width, width); });
+          [&](Value tile) { zeroSteps(b, rhsTile(tile), usedPairs, block.steps, width, width); });
 }
 
 void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, int64_t width, Value to) {
@@ -64,7 +69,7 @@ void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, in
     for (int64_t i = 0; i < width; ++i)
       pointers.push_back(at(source, along(kLhsAccess, 1, row, constantI64(b, std::min(i, rows - 1))), half));
     packRowsInPairs(b, pointers, frame.stride(kLhsAccess, 2), frame.strideIs(kLhsAccess, 2, 1), block.kCount,
-                    block.steps, to, width);
+                    block.steps, to, width, Packing::byCall, nextLhs(rows));
     return;
   }
   VectorType type = VectorType::get({rows}, half);
@@ -73,6 +78,8 @@ void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, in
   };
   auto zip = [&](Value k, bool high) {
     Value first = mulI64(b, k, 2), low = load(first), upper = high ? load(addI64(b, first, 1)) : Value();
+    for (int64_t i = 0; high && i < 2; ++i)
+      prefetch(at(source, rowAhead(kLhsAccess, 2, block, addI64(b, first, i)), half));
     b.create<LLVM::StoreOp>(joinPairs(b, low, upper), at(to, mulI64(b, k, width), packed), 4);
   };
   Value whole = divI64(b, block.kCount, 2), used = divI64(b, addI64(b, block.kCount, 1), 2);

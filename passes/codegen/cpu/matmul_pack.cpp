@@ -37,11 +37,16 @@ void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, V
 }
 
 static void packHere(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
-                     Value step) {
+                     Value step, Value ahead) {
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
   const int64_t perVector = kLanes / int64_t(rows.size()); // values of k in a zipped vector
   forLoop(b, constantI64(b, 0), whole, kLanes, [&](Value k) {
     Values now;
+    for (Value row : rows) {
+      if (!ahead) break;
+      Value line = elementAddress(b, elementAddress(b, row, k, element), ahead, b.getI8Type());
+      b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+    }
     for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
     now = interleave(b, now);
     Value at = elementAddress(b, destination, mulI64(b, k, step), element);
@@ -56,16 +61,16 @@ static void packHere(Builder &b, Type element, ArrayRef<Value> rows, Value count
   });
 }
 
-static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows) {
+static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows, bool asksAhead) {
   auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  std::string name =
-      "weft.pack" + std::to_string(numRows) + "x" + std::to_string(element.getIntOrFloatBitWidth());
+  std::string name = "weft.pack" + std::to_string(numRows) + "x" +
+                     std::to_string(element.getIntOrFloatBitWidth()) + (asksAhead ? ".ahead" : "");
   if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name)) return known;
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(module.getBody());
   Type pointer = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type();
   auto type =
-      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, i64, pointer, i64});
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {pointer, i64, pointer, i64, i64});
   auto function = b.create<LLVM::LLVMFuncOp>(name, type);
   function.setPassthroughAttr(b.getArrayAttr({b.getStringAttr("nounwind")}));
   function.setVisibility_(LLVM::Visibility::Hidden); // a helper (share_code.h)
@@ -76,16 +81,19 @@ static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows) 
   Values rows;
   for (int64_t i = 0; i < numRows; ++i)
     rows.push_back(b.create<LLVM::LoadOp>(pointer, elementAddress(b, addresses, constantI64(b, i), pointer)));
-  packHere(b, element, rows, entry->getArgument(1), entry->getArgument(2), entry->getArgument(3));
+  packHere(b, element, rows, entry->getArgument(1), entry->getArgument(2), entry->getArgument(3),
+           asksAhead ? entry->getArgument(4) : Value());
   b.create<LLVM::ReturnOp>(ValueRange());
   return function;
 }
 
 void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
-                     int64_t step, Packing how) {
-  if (how == Packing::here) return packHere(b, element, rows, count, destination, constantI64(b, step));
+                     int64_t step, Packing how, Value ahead) {
+  if (how == Packing::here)
+    return packHere(b, element, rows, count, destination, constantI64(b, step), ahead);
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
-  auto function = packFunction(b, b.getIntegerType(element.getIntOrFloatBitWidth()), int64_t(rows.size()));
+  auto function =
+      packFunction(b, b.getIntegerType(element.getIntOrFloatBitWidth()), int64_t(rows.size()), bool(ahead));
   Operation *kernel = b.getInsertionBlock()->getParentOp();
   if (!isa<LLVM::LLVMFuncOp>(kernel)) kernel = kernel->getParentOfType<LLVM::LLVMFuncOp>();
   Value addresses;
@@ -96,7 +104,8 @@ void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count
   }
   for (auto [i, row] : llvm::enumerate(rows))
     b.create<LLVM::StoreOp>(row, elementAddress(b, addresses, constantI64(b, i), pointer));
-  b.create<LLVM::CallOp>(function, ValueRange{addresses, count, destination, constantI64(b, step)});
+  b.create<LLVM::CallOp>(function, ValueRange{addresses, count, destination, constantI64(b, step),
+                                              ahead ? ahead : constantI64(b, 0)});
 }
 
 Value joinPairs(Builder &b, Value low, Value high) {
@@ -120,7 +129,7 @@ void zeroSteps(Builder &b, Value destination, Value from, Value to, int64_t widt
 // `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
 // of k.
 void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contiguous, Value count,
-                     Value steps, Value destination, int64_t step, Packing how) {
+                     Value steps, Value destination, int64_t step, Packing how, Value ahead) {
   Type half = b.getI16Type(), packed = b.getI32Type();
   Value whole = divI64(b, count, 2), used = divI64(b, addI64(b, count, 1), 2);
   auto scalar = [&](Value k, bool high) {
@@ -134,7 +143,7 @@ void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contig
     }
   };
   if (contiguous)
-    packInterleaved(b, packed, rows, whole, destination, step, how);
+    packInterleaved(b, packed, rows, whole, destination, step, how, ahead);
   else
     forLoop(b, 0, whole, 1, [&](Value k) { scalar(k, true); });
   ifThen(b, lessThan(b, whole, used), [&] { scalar(whole, false); });

@@ -12,9 +12,11 @@ enum class Packing { byCall, here };
 // Interleaves rows: element k of rows[i] goes to destination + k * step + i, for k in [0, count).
 // rows: addresses of contiguous elements, a power of two of at most 16 of them; step = their number, or at
 // least 16 when there are 16. Works on 16 x rows at a time in registers: log2(rows) rounds of zips. Example,
-// two rows a and b: a0 b0 a1 b1 …
+// two rows a and b: a0 b0 a1 b1 … `ahead`: what is read next lies so many bytes (i64) behind each row, and is
+// asked for meanwhile; null: nothing is.
 void packInterleaved(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value count,
-                     mlir::Value destination, int64_t step, Packing how = Packing::byCall);
+                     mlir::Value destination, int64_t step, Packing how = Packing::byCall,
+                     mlir::Value ahead = {});
 
 // The same for rows whose elements lie `stride` (i64) apart, one at a time; any number of rows and any step.
 void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride,
@@ -35,6 +37,6 @@ void zeroSteps(Builder &b, mlir::Value destination, mlir::Value from, mlir::Valu
 // of k, then zeros up to `steps`.
 void packRowsInPairs(Builder &b, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride, bool contiguous,
                      mlir::Value count, mlir::Value steps, mlir::Value destination, int64_t step,
-                     Packing how = Packing::byCall);
+                     Packing how = Packing::byCall, mlir::Value ahead = {});
 
 } // namespace weft::cpu

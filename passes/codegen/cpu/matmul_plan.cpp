@@ -71,7 +71,9 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   plan.lhsWidth = rowsContiguous ? plan.tile.rows : int64_t(llvm::PowerOf2Ceil(plan.tile.rows));
   plan.lhsRowBytes =
       plan.steps * packedBytes + 64; // rows 2048 bytes apart would share their places in the first level
-  plan.lhsTileBytes = amx ? plan.tile.rows * plan.lhsRowBytes : plan.steps * plan.lhsWidth * packedBytes;
+  plan.lhsTileBytes = amx ? plan.tile.rows * plan.lhsRowBytes
+                          : llvm::alignTo(plan.steps * plan.lhsWidth * packedBytes, kLineBytes) + kLineBytes;
+  plan.rhsTileBytes = plan.steps * plan.tile.columns() * packedBytes + kLineBytes;
   plan.partialColumns = llvm::alignTo(plan.blockN, plan.tile.columns());
   plan.partialRows = amx ? llvm::alignTo(plan.blockM, plan.tile.rows) : plan.blockM;
   plan.chunkBlocks = std::max<int64_t>(1, kPartialBytes / (plan.partialRows * plan.partialColumns * bytes));
@@ -82,8 +84,8 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
     return offset;
   };
   plan.scratchBytes = 0;
-  plan.rhsOffset =
-      place(op.getPackedRhs() || plan.inPlace ? 0 : plan.partialColumns * plan.steps * packedBytes);
+  plan.rhsOffset = place(
+      op.getPackedRhs() || plan.inPlace ? 0 : plan.partialColumns / plan.tile.columns() * plan.rhsTileBytes);
   plan.lhsOffset = place(plan.inPlace && plan.tile.rows == 1
                              ? 0
                              : (amx ? 1 : llvm::divideCeil(plan.blockM, plan.tile.rows)) * plan.lhsTileBytes);

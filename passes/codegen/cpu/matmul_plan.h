@@ -23,7 +23,8 @@ struct MatmulPlan {
   int64_t lhsWidth;    // elements a k step takes in a packed lhs tile: the tile's rows, rounded up where rows
                        // are interleaved
   int64_t lhsRowBytes; // AMX: a packed row of lhs
-  int64_t lhsTileBytes;   // a packed tile of lhs
+  int64_t lhsTileBytes; // from one packed tile of lhs to the next, and of rhs. A row of k is packed into all
+  int64_t rhsTileBytes; // tiles at once, so that they must not share their places in the first level
   int64_t partialColumns; // of partial sums in scratch: whole tiles
   int64_t partialRows;    // of one m block, whole tiles
   int64_t chunkBlocks;    // m blocks whose partial sums scratch holds
