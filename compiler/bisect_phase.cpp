@@ -15,8 +15,11 @@ SmallVector<ModuleOp> with(Stages stages, size_t at, ModuleOp module) {
 std::optional<size_t> stageAtFault(Stages before, Stages after, const PhaseInfo &phase,
                                    const CheckOptions &options) {
   if (before.size() == 1) return 0;
-  for (size_t i = 0; i < before.size(); ++i)
-    if (failed(checkPhase(before, with(before, i, after[i]), phase.name, options))) return i;
+  for (size_t i = 0; i < before.size(); ++i) {
+    PhaseChecker checker(options);
+    (void)checker.check(before, phase.name);
+    if (failed(checker.check(with(before, i, after[i]), phase.name)) && checker.differs()) return i;
+  }
   return std::nullopt;
 }
 

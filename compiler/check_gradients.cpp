@@ -50,7 +50,7 @@ class Sites : public graph::InterpretObserver {
 public:
   Sites(ModuleOp module, const CheckOptions &options, const Differentiate &differentiate, bool custom,
         GradientCheck &check)
-      : options(options), differentiate(differentiate), custom(custom), check(check),
+      : options(options), differentiate(differentiate), custom(custom), check(check), module(module),
         gradients(module, differentiate), symbols(module) {}
 
   LogicalResult run(func::FuncOp entry, int64_t numMicroBatches, graph::Variables variables) {
@@ -59,6 +59,7 @@ public:
     llvm::SetVector<Operation *> asked;
     differentiatedBy(entry, symbols, seen, asked);
     waiting.clear();
+    if (stopped) return success();
     for (Operation *f : asked)
       if (!done.contains(f)) waiting.insert(f);
     if (waiting.empty()) return success();
@@ -98,10 +99,12 @@ private:
   const Differentiate &differentiate;
   const bool custom; // some gradients are given by hand
   GradientCheck &check;
+  ModuleOp module;
   GradientRunner gradients;
   SymbolTable symbols;
   func::FuncOp entry;
   llvm::DenseSet<Operation *> done;
+  bool stopped = false;                 // nothing more can be checked
   llvm::SetVector<Operation *> waiting; // of the entry's, until they are met
 };
 
@@ -124,6 +127,14 @@ std::string Sites::namesOf(graph::ValueAndGradOp op, ArrayRef<size_t> which) con
 LogicalResult Sites::checkSite(graph::ValueAndGradOp op, const GradientSite &site) {
   func::FuncOp f = site.function;
   const std::string name = "@" + f.getSymName().str();
+  // `differentiate` leaves none, so that differences of an inner gradient would not hold its values still.
+  auto stops = [&] {
+    return module->walk([](graph::StopGradientOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  };
+  if (needsGradient(f) && stops()) {
+    check.left = name + " takes a gradient itself, in a program with stop_gradient";
+    return success();
+  }
   FailureOr<WrongGradient> wrong = failure();
   std::string why;
   {
@@ -137,9 +148,11 @@ LogicalResult Sites::checkSite(graph::ValueAndGradOp op, const GradientSite &sit
   if (failed(wrong) && !custom)
     return emitError(entry.getLoc()) << "the gradients of " << name
                                      << " cannot be held against finite differences: " << why;
-  if (failed(wrong)) {
+  if (failed(wrong)) { // nor is there a gradient of it to go on with
     check.left = name + " without its custom gradients: " + why;
-    return success();
+    stopped = true;
+    waiting.clear();
+    return failure();
   }
   if (!wrong->finite) {
     check.left = "the value or the gradient of " + name + " is not finite";

@@ -1,7 +1,6 @@
 #include "compiler/check_kernels.h"
 #include "compiler/check_sessions.h"
 #include "dialects/graph/graph.h"
-#include "runtime/executor/executor.h"
 #include <csignal>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -46,7 +45,7 @@ public:
     if (failed(initial)) return said;
     SmallVector<graph::Variables> caches(n);
     for (auto f : first.getOps<func::FuncOp>()) {
-      if (!f->hasAttr("weft.entry") || needsGradient(f)) continue;
+      if (!f->hasAttr("weft.entry") || needsGradient(scheduled, f.getSymName())) continue;
       const std::string entry = f.getSymName().str();
       for (auto &runner : runners) {
         runner->entry = entry;

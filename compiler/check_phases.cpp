@@ -102,12 +102,12 @@ FailureOr<PhaseChecker::Outcome> PhaseChecker::run(Stages stages, func::FuncOp e
         HostTensor &all = known->second;
         all.shape[0] += value.shape[0];
         all.values.insert(all.values.end(), value.values.begin(), value.values.end());
-      } else if (differenceOf(known->second, value, options.tolerance))
+      } else if (known->second.shape != value.shape || differenceOf(known->second, value, options.tolerance))
         return emitError(f.getLoc()) << "after phase `" << phase << "`, " << name << " of @"
                                      << entry.getSymName() << " is not the same in all pipeline stages";
     }
   }
-  auto joined = joinVariables(stages, variables, options.tolerance);
+  auto joined = joinVariables(stages, std::move(variables), options.tolerance);
   if (failed(joined)) return failure();
   outcome.variables = std::move(*joined);
   return outcome;
@@ -120,16 +120,21 @@ LogicalResult PhaseChecker::check(Stages stages, StringRef phase) {
   bool same = true;
   auto parts = variablesOf(stages, options.inputs, options.seed);
   if (failed(parts)) return failure();
-  auto initial = joinVariables(stages, *parts, options.tolerance);
-  if (failed(initial)) return failure();
+  graph::Variables whole; // of several stages
+  if (stages.size() > 1) {
+    auto joined = joinVariables(stages, *parts, options.tolerance);
+    if (failed(joined)) return failure();
+    whole = std::move(*joined);
+  }
+  const graph::Variables &initial = stages.size() > 1 ? whole : parts->front();
   SmallVector<graph::Variables> caches(stages.size());
   for (auto f : first.getOps<func::FuncOp>()) {
-    if (!f->hasAttr("weft.entry") || needsGradient(f)) continue;
+    if (!f->hasAttr("weft.entry") || needsGradient(stages, f.getSymName())) continue;
     std::string entry = f.getSymName().str();
     auto ran = run(stages, f, phase, *parts, caches);
     if (failed(ran)) return failure();
     Outcome outcome = std::move(*ran);
-    keepChanged(outcome.variables, *initial);
+    keepChanged(outcome.variables, initial);
 
     if (auto it = last.find(entry); it != last.end()) {
       const Outcome &before = it->second;
@@ -151,8 +156,8 @@ LogicalResult PhaseChecker::check(Stages stages, StringRef phase) {
       for (const std::string &name : names) {
         auto value = [&](const graph::Variables &in) -> const HostTensor * {
           if (auto found = in.find(name); found != in.end()) return &found->second;
-          auto found = initial->find(name);
-          return found == initial->end() || !lastVariables.count(name) ? nullptr : &found->second;
+          auto found = initial.find(name);
+          return found == initial.end() || !lastVariables.count(name) ? nullptr : &found->second;
         };
         const HostTensor *was = value(before.variables), *is = value(outcome.variables);
         if (was && is) same &= succeeded(compare(f, phase, "variable " + name, *was, *is, options.tolerance));
@@ -167,7 +172,7 @@ LogicalResult PhaseChecker::check(Stages stages, StringRef phase) {
     }
   last = std::move(now);
   lastVariables.clear();
-  for (auto &[name, value] : *initial) lastVariables.insert(name);
+  for (auto &[name, value] : initial) lastVariables.insert(name);
   different = !same;
   return success(same);
 }
@@ -190,8 +195,10 @@ std::string firstFault(Stages before, Stages after, const CheckOptions &options)
     return a.shape != b.shape || a.element != b.element || differenceOf(a, b, options.tolerance);
   };
   for (auto f : first.getOps<func::FuncOp>()) {
-    auto old = ModuleOp(before.front()).lookupSymbol<func::FuncOp>(f.getSymName());
-    if (!f->hasAttr("weft.entry") || !old || needsGradient(f) || needsGradient(old)) continue;
+    StringRef entry = f.getSymName();
+    if (!f->hasAttr("weft.entry") || !ModuleOp(before.front()).lookupSymbol(entry) ||
+        needsGradient(before, entry) || needsGradient(after, entry))
+      continue;
     std::vector<ValueTrace> traces[2] = {std::vector<ValueTrace>(n), std::vector<ValueTrace>(n)};
     SmallVector<graph::Variables> variables[2];
     SmallVector<SmallVector<HostTensor>> results[2];
@@ -201,8 +208,8 @@ std::string firstFault(Stages before, Stages after, const CheckOptions &options)
       variables[i] = std::move(*initial);
       SmallVector<graph::InterpretObserver *> observers;
       for (ValueTrace &trace : traces[i]) observers.push_back(&trace);
-      auto ran = runEntry(i ? after : before, f.getSymName(), options, numMicroBatches, variables[i],
-                          caches[i], observers);
+      auto ran =
+          runEntry(i ? after : before, entry, options, numMicroBatches, variables[i], caches[i], observers);
       if (failed(ran)) return "";
       results[i] = std::move(*ran);
     }
@@ -218,12 +225,18 @@ std::string firstFault(Stages before, Stages after, const CheckOptions &options)
       same &= wrong[s].empty() && wrongVariables[s].empty();
     }
     if (same) continue;
+    std::string passedOn; // by a stage that got it from another
     for (size_t s = 0; s < n; ++s) {
-      std::string fault =
-          ValueTrace::firstFault(traces[0][s], traces[1][s], wrong[s], wrongVariables[s], options.tolerance);
-      if (!fault.empty()) return fault + (n > 1 ? "\n  in pipeline stage " + std::to_string(s) : "");
+      if (n > 1 && before[s] == after[s]) continue;
+      bool received = false;
+      std::string fault = ValueTrace::firstFault(traces[0][s], traces[1][s], wrong[s], wrongVariables[s],
+                                                 options.tolerance, &received);
+      if (fault.empty()) continue;
+      if (n > 1) fault += "\n  in pipeline stage " + std::to_string(s);
+      if (!received) return fault;
+      if (passedOn.empty()) passedOn = fault;
     }
-    return "";
+    return passedOn;
   }
   return "";
 }

@@ -13,7 +13,8 @@ constexpr int kThreads = 3; // of a session: work items are cut where two thread
 // Holds a session's launches against those that the interpreter made of the same entry.
 class LaunchComparer : public LaunchObserver {
 public:
-  explicit LaunchComparer(const std::vector<LaunchRecord> &records) : records(records) {}
+  LaunchComparer(const std::vector<LaunchRecord> &records, std::atomic<int> &problems)
+      : records(records), problems(problems) {}
 
   void Before(const ObservedLaunch &l) override {
     inputs.clear();
@@ -24,6 +25,16 @@ public:
 
   void After(const ObservedLaunch &l) override {
     if (!problem.empty()) return;
+    compare(l);
+    if (!problem.empty()) problemNumber = problems++;
+  }
+
+  std::string problem;
+  int problemNumber = 0;
+  size_t next = 0;
+
+private:
+  void compare(const ObservedLaunch &l) {
     size_t number = next++;
     std::string name = l.kernel->name()->str();
     if (number >= records.size()) {
@@ -62,10 +73,6 @@ public:
     }
   }
 
-  std::string problem;
-  size_t next = 0;
-
-private:
   static StringRef bytesAt(const ObservedLaunch &l, size_t i) {
     return {l.buffers[i], size_t(l.launch->buffers()->Get(i)->extent())};
   }
@@ -76,6 +83,7 @@ private:
     return elements[int(l.kernel->buffers()->Get(i)->dtype())];
   }
   const std::vector<LaunchRecord> &records;
+  std::atomic<int> &problems; // of all stages
   std::vector<uint64_t> inputs;
 };
 
@@ -142,19 +150,30 @@ StageSessions::StageSessions(std::shared_ptr<const LoadedArtifact> artifact,
 StageSessions::~StageSessions() = default;
 
 std::string StageSessions::compare(ArrayRef<StageRun> runs) {
-  std::vector<std::string> problems(runs.size());
+  std::vector<Problem> found(runs.size());
+  std::atomic<int> problems{0};
+  // Before there are threads: looking a name up makes an attribute of it.
+  auto derives = llvm::map_to_vector(runs, [](const StageRun &run) {
+    func::FuncOp f = run.entry;
+    return f.getSymName() != "derive" && f->getParentOfType<ModuleOp>().lookupSymbol("derive") != nullptr;
+  });
   std::vector<std::thread> others;
   for (size_t i = 1; i < runs.size(); ++i)
-    others.emplace_back([&, i] { problems[i] = compareStage(i, runs[i]); });
-  problems[0] = compareStage(0, runs[0]);
+    others.emplace_back([&, i] { found[i] = compareStage(i, runs[i], derives[i], problems); });
+  found[0] = compareStage(0, runs[0], derives[0], problems);
   for (std::thread &t : others) t.join();
-  for (auto [i, problem] : llvm::enumerate(problems))
-    if (!problem.empty())
-      return (runs.size() > 1 ? "pipeline stage " + std::to_string(i) + ": " : "") + problem;
-  return "";
+  // What is wrong in one stage soon is in others.
+  const Problem *first = nullptr;
+  for (const Problem &p : found)
+    if (!p.text.empty() && (!first || p.number < first->number)) first = &p;
+  if (!first) return "";
+  return (runs.size() > 1 ? "pipeline stage " + std::to_string(first - found.data()) + ": " : "") +
+         first->text;
 }
 
-std::string StageSessions::compareStage(size_t stage, const StageRun &run) {
+StageSessions::Problem StageSessions::compareStage(size_t stage, const StageRun &run, bool derives,
+                                                   std::atomic<int> &problems) {
+  auto met = [&](std::string text) { return Problem{std::move(text), problems++}; };
   Session &session = *sessions[stage];
   func::FuncOp f = run.entry;
   auto put = [&](const graph::Variables &values) {
@@ -166,7 +185,7 @@ std::string StageSessions::compareStage(size_t stage, const StageRun &run) {
   };
   put(run.initial);
   if (f.getSymName() == "decode") put(run.caches);
-  LaunchComparer comparer(run.records);
+  LaunchComparer comparer(run.records, problems);
   session.set_observer(&comparer);
   std::vector<std::string> outputs;
   auto call = [&](const std::string &entry, ArrayRef<HostTensor> given) {
@@ -187,32 +206,32 @@ std::string StageSessions::compareStage(size_t stage, const StageRun &run) {
     return status.ok() ? comparer.problem : std::string(status.message());
   };
   std::string problem;
-  if (f->getParentOfType<ModuleOp>().lookupSymbol("derive") && f.getSymName() != "derive")
-    problem = call("derive", {});
+  if (derives) problem = call("derive", {});
   if (problem.empty())
     problem = call(f.getSymName().str(), run.args);
   else
     ranks[stage]->Abort(absl::AbortedError(problem)); // others wait for this stage
   session.set_observer(nullptr);
-  if (!problem.empty()) return problem;
+  if (!comparer.problem.empty()) return {comparer.problem, comparer.problemNumber};
+  if (!problem.empty()) return met(problem);
   if (comparer.next != run.records.size())
-    return std::to_string(comparer.next) + " launches when the ops that were lowered make " +
-           std::to_string(run.records.size());
+    return met(std::to_string(comparer.next) + " launches when the ops that were lowered make " +
+               std::to_string(run.records.size()));
   for (auto [i, t] : llvm::enumerate(run.results)) {
     auto name = f.getResultAttrOfType<StringAttr>(i, "weft.name");
     StringRef got(outputs[i].data(), t.values.size() * bytesOf(t.element));
     if (digestOf(got, t.element) != digestOf(toBytes(t), t.element))
-      return "output " + (name ? name.str() : std::to_string(i)) +
-             " is not what the last op gave: the lowering, or the plan of memory, has lost it";
+      return met("output " + (name ? name.str() : std::to_string(i)) +
+                 " is not what the last op gave: the lowering, or the plan of memory, has lost it");
   }
   for (auto &[name, value] : run.variables) {
     auto memory = session.variable(name);
     if (!memory.ok()) continue;
     if (digestOf({memory->data(), memory->size()}, value.element) != digestOf(toBytes(value), value.element))
-      return "variable " + name +
-             " is not what the ops leave in it: the lowering, or the plan of memory, has lost it";
+      return met("variable " + name +
+                 " is not what the ops leave in it: the lowering, or the plan of memory, has lost it");
   }
-  return "";
+  return {};
 }
 
 } // namespace weft

@@ -3,6 +3,7 @@
 #include "compiler/kernel_runner.h"
 #include "runtime/comm/local.h"
 #include "runtime/executor/executor.h"
+#include <atomic>
 
 namespace weft {
 
@@ -30,7 +31,11 @@ public:
 
 private:
   class Rank;
-  std::string compareStage(size_t stage, const StageRun &run);
+  struct Problem {
+    std::string text; // "": none
+    int number = 0;   // of all stages' problems, in the order in which they are met
+  };
+  Problem compareStage(size_t stage, const StageRun &run, bool derives, std::atomic<int> &problems);
 
   std::unique_ptr<LocalMesh> mesh; // of the stages
   std::vector<std::unique_ptr<Rank>> ranks;

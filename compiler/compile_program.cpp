@@ -10,7 +10,6 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
 #include "passes/codegen/cpu/level.h"
-#include "runtime/artifact/writer.h"
 #include "runtime/device/cpu.h"
 #include "runtime/device/thread_pool.h"
 #include "runtime/train/nearest.h"
@@ -237,6 +236,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       trial.error = why;
       return trial;
     };
+    auto passProblem = [&] {
+      return (errors.empty() ? std::string("the pipeline failed") : errors) +
+             (check.details.empty() ? "" : "\n" + check.details);
+    };
     stages.clear();
     report.remarks.clear();
     errors.clear();
@@ -269,8 +272,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         std::string problem = check.begin(uncut ? *uncut : *module, request.checkLimit, request.say);
         if (!problem.empty()) return failing(problem);
         auto remarks = report.remarks;
-        if (uncut && failed(check.checkWhole(std::move(uncut), pipeline)))
-          return failing(errors + (check.details.empty() ? "" : "\n" + check.details));
+        if (uncut && failed(check.checkWhole(std::move(uncut), pipeline))) return failing(passProblem());
         report.remarks = std::move(remarks); // not those about what is not compiled
         start = now();
       }
@@ -290,9 +292,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         return check.afterPhase(index, phase, m, pipeline);
       };
       const double checking = check.seconds;
-      if (failed(runPipeline(*module, pipeline)))
-        return failing((errors.empty() ? std::string("the pipeline failed") : errors) +
-                       (check.details.empty() ? "" : "\n" + check.details));
+      if (failed(runPipeline(*module, pipeline))) return failing(passProblem());
       report.passSeconds += now() - start - (check.seconds - checking);
       if (last && request.stopAfter) {
         llvm::raw_string_ostream out(report.stopped);

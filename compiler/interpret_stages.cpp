@@ -20,6 +20,7 @@ public:
   bool begin(int64_t stage) {
     std::unique_lock lock(mutex);
     wait(lock, stage);
+    idle = 0;
     return !broken;
   }
   void end(int64_t stage, bool failed) {
@@ -74,7 +75,7 @@ private:
   std::vector<bool> ended;
 };
 
-// Sums parts [begin, end): halves of which the first is the largest power of two.
+// Halves are added, of which the first has the largest power of two of parts.
 HostTensor treeSum(ArrayRef<std::optional<HostTensor>> parts, bool rounded) {
   if (parts.size() == 1) return *parts[0];
   size_t half = llvm::PowerOf2Ceil(parts.size()) / 2;

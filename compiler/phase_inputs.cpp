@@ -108,6 +108,7 @@ FailureOr<SmallVector<graph::Variables>> variablesOf(Stages stages, const PhaseI
       if (auto it = inputs.variables.find(name); it != inputs.variables.end()) {
         HostTensor part = it->second;
         if (!part.shape.empty() && stages.size() > 1 && int64_t(v.getLayers()) > 0 &&
+            ArrayRef<int64_t>(part.shape).drop_front() == type.getShape().drop_front() &&
             layer + type.getDimSize(0) <= part.shape[0]) {
           part.shape[0] = type.getDimSize(0);
           auto from = it->second.values.begin() + begin;
@@ -129,8 +130,8 @@ FailureOr<SmallVector<graph::Variables>> variablesOf(Stages stages, const PhaseI
   return out;
 }
 
-FailureOr<graph::Variables> joinVariables(Stages stages, ArrayRef<graph::Variables> of, double tolerance) {
-  if (stages.size() == 1) return of[0];
+FailureOr<graph::Variables> joinVariables(Stages stages, SmallVector<graph::Variables> of, double tolerance) {
+  if (stages.size() == 1) return std::move(of[0]);
   graph::Variables out;
   for (auto [module, variables] : llvm::zip(stages, of))
     for (auto v : ModuleOp(module).getOps<graph::VariableOp>()) {
@@ -141,7 +142,7 @@ FailureOr<graph::Variables> joinVariables(Stages stages, ArrayRef<graph::Variabl
       HostTensor &whole = known->second;
       if (fresh) continue;
       if (int64_t(v.getLayers()) == 0) {
-        double largest = 0, worst = 0;
+        double largest = 0, worst = whole.shape == part.shape ? 0 : INFINITY;
         for (auto [x, y] : llvm::zip(whole.values, part.values))
           largest = std::max(largest, std::fabs(x)), worst = std::max(worst, std::fabs(x - y));
         if (worst > tolerance * largest)

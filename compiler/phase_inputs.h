@@ -36,7 +36,7 @@ mlir::FailureOr<llvm::SmallVector<graph::Variables>> variablesOf(Stages stages, 
 
 // The variables of all stages as one of all layers would have them. Fails, with an error, where two stages
 // have different numbers of what both hold; `tolerance` is of the largest magnitude.
-mlir::FailureOr<graph::Variables> joinVariables(Stages stages, llvm::ArrayRef<graph::Variables> of,
+mlir::FailureOr<graph::Variables> joinVariables(Stages stages, llvm::SmallVector<graph::Variables> of,
                                                 double tolerance);
 
 } // namespace weft

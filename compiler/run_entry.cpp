@@ -27,6 +27,13 @@ bool needsGradient(func::FuncOp f) {
   return meetsGradient(f, symbols, seen);
 }
 
+bool needsGradient(Stages stages, StringRef entry) {
+  return llvm::any_of(stages, [&](ModuleOp m) {
+    auto f = m.lookupSymbol<func::FuncOp>(entry);
+    return f && needsGradient(f);
+  });
+}
+
 FailureOr<SmallVector<HostTensor>> runEntry(func::FuncOp entry, const CheckOptions &options,
                                             int64_t numMicroBatches, graph::Variables &variables,
                                             graph::Variables &caches, graph::InterpretObserver *observer,

@@ -18,14 +18,16 @@ runEntry(mlir::func::FuncOp entry, const CheckOptions &options, int64_t numMicro
          graph::Variables &variables, graph::Variables &caches, graph::InterpretObserver *observer = nullptr,
          graph::InterpretRank *rank = nullptr, bool rounded = false);
 // Of all stages together: `variables`, `caches` and the results are by stage, and so are `observers`, where
-// there are any. `rounded`: as the machine computes what is no kernel's, instead of in f64. Fails, with an
+// there are any. `rounded`: sums over stages, and all else that is no kernel's, as the machine rounds them,
+// instead of in f64. Fails, with an
 // error, where a stage lacks the entry.
 mlir::FailureOr<llvm::SmallVector<llvm::SmallVector<graph::HostTensor>>>
 runEntry(Stages stages, llvm::StringRef entry, const CheckOptions &options, int64_t numMicroBatches,
          llvm::MutableArrayRef<graph::Variables> variables, llvm::MutableArrayRef<graph::Variables> caches,
          llvm::ArrayRef<graph::InterpretObserver *> observers = {}, bool rounded = false);
 
-// Whether interpreting the function meets graph.value_and_grad.
+// Whether interpreting the function, or an entry of any stage, meets graph.value_and_grad.
 bool needsGradient(mlir::func::FuncOp f);
+bool needsGradient(Stages stages, llvm::StringRef entry);
 
 } // namespace weft

@@ -148,7 +148,7 @@ Operation *ValueTrace::firstOfRegion(const Value &kernel, double tolerance) cons
 
 std::string ValueTrace::firstFault(const ValueTrace &before, const ValueTrace &after,
                                    ArrayRef<int64_t> results, ArrayRef<std::string> variables,
-                                   double tolerance) {
+                                   double tolerance, bool *restsOnReceived) {
   size_t n = after.values.size();
   // What the ends that differ are computed from.
   std::vector<bool> needed(n, false), known(n, false), leads(n, false);
@@ -179,6 +179,17 @@ std::string ValueTrace::firstFault(const ValueTrace &before, const ValueTrace &a
   int64_t at = first(true);
   if (at < 0) at = first(false);
   if (at < 0) return "";
+  if (restsOnReceived) {
+    std::vector<bool> under(n, false);
+    under[at] = true;
+    *restsOnReceived = false;
+    for (size_t i = size_t(at) + 1; i-- > 0;) {
+      const Value &w = after.values[i];
+      if (!under[i]) continue;
+      *restsOnReceived |= w.op && isGiven(w.op) && !before.knows(w, tolerance);
+      for (int64_t f : w.from) under[f] = true;
+    }
+  }
   const Value &v = after.values[at];
   auto place = [](Operation *op) {
     std::string text = op->getName().getStringRef().str() + ", that is " + originsText(op->getLoc(), 4);

@@ -24,10 +24,11 @@ public:
   // The first op of `after` that is at fault, in several lines: its name and place, what it gave and what the
   // op of its place gave before. It is looked for in what results of the entry (by number), variables and
   // what is sent to other stages are computed from. "" where none is found. `tolerance` is of a value's
-  // largest magnitude.
+  // largest magnitude. `restsOnReceived`: it is computed from what another stage sends, and did not send
+  // before.
   static std::string firstFault(const ValueTrace &before, const ValueTrace &after,
                                 llvm::ArrayRef<int64_t> results, llvm::ArrayRef<std::string> variables,
-                                double tolerance);
+                                double tolerance, bool *restsOnReceived = nullptr);
 
 private:
   struct Numbers { // that a permutation, or repeating each as often, leaves as they are

@@ -22,7 +22,7 @@ checked 'to the bit' -- weft compile llama --config tiny --batch 4 --micro-batch
 # Stages of a pipeline, with data-parallel ranks, with a tied head, with ranges of layers and losses of several.
 for precision in f32 bf16; do
   checked 'gradients by differences' 'to the bit' -- weft compile llama --config tiny --batch 4 --micro-batch 2 --seq 16 --precision $precision \
-    --set run.plan=dp2,pp2 --check-phases
+    --set run.plan=dp2,pp2 --set model.tied=true --check-phases
   checked 'gradients by differences' 'to the bit' -- weft compile deepseek_v3 --config tiny "${sizes[@]}" --set model.mtp_layers=1 --precision $precision \
     --set run.plan=pp2 --check-phases
 done

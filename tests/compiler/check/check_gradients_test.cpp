@@ -238,6 +238,29 @@ TEST(CheckGradients, GradientsOfGradientsAreChecked) {
   EXPECT_THAT(wrong.fault, HasSubstr("graph.sin model.cc:9"));
 }
 
+// What an inner gradient stops is not held still by differences of it.
+TEST(CheckGradients, AGradientOfAGradientWithStopGradientIsSaidToBeLeftOut) {
+  std::string text = twoFunctions(R"(
+  func.func private @second(%w: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+    %v, %d = graph.value_and_grad @inner(%w, %x) acc() wrt [0]
+      : (tensor<8x8xf32>, tensor<5x8xf32>) -> (tensor<f32>, tensor<8x8xf32>)
+    %p = graph.mul %d, %d : tensor<8x8xf32>
+    %n = graph.reduce sum %p axes = [0, 1] : (tensor<8x8xf32>) -> tensor<f32>
+    return %n : tensor<f32>
+  }
+  func.func private @inner(%w: tensor<8x8xf32>, %x: tensor<5x8xf32>) -> tensor<f32> {
+    %a = graph.matmul %x, %w : (tensor<5x8xf32>, tensor<8x8xf32>) -> tensor<5x8xf32>
+    %c = graph.stop_gradient %a : tensor<5x8xf32>
+    %t = graph.mul %a, %c : tensor<5x8xf32>
+    %l = graph.reduce sum %t axes = [0, 1] : (tensor<5x8xf32>) -> tensor<f32>
+    return %l : tensor<f32>
+  })");
+  Checked c = check(text);
+  EXPECT_TRUE(c.right) << c.errors << c.fault;
+  EXPECT_EQ(c.held, 2); // @first and @inner
+  EXPECT_THAT(c.left, HasSubstr("@second takes a gradient itself, in a program with stop_gradient"));
+}
+
 TEST(CheckGradients, WhatIsNotReachedIsSaidToBeLeftOut) {
   std::string text = R"(
   func.func private @loss(%x: tensor<8xf32>) -> tensor<f32> {

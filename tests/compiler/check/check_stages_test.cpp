@@ -10,6 +10,7 @@ namespace {
 
 using mlir::failed;
 using mlir::succeeded;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -55,10 +56,10 @@ std::string firstStage() {
                layersOf("%x", 3) + "dist.send pipeline %y peer 1 tag 0 : tensor<3xf32>\n" + ending(3) +
                    "%a = dist.all_reduce pipeline %zero : tensor<f32>\nreturn %a : tensor<f32>");
 }
-std::string secondStage(const std::string &more = "") {
+std::string secondStage() {
   return stage(4, 2,
                "%in = dist.receive pipeline peer 0 tag 0 : tensor<3xf32>\n" + layersOf("%in", 2) + ending(2) +
-                   more + "%a = dist.all_reduce pipeline %s : tensor<f32>\nreturn %a : tensor<f32>");
+                   "%a = dist.all_reduce pipeline %s : tensor<f32>\nreturn %a : tensor<f32>");
 }
 
 struct Program {
@@ -128,6 +129,28 @@ TEST(CheckStages, TheFaultIsFoundInTheStageThatMakesIt) {
   std::string fault = firstFault(a.stages, b.stages);
   EXPECT_THAT(fault, HasSubstr("graph.sub, that is model.cc:3"));
   EXPECT_THAT(fault, HasSubstr("in pipeline stage 0"));
+}
+
+// The first stage goes on with what the second sends back.
+TEST(CheckStages, AStageThatGoesOnWithAnothersFaultIsNotBlamed) {
+  auto programs = [](const std::string &op) {
+    std::string first = firstStage(), second = secondStage();
+    first = "graph.variable @own : tensor<3xf32> {kind = 0 : i64, init = 2 : i64}\n" + first;
+    first.insert(first.find("%a = dist"), R"(%back = dist.receive pipeline peer 1 tag 1 : tensor<3xf32>
+      %h = graph.mul %back, %x : tensor<3xf32> loc("model.cc":8:1)
+      graph.write @own, %h : tensor<3xf32>
+      )");
+    second.insert(second.find("%a = dist"), "%t = " + op + R"( %y : tensor<3xf32> loc("model.cc":9:1)
+      dist.send pipeline %t peer 0 tag 1 : tensor<3xf32>
+      )");
+    return std::vector<std::string>{first, second};
+  };
+  Program a(programs("graph.tanh")), b(programs("graph.sin"));
+  EXPECT_THAT(firstFault(a.stages, b.stages),
+              AllOf(HasSubstr("graph.sin, that is model.cc:9"), HasSubstr("in pipeline stage 1")));
+  // Where only one stage is another module, that one.
+  llvm::SmallVector<mlir::ModuleOp> mixed{a.stages[0], b.stages[1]};
+  EXPECT_THAT(firstFault(a.stages, mixed), HasSubstr("graph.sin, that is model.cc:9"));
 }
 
 TEST(CheckStages, StagesThatWaitForEachOtherAreAnError) {
