@@ -262,6 +262,7 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
       PipelineOptions pipeline;
       pipeline.shardsPerMicro = std::get<BatchLayout>(layout).shardsPerMicro;
       pipeline.bf16Unit = target.bf16Unit;
+      pipeline.cpuLevel = target.levels.back();
       pipeline.threads = passThreads;
       pipeline.recompute = recompute;
       pipeline.verify = last; // what is chosen is built once more

@@ -3,6 +3,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "passes/codegen/cpu/compile.h"
 #include "passes/passes.h"
+#include "runtime/profile/calibration.h"
 
 using namespace mlir;
 namespace weft {
@@ -29,6 +30,20 @@ const PhaseInfo *findPhase(StringRef name) {
   for (const PhaseInfo &p : kPhases)
     if (name == p.name) return &p;
   return nullptr;
+}
+
+// The machine that fusions are chosen for: a nominal one, since two compilations must not differ.
+static FuseKernelsPassOptions fusionOptions(const PipelineOptions &options) {
+  const Calibration machine = NominalMachine(options.cpuLevel, int(options.threads));
+  const MemoryLevel &memory = machine.levels.back(), &cache = machine.levels[machine.levels.size() - 2];
+  FuseKernelsPassOptions out;
+  out.lanesPerNs = machine.FlopsOf("fma").all / 2e9; // a multiply-add is two
+  out.cacheBytes = double(cache.bytes);
+  out.cacheRate = cache.rate.all / 1e9;
+  out.memoryRate = memory.rate.all / 1e9;
+  out.threadMemoryRate = memory.rate.one / 1e9;
+  out.launchNs = machine.launch_ns;
+  return out;
 }
 
 static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &options) {
@@ -66,7 +81,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
     break;
   case Phase::fuse:
     pm.addPass(createRecordOpNamesPass());
-    pm.addPass(createFuseKernelsPass());
+    pm.addPass(createFuseKernelsPass(fusionOptions(options)));
     break;
   case Phase::schedule:
     pm.addPass(createScheduleKernelsPass({options.threads, options.bf16Unit}));

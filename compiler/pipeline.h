@@ -38,6 +38,7 @@ struct PipelineOptions {
   int64_t shardsPerMicro = 1;         // virtual shards inside a micro-batch
   int64_t threads = 2;                // to find work for
   std::vector<std::string> recompute; // ops whose values backward computes again (passes.td, differentiate)
+  std::string cpuLevel = "avx512";    // whose nominal machine fusions are chosen for
   std::string bf16Unit;               // the dot unit of bf16 products; "": everything is f32
   int64_t tileAtLeast = 16 << 20;     // bytes from which a value is computed in blocks of rows,
   int64_t tileRows = 512;             // and rows of a block

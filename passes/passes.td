@@ -118,8 +118,15 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
   let summary = "groups graph ops into structured kernels";
   let description = [{
     Elementwise code, row reductions, column reductions, gathers and scatters become `kernel.loops`; products `kernel.matmul`; attention `kernel.attention`. Views (reshape, transpose, slice,
-    broadcast) become accesses. Each kernel's location lists the model lines it covers; a remark says what was fused.
+    broadcast) become accesses. Each kernel's location lists the model lines it covers; a remark says what was fused. Elementwise code behind a product is computed there or by a kernel
+    of its own, whichever takes less by the options, which describe a machine.
   }];
+  let options = [Option<"lanesPerNs", "lanes-per-ns", "double", "120", "elements a nanosecond through the vector lanes of all threads">,
+                 Option<"cacheBytes", "cache-bytes", "double", "33554432", "of the last level of the caches">,
+                 Option<"cacheRate", "cache-rate", "double", "120", "of it, GB/s">,
+                 Option<"memoryRate", "memory-rate", "double", "50", "of memory, GB/s">,
+                 Option<"threadMemoryRate", "thread-memory-rate", "double", "25", "of memory for one thread, GB/s">,
+                 Option<"launchNs", "launch-ns", "double", "500", "of starting the threads">];
 }
 
 def ScheduleKernelsPass : WeftPass<"schedule-kernels"> {

@@ -1,7 +1,7 @@
 #include "passes/fuse/clusters.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/fuse/epilogue_cost.h"
 #include "passes/fuse/loops_builder.h"
-#include "passes/fuse/product_epilogue.h"
 
 using namespace mlir;
 namespace weft {
@@ -153,7 +153,7 @@ static SmallVector<int64_t> domainOf(Value root) {
   return llvm::to_vector(graph::shapeOf(root));
 }
 
-Clusters::Clusters(Block &block) {
+Clusters::Clusters(Block &block, const FusionMachine &machine) : machine(machine) {
   for (Operation &op : block)
     if (!isPure(&op)) {
       effects[&op] = inOrder.size();
@@ -199,27 +199,55 @@ void Clusters::endProducts(Block &block) {
   }
 }
 
-bool Clusters::needsExponential(Value v) const {
-  Operation *op = v.getDefiningOp();
-  if (isa<graph::ExpOp, graph::LogOp, graph::TanhOp, graph::SigmoidOp, graph::SinOp, graph::CosOp,
-          graph::PowOp>(op))
-    return true;
-  return llvm::any_of(op->getOperands(), [&](Value x) {
-    Operation *from = x.getDefiningOp();
-    return from && !roots.contains(x) && (isPointwise(from) || isViewOp(from)) && needsExponential(x);
-  });
+// Those of `values` that anything but the code of the cluster's roots and of `root` reads.
+SmallVector<Value> Clusters::readByOthers(ArrayRef<Value> values, const Cluster &cluster, Value root) const {
+  llvm::DenseSet<Operation *> inside;
+  SmallVector<Value> work(cluster.roots.begin() + 1, cluster.roots.end());
+  work.push_back(root);
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val().getDefiningOp();
+    if (!op || op == cluster.product || !inside.insert(op).second) continue;
+    for (Value x : op->getOperands())
+      if (Operation *from = x.getDefiningOp();
+          from && !roots.contains(x) && (isPointwise(from) || isViewOp(from)))
+        work.push_back(x);
+  }
+  return llvm::to_vector(llvm::make_filter_range(values, [&](Value v) {
+    return llvm::any_of(v.getUsers(), [&](Operation *user) { return !inside.contains(user); });
+  }));
 }
 
-// Whether the product's kernel can and should compute `root`, which is among the cluster's. Exponentials
-// behind a product of f32 cost more there than the memory traffic of a kernel of their own, which streams
-// (docs/decisions/2026-11-26-epilogues-of-products.md).
+// Whether the product's kernel can and should compute `root`, which is among the cluster's.
 bool Clusters::takes(const Cluster &cluster, Value root) const {
-  bool rounded = graph::tensorType(cluster.product->getOperand(0)).getElementType().isBF16();
-  if (!rounded && needsExponential(root)) return false;
   llvm::DenseSet<Value> own(cluster.roots.begin(), cluster.roots.end());
   own.erase(root);
-  return isPointwise(root.getDefiningOp()) && meetsAtSamePoint(root, *this, own, cluster.domain) &&
-         productEpilogue(*this, cluster, {root});
+  if (!isPointwise(root.getDefiningOp()) || !meetsAtSamePoint(root, *this, own, cluster.domain)) return false;
+  auto alone = productEpilogue(*this, cluster, {root});
+  if (!alone) return false;
+  SmallVector<Value> outputs;
+  for (Value v : ArrayRef(cluster.roots.getArrayRef()).drop_front())
+    if (v != root && roots.contains(v)) outputs.push_back(v);
+  auto before = outputs.empty() ? std::nullopt : productEpilogue(*this, cluster, outputs);
+  outputs.push_back(root);
+  auto with = outputs.size() == 1 ? std::nullopt : productEpilogue(*this, cluster, outputs);
+  llvm::SmallSetVector<Value, 8> leaves;
+  pull(root, leaves);
+  SmallVector<Value> read;
+  for (Value v : leaves)
+    if (own.contains(v)) read.push_back(v);
+  EpilogueCost cost = epilogueCost(*alone, before ? &*before : nullptr, with ? *with : *alone, root, read,
+                                   readByOthers(read, cluster, root), machine);
+  if (cost.behindNs <= cost.apartNs) return true;
+  refused[root] = cost;
+  return false;
+}
+
+llvm::MapVector<Value, EpilogueCost> Clusters::apart() const {
+  llvm::MapVector<Value, EpilogueCost> out;
+  for (auto &[root, cost] : refused)
+    if (int i = clusterOf(root); roots.contains(root) && i >= 0 && !clusters[i].product)
+      out.insert({root, cost});
+  return out;
 }
 
 // What a product feeds goes to the product before anything else is grouped: its epilogue costs no memory

@@ -7,8 +7,10 @@
 //   and w, and writes x1 and h.
 // A cast that is all that reads a product is computed by the product's kernel.
 #pragma once
+#include "passes/fuse/fusion_machine.h"
 #include "passes/fuse/views.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace weft {
@@ -23,7 +25,7 @@ struct Cluster {
 
 class Clusters {
 public:
-  explicit Clusters(mlir::Block &block);
+  Clusters(mlir::Block &block, const FusionMachine &machine);
 
   bool isRoot(mlir::Value v) const { return roots.contains(v); }
   int clusterOf(mlir::Value root) const {
@@ -35,6 +37,8 @@ public:
     int i = clusterOf(product);
     return i >= 0 && clusters[i].roots.size() > 1 ? &clusters[i] : nullptr;
   }
+  // Elementwise code that a product's kernel might have computed, and does not since that would take longer.
+  llvm::MapVector<mlir::Value, EpilogueCost> apart() const;
   // Exists in memory: a root, a block argument, or the result of an op that is not fused.
   bool isMaterialised(mlir::Value v) const;
 
@@ -52,7 +56,8 @@ private:
                const llvm::SmallSetVector<mlir::Value, 8> &leaves) const;
   bool reaches(llvm::SmallVector<mlir::Value> work, llvm::function_ref<bool(mlir::Value)> isTarget) const;
   bool takes(const Cluster &cluster, mlir::Value root) const;
-  bool needsExponential(mlir::Value v) const;
+  llvm::SmallVector<mlir::Value> readByOthers(llvm::ArrayRef<mlir::Value> values, const Cluster &cluster,
+                                              mlir::Value root) const;
   bool wouldCycle(const Cluster &cluster, mlir::Value root) const;
 
   llvm::DenseMap<mlir::Operation *, size_t> effects; // ops with effects, and how many there are before each
@@ -60,6 +65,8 @@ private:
   llvm::DenseSet<mlir::Value> roots;
   llvm::DenseMap<mlir::Value, int> membership; // cluster number + 1
   llvm::SmallVector<Cluster> clusters;
+  const FusionMachine &machine;
+  mutable llvm::MapVector<mlir::Value, EpilogueCost> refused;
 };
 
 // Computed point by point inside a kernel: elementwise ops, splat constants, iota, gather.

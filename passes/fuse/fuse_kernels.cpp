@@ -5,6 +5,7 @@
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
 #include "passes/passes.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 namespace weft {
@@ -18,6 +19,10 @@ public:
   using FusedBlock::FusedBlock;
 
   void run() {
+    for (auto &[root, cost] : clusters.apart())
+      emitRemark(placeOf(root)) << "apart from the product that it reads: predicted to take "
+                                << microseconds(cost.behindNs) << " behind it, " << microseconds(cost.apartNs)
+                                << " in a kernel of its own";
     for (const Cluster &c : clusters.all())
       if (!c.product) emitCluster(c);
     SmallVector<Operation *> ops;
@@ -67,6 +72,8 @@ private:
       pending = rest;
     }
   }
+
+  static std::string microseconds(double ns) { return llvm::formatv("{0:f1} us", ns / 1000); }
 
   // A constant that folding left has no place of its own: that of what it is for.
   static Location placeOf(Value v) {
@@ -304,12 +311,14 @@ private:
 };
 
 struct FuseKernelsPass : impl::FuseKernelsPassBase<FuseKernelsPass> {
+  using FuseKernelsPassBase::FuseKernelsPassBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateNormalisePatterns(patterns);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) return signalPassFailure();
+    const FusionMachine machine{lanesPerNs, cacheBytes, cacheRate, memoryRate, threadMemoryRate, launchNs};
     for (auto f : getOperation().getOps<func::FuncOp>())
-      if (!f.isExternal()) FunctionFuser(f.getBody().front()).run();
+      if (!f.isExternal()) FunctionFuser(f.getBody().front(), machine).run();
   }
 };
 

@@ -8,7 +8,7 @@ namespace weft {
 
 class FusedBlock {
 public:
-  explicit FusedBlock(mlir::Block &block) : block(block), clusters(block) {}
+  FusedBlock(mlir::Block &block, const FusionMachine &machine) : block(block), clusters(block, machine) {}
 
   // Exists in memory.
   bool isBase(mlir::Value v) const { return clusters.isMaterialised(v); }

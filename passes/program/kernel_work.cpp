@@ -23,8 +23,7 @@ static int64_t instructionsOf(Operation *op) {
       .Default([](Operation *) { return 1; });
 }
 
-// Of one point: its operations, a load an argument, a store a value.
-static int64_t instructionsOf(Block &body) {
+int64_t instructionsOf(Block &body) {
   int64_t count = body.getNumArguments() + body.getTerminator()->getNumOperands();
   for (Operation &op : body) count += instructionsOf(&op);
   return count;

@@ -15,6 +15,8 @@ struct KernelWork {
   int64_t vectorOps = 0;
 };
 
+// Instructions of one point of a kernel's region: its operations, a load an argument, a store a value.
+int64_t instructionsOf(mlir::Block &body);
 // Of one op with static sizes and a schedule.
 KernelWork workOf(mlir::Operation *kernelOp);
 // KernelWork::vectorOps alone, which depends on the schedule, of an op with `sizes` for its own: an outlined

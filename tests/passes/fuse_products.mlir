@@ -1,4 +1,7 @@
 // RUN: weft-opt %s --fuse-kernels -split-input-file -verify-diagnostics | FileCheck %s
+// RUN: weft-opt %s --fuse-kernels="launch-ns=0 cache-bytes=1 thread-memory-rate=0.01" -split-input-file 2>%t | FileCheck %s --check-prefix=SLOW
+// RUN: FileCheck %s --check-prefix=REMARK --input-file %t
+// REMARK: remark: apart from the product that it reads: predicted to take {{.*}} us behind it, {{.*}} us in a kernel of its own
 
 // Elementwise code behind a product is computed by the product's kernel. x + o is all that is needed of o, so o is never
 // stored; the norm is a kernel of its own.
@@ -50,16 +53,21 @@ func.func @gated(%x: tensor<4x8xbf16>, %wg: tensor<16x8xbf16>, %wu: tensor<16x8x
 
 // -----
 
-// Exponentials are left to a kernel of their own where the product is of f32.
+// What reads more than the product costs memory behind it: a kernel of its own is predicted to be faster where that is slow.
 // CHECK-LABEL: func.func @exponential
-// CHECK:       %[[Y:.*]] = kernel.matmul {{.*}} extras()
-// CHECK:       kernel.loops {{.*}} ins(%[[Y]])
+// CHECK-SAME:  (%{{.*}}, %{{.*}}, %[[G:[a-z0-9]*]]: tensor<4x16xf32>)
+// CHECK:       kernel.matmul {{.*}} extras(%[[G]])
 // CHECK:         math.exp
-func.func @exponential(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>) -> tensor<4x16xf32> {
+// SLOW-LABEL:  func.func @exponential
+// SLOW:        %[[Y:.*]] = kernel.matmul {{.*}} extras()
+// SLOW:        kernel.loops {{.*}} ins(%[[Y]], %{{.*}})
+// SLOW:          math.exp
+func.func @exponential(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>, %g: tensor<4x16xf32>) -> (tensor<4x16xf32>, tensor<4x16xf32>) {
+  // expected-remark@below {{fused into the product's kernel}}
   %y = graph.matmul %x, %w {transpose_rhs} : (tensor<4x8xf32>, tensor<16x8xf32>) -> tensor<4x16xf32>
-  // expected-remark@below {{fused into one kernel}}
   %e = graph.exp %y : tensor<4x16xf32>
-  return %e : tensor<4x16xf32>
+  %m = graph.mul %e, %g : tensor<4x16xf32>
+  return %y, %m : tensor<4x16xf32>, tensor<4x16xf32>
 }
 
 // -----
