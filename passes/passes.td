@@ -124,8 +124,8 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
   let options = [Option<"lanesPerNs", "lanes-per-ns", "double", "120", "elements a nanosecond through the vector lanes of all threads">,
                  Option<"cacheBytes", "cache-bytes", "double", "33554432", "of the last level of the caches">,
                  Option<"cacheRate", "cache-rate", "double", "120", "of it, GB/s">,
-                 Option<"memoryRate", "memory-rate", "double", "50", "of memory, GB/s">,
-                 Option<"threadMemoryRate", "thread-memory-rate", "double", "25", "of memory for one thread, GB/s">,
+                 Option<"memoryRate", "memory-rate", "double", "50", "of memory to code that streams, GB/s">,
+                 Option<"productRate", "product-rate", "double", "25", "of memory behind products, GB/s">,
                  Option<"launchNs", "launch-ns", "double", "500", "of starting the threads">];
 }
 

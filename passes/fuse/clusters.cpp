@@ -165,7 +165,8 @@ Clusters::Clusters(Block &block, const FusionMachine &machine) : machine(machine
 }
 
 // Where elementwise code is all that reads a product, the product's kernel goes on with it as far as each
-// value has one reader, and stops where least is to be stored: of x + o, o need not exist.
+// value has one reader, and stops where least is to be stored: of x + o, o need not exist. Where that takes
+// longer than a kernel of its own, it stops where less is to be stored than the product.
 void Clusters::endProducts(Block &block) {
   auto bytes = [](Value v) {
     auto type = graph::tensorType(v);
@@ -173,9 +174,11 @@ void Clusters::endProducts(Block &block) {
   };
   for (Operation &op : block) {
     if (!takesEpilogue(&op)) continue;
-    Cluster cluster{llvm::to_vector(graph::shapeOf(op.getResult(0))), {}, {}, &op};
-    cluster.roots.insert(op.getResult(0));
-    Value end = op.getResult(0), best = end;
+    const Value product = op.getResult(0);
+    Cluster cluster{llvm::to_vector(graph::shapeOf(product)), {}, {}, &op};
+    cluster.roots.insert(product);
+    SmallVector<Value> chain;
+    Value end = product, least = product;
     while (end.hasOneUse()) {
       Operation *user = *end.getUsers().begin();
       if (user->getBlock() != &block || !isPointwise(user) || isa<graph::GatherOp>(user)) break;
@@ -190,63 +193,97 @@ void Clusters::endProducts(Block &block) {
       if (!known || leaves.size() > kMostInputs || user->hasAttr(graph::kAgain) != op.hasAttr(graph::kAgain))
         break;
       cluster.roots.insert(next);
-      if (!takes(cluster, next)) break;
-      end = next;
-      if (bytes(end) <= bytes(best)) best = end;
+      if (!codeBehind(cluster, next)) break;
+      chain.push_back(end = next);
+      if (bytes(end) <= bytes(least)) least = end;
       if (roots.contains(end)) break;
     }
-    if (best != op.getResult(0)) roots.insert(best);
+    if (least == product) continue;
+    auto ends = [&](Value v) {
+      Cluster alone{cluster.domain, {}, {}, &op};
+      alone.roots.insert(product);
+      alone.roots.insert(v);
+      return isFasterBehind(alone, v);
+    };
+    if (ends(least)) {
+      roots.insert(least);
+      continue;
+    }
+    for (Value v : llvm::reverse(chain))
+      if (v != least && bytes(v) < bytes(product) && v.hasOneUse() && ends(v)) {
+        roots.insert(v);
+        break;
+      }
   }
 }
 
-// Those of `values` that anything but the code of the cluster's roots and of `root` reads.
-SmallVector<Value> Clusters::readByOthers(ArrayRef<Value> values, const Cluster &cluster, Value root) const {
-  llvm::DenseSet<Operation *> inside;
-  SmallVector<Value> work(cluster.roots.begin() + 1, cluster.roots.end());
-  work.push_back(root);
-  while (!work.empty()) {
-    Operation *op = work.pop_back_val().getDefiningOp();
-    if (!op || op == cluster.product || !inside.insert(op).second) continue;
-    for (Value x : op->getOperands())
-      if (Operation *from = x.getDefiningOp();
-          from && !roots.contains(x) && (isPointwise(from) || isViewOp(from)))
-        work.push_back(x);
-  }
-  return llvm::to_vector(llvm::make_filter_range(values, [&](Value v) {
-    return llvm::any_of(v.getUsers(), [&](Operation *user) { return !inside.contains(user); });
-  }));
+// Whether v has to be in memory although the cluster and `root` are computed in one kernel.
+bool Clusters::isReadElsewhere(Value v, const Cluster &cluster, Value root) const {
+  return llvm::any_of(v.getUsers(), [&](Operation *user) {
+    for (Value x : user->getResults())
+      if (x == root || cluster.roots.contains(x)) return false;
+    if (!isPointwise(user) && !isViewOp(user)) return true;
+    Value x = user->getResult(0);
+    return roots.contains(x) || isReadElsewhere(x, cluster, root);
+  });
 }
 
-// Whether the product's kernel can and should compute `root`, which is among the cluster's.
-bool Clusters::takes(const Cluster &cluster, Value root) const {
+// Whether the product's kernel can compute `root`, which is among the cluster's: its code there.
+std::optional<ProductEpilogue> Clusters::codeBehind(const Cluster &cluster, Value root) const {
   llvm::DenseSet<Value> own(cluster.roots.begin(), cluster.roots.end());
   own.erase(root);
-  if (!isPointwise(root.getDefiningOp()) || !meetsAtSamePoint(root, *this, own, cluster.domain)) return false;
-  auto alone = productEpilogue(*this, cluster, {root});
-  if (!alone) return false;
+  if (!isPointwise(root.getDefiningOp()) || !meetsAtSamePoint(root, *this, own, cluster.domain)) return {};
+  return productEpilogue(*this, cluster, {root});
+}
+
+// Whether it is faster there than in a kernel of its own.
+bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
+  if (auto it = refused.find(root); it != refused.end() && it->second.first == cluster.product) return false;
+  EpilogueChoice choice;
+  choice.points = double(graph::tensorType(root).getNumElements());
+  choice.result = bytesOf(root, choice.points);
+  // In a kernel of its own it reads what the cluster's other roots are.
+  const Cluster only{cluster.domain, {}, {}, cluster.product};
+  Cluster two = only;
+  Value product = cluster.roots[0];
+  two.roots.insert(product);
+  two.roots.insert(root);
+  auto alone = productEpilogue(*this, two, {root});
   SmallVector<Value> outputs;
-  for (Value v : ArrayRef(cluster.roots.getArrayRef()).drop_front())
+  for (Value v : cluster.roots.getArrayRef().drop_front())
     if (v != root && roots.contains(v)) outputs.push_back(v);
-  auto before = outputs.empty() ? std::nullopt : productEpilogue(*this, cluster, outputs);
+  if (!outputs.empty())
+    if (auto before = productEpilogue(*this, cluster, outputs)) choice.before = {*before, choice.points};
   outputs.push_back(root);
-  auto with = outputs.size() == 1 ? std::nullopt : productEpilogue(*this, cluster, outputs);
-  llvm::SmallSetVector<Value, 8> leaves;
-  pull(root, leaves);
-  SmallVector<Value> read;
-  for (Value v : leaves)
-    if (own.contains(v)) read.push_back(v);
-  EpilogueCost cost = epilogueCost(*alone, before ? &*before : nullptr, with ? *with : *alone, root, read,
-                                   readByOthers(read, cluster, root), machine);
+  auto with = productEpilogue(*this, cluster, outputs);
+  if (!alone || !with) return with.has_value();
+  choice.alone = {*alone, choice.points};
+  choice.with = {*with, choice.points};
+  bool feeds = false;
+  auto spare = [&](Value v, bool counted) {
+    const double bytes = bytesOf(v, choice.points);
+    if (!counted) choice.given += bytes; // the others are extras
+    if (!isReadElsewhere(v, cluster, root)) choice.spared += bytes;
+    feeds = true;
+  };
+  if (!alone->body->getArgument(0).use_empty()) spare(product, false);
+  for (Value extra : alone->extras)
+    if (cluster.roots.contains(extra)) spare(extra, true);
+  EpilogueCost cost = epilogueCost(choice, machine);
   if (cost.behindNs <= cost.apartNs) return true;
-  refused[root] = cost;
+  if (feeds) refused.insert({root, {cluster.product, cost}});
   return false;
+}
+
+bool Clusters::takes(const Cluster &cluster, Value root) const {
+  return codeBehind(cluster, root) && isFasterBehind(cluster, root);
 }
 
 llvm::MapVector<Value, EpilogueCost> Clusters::apart() const {
   llvm::MapVector<Value, EpilogueCost> out;
-  for (auto &[root, cost] : refused)
+  for (auto &[root, why] : refused)
     if (int i = clusterOf(root); roots.contains(root) && i >= 0 && !clusters[i].product)
-      out.insert({root, cost});
+      out.insert({root, why.second});
   return out;
 }
 

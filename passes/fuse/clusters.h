@@ -5,7 +5,7 @@
 // same iteration space are computed by one kernel when one feeds the other or both read the same large value:
 //   x1 = x + o;  s = Σ x1²;  h = x1 * rsqrt(s / D + eps) * w      roots x1, s, h: one kernel that reads x, o
 //   and w, and writes x1 and h.
-// A cast that is all that reads a product is computed by the product's kernel.
+// What reads a product is computed by the product's kernel, where that is predicted to be faster.
 #pragma once
 #include "passes/fuse/fusion_machine.h"
 #include "passes/fuse/views.h"
@@ -14,6 +14,8 @@
 #include "llvm/ADT/SetVector.h"
 
 namespace weft {
+
+struct ProductEpilogue;
 
 struct Cluster {
   llvm::SmallVector<int64_t> domain; // shape of the iteration space; the last dimension is the column
@@ -56,8 +58,9 @@ private:
                const llvm::SmallSetVector<mlir::Value, 8> &leaves) const;
   bool reaches(llvm::SmallVector<mlir::Value> work, llvm::function_ref<bool(mlir::Value)> isTarget) const;
   bool takes(const Cluster &cluster, mlir::Value root) const;
-  llvm::SmallVector<mlir::Value> readByOthers(llvm::ArrayRef<mlir::Value> values, const Cluster &cluster,
-                                              mlir::Value root) const;
+  std::optional<ProductEpilogue> codeBehind(const Cluster &cluster, mlir::Value root) const;
+  bool isFasterBehind(const Cluster &cluster, mlir::Value root) const;
+  bool isReadElsewhere(mlir::Value v, const Cluster &cluster, mlir::Value root) const;
   bool wouldCycle(const Cluster &cluster, mlir::Value root) const;
 
   llvm::DenseMap<mlir::Operation *, size_t> effects; // ops with effects, and how many there are before each
@@ -66,7 +69,8 @@ private:
   llvm::DenseMap<mlir::Value, int> membership; // cluster number + 1
   llvm::SmallVector<Cluster> clusters;
   const FusionMachine &machine;
-  mutable llvm::MapVector<mlir::Value, EpilogueCost> refused;
+  // Values that are not computed behind a product that they read.
+  mutable llvm::MapVector<mlir::Value, std::pair<mlir::Operation *, EpilogueCost>> refused;
 };
 
 // Computed point by point inside a kernel: elementwise ops, splat constants, iota, gather.

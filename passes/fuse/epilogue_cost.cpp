@@ -1,36 +1,36 @@
 #include "passes/fuse/epilogue_cost.h"
-#include "dialects/graph/graph.h"
 #include "passes/program/kernel_work.h"
+#include <algorithm>
 
 using namespace mlir;
 namespace weft {
 
-// Of what `points` points read or write.
-static double bytesOf(Value v, double points) {
+// Where everything comes from the cache up to its size, and from memory from half as much again on: what is
+// streamed through a cache a little too small is not found there again.
+static double fromMemory(double bytes, double cacheBytes) {
+  return std::clamp((bytes / cacheBytes - 1) * 2, 0.0, 1.0);
+}
+
+double bytesOf(Value v, double points) {
   auto type = cast<RankedTensorType>(v.getType());
   return std::min(points, double(type.getNumElements())) *
          std::max<unsigned>(1, type.getElementTypeBitWidth() / 8);
 }
 
-EpilogueCost epilogueCost(const ProductEpilogue &alone, const ProductEpilogue *before,
-                          const ProductEpilogue &with, Value root, ArrayRef<Value> read,
-                          ArrayRef<Value> stored, const FusionMachine &machine) {
-  const double points = double(graph::tensorType(root).getNumElements());
-  auto sum = [&](ArrayRef<Value> values) {
-    double bytes = 0;
-    for (Value v : values) bytes += bytesOf(v, points);
-    return bytes;
-  };
-  auto arithmetic = [&](const ProductEpilogue *e) {
-    return e ? points * double(instructionsOf(*e->body)) / machine.lanesPerNs : 0;
-  };
-  const double result = bytesOf(root, points), given = sum(read), bytes = given + sum(alone.extras) + result;
-  const double more = result + sum(with.extras) - (before ? sum(before->extras) : 0) - given + sum(stored);
-  const bool cached = bytes <= machine.cacheBytes;
+EpilogueCode::EpilogueCode(const ProductEpilogue &epilogue, double points)
+    : instructions(double(instructionsOf(*epilogue.body))) {
+  for (Value extra : epilogue.extras) bytes += bytesOf(extra, points);
+}
+
+EpilogueCost epilogueCost(const EpilogueChoice &c, const FusionMachine &machine) {
+  const double all = c.given + c.alone.bytes + c.result, memory = fromMemory(all, machine.cacheBytes);
+  const double perInstruction = c.points / machine.lanesPerNs;
   EpilogueCost cost;
-  cost.behindNs = arithmetic(&with) - arithmetic(before) + (cached ? 0 : more / machine.threadMemoryRate);
-  cost.apartNs = machine.launchNs +
-                 std::max(arithmetic(&alone), bytes / (cached ? machine.cacheRate : machine.memoryRate));
+  cost.behindNs = (c.with.instructions - c.before.instructions) * perInstruction +
+                  memory * (c.result + c.with.bytes - c.before.bytes - c.spared) / machine.productRate;
+  cost.apartNs =
+      machine.launchNs + std::max(c.alone.instructions * perInstruction,
+                                  memory * all / machine.memoryRate + (1 - memory) * all / machine.cacheRate);
   return cost;
 }
 

@@ -316,7 +316,14 @@ struct FuseKernelsPass : impl::FuseKernelsPassBase<FuseKernelsPass> {
     RewritePatternSet patterns(&getContext());
     populateNormalisePatterns(patterns);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) return signalPassFailure();
-    const FusionMachine machine{lanesPerNs, cacheBytes, cacheRate, memoryRate, threadMemoryRate, launchNs};
+    const FusionMachine machine{lanesPerNs, cacheBytes, cacheRate, memoryRate, productRate, launchNs};
+    for (double rate :
+         {machine.lanesPerNs, machine.cacheBytes, machine.cacheRate, machine.memoryRate, machine.productRate})
+      if (!(rate > 0)) {
+        getOperation().emitError() << "a rate or size of the machine is " << rate
+                                   << " when it should be positive";
+        return signalPassFailure();
+      }
     for (auto f : getOperation().getOps<func::FuncOp>())
       if (!f.isExternal()) FunctionFuser(f.getBody().front(), machine).run();
   }

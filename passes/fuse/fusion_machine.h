@@ -3,14 +3,14 @@
 
 namespace weft {
 
-// Of all threads but where it says otherwise. Bytes a nanosecond are GB/s.
+// Of all threads together. Bytes a nanosecond are GB/s.
 struct FusionMachine {
-  double lanesPerNs = 120;      // elements through vector lanes
-  double cacheBytes = 1 << 25;  // of the last level
-  double cacheRate = 120;       // of that level, GB/s
-  double memoryRate = 50;       // of memory
-  double threadMemoryRate = 25; // of memory, one thread
-  double launchNs = 500;
+  double lanesPerNs;  // elements through vector lanes
+  double cacheBytes;  // of the last level of the caches
+  double cacheRate;   // of that level
+  double memoryRate;  // of memory, to code that streams
+  double productRate; // of memory, to code behind a product, which asks for less at once
+  double launchNs;
 };
 
 struct EpilogueCost {

@@ -1,5 +1,5 @@
 // RUN: weft-opt %s --fuse-kernels -split-input-file -verify-diagnostics | FileCheck %s
-// RUN: weft-opt %s --fuse-kernels="launch-ns=0 cache-bytes=1 thread-memory-rate=0.01" -split-input-file 2>%t | FileCheck %s --check-prefix=SLOW
+// RUN: weft-opt %s --fuse-kernels="launch-ns=0 cache-bytes=1 product-rate=0.01" -split-input-file 2>%t | FileCheck %s --check-prefix=SLOW
 // RUN: FileCheck %s --check-prefix=REMARK --input-file %t
 // REMARK: remark: apart from the product that it reads: predicted to take {{.*}} us behind it, {{.*}} us in a kernel of its own
 

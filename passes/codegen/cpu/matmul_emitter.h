@@ -33,7 +33,7 @@ private:
   void packRhs(const Block &block);
   void packRhsPairs(const Block &block, mlir::Value source);
   void packLhs(const Block &block, mlir::Value row, mlir::Value tiles);
-  mlir::Value nextLhs(int64_t rows);
+  mlir::Value nextLhs(int64_t rows); // bytes to the next tile's rows
   mlir::Value rowAhead(int64_t access, int64_t dim, const Block &block, mlir::Value k);
   // One tile of `rows` rows in pairs, at `to`; `width` of them are written a step.
   void packLhsPairs(const Block &block, mlir::Value row, int64_t rows, int64_t width, mlir::Value to);

@@ -8,7 +8,8 @@ namespace weft::cpu {
 // the next one coming.
 constexpr int64_t kRowsAhead = 8;
 
-// The element of `access` in the row of k so far behind `k`, of `count`.
+// Elements from where `access` begins to the row of k so far behind `k`; of rows that are looked up the last
+// one at most.
 Value MatmulEmitter::rowAhead(int64_t access, int64_t dim, const Block &block, Value k) {
   Value ahead = addI64(b, k, kRowsAhead);
   if (isIndexed(access)) ahead = minI64(b, ahead, subI64(b, block.kCount, constantI64(b, 1)));
