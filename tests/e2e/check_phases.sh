@@ -76,7 +76,7 @@ compile() { weft compile llama --config tiny "${sizes[@]}" "$@"; }
 compile -o "$work/m.weft" >/dev/null
 kernel=$(weft inspect "$work/m.weft" --json | python3 -c '
 import json, sys
-print(next(k["name"] for k in json.load(sys.stdin)["kernels"] if k["family"] == "loops" and k["train_step"]["launches"] and any("mlp" in l for l in k["lines"])))')
+print(next(k["name"] for k in json.load(sys.stdin)["kernels"] if k["family"] == "loops" and k["train_step"]["launches"] and any("layernorm" in l for l in k["lines"])))')
 weft inspect "$work/m.weft" --dump-kernel "$kernel" -o "$work/k" >/dev/null
 sed '0,/fmul/s//fadd/' "$work/k/kernel.ll" >"$work/wrong.ll"
 ! cmp -s "$work/k/kernel.ll" "$work/wrong.ll" || fail "nothing was changed in $kernel"
