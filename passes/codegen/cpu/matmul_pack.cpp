@@ -45,7 +45,8 @@ static void packHere(Builder &b, Type element, ArrayRef<Value> rows, Value count
     for (Value row : rows) {
       if (!ahead) break;
       Value line = elementAddress(b, elementAddress(b, row, k, element), ahead, b.getI8Type());
-      b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+      // Into the second level: the first does not hold two deep tiles.
+      b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1);
     }
     for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
     now = interleave(b, now);
