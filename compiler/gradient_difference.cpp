@@ -14,17 +14,10 @@ constexpr double kRoundoff = 1e-13; // of the function's value, before it is div
 constexpr int kTries = 3;           // other directions, shorter steps: a kink is met by few of them
 
 // Makes integers, what is behind stop_gradient, and which of two or which sign was taken what they were in
-// the first run. Gradients that the function takes itself are run as they are.
+// the first run.
 class Replay : public UnroundedCasts {
 public:
-  explicit Replay(GradientRunner &gradients) : gradients(gradients) {}
-  FailureOr<bool> runInstead(Operation *op, ArrayRef<const HostTensor *> operands,
-                             MutableArrayRef<HostTensor> results) override {
-    auto gradient = dyn_cast<graph::ValueAndGradOp>(op);
-    if (!gradient) return false;
-    if (failed(gradients.run(gradient, operands, results, this))) return failure();
-    return true;
-  }
+  using UnroundedCasts::UnroundedCasts;
   void change(Operation *op, ArrayRef<const HostTensor *> operands,
               MutableArrayRef<HostTensor> results) override {
     UnroundedCasts::change(op, operands, results);
@@ -59,7 +52,6 @@ private:
     }
   }
 
-  GradientRunner &gradients;
   std::vector<std::vector<double>> kept;
   size_t next = 0;
   bool recording = true;
@@ -77,7 +69,7 @@ public:
       : site(site), seed(seed), runner(runner), replay(runner) {}
 
   FailureOr<WrongGradient> wrong() {
-    UnroundedCasts observer;
+    UnroundedCasts observer(runner);
     auto made = runner.run(site.function, site.wrt, site.args, &observer);
     if (failed(made)) return failure();
     gradients.assign(made->end() - site.wrt.size(), made->end());
@@ -156,6 +148,14 @@ private:
 };
 
 } // namespace
+
+FailureOr<bool> UnroundedCasts::runInstead(Operation *op, ArrayRef<const HostTensor *> operands,
+                                           MutableArrayRef<HostTensor> results) {
+  auto gradient = dyn_cast<graph::ValueAndGradOp>(op);
+  if (!gradient) return false;
+  if (failed(gradients.run(gradient, operands, results, this))) return failure();
+  return true;
+}
 
 void UnroundedCasts::change(Operation *op, ArrayRef<const HostTensor *> operands,
                             MutableArrayRef<HostTensor> results) {

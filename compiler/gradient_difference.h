@@ -4,11 +4,17 @@
 
 namespace weft {
 
-// Leaves roundings out of an interpretation.
+// Leaves roundings out of an interpretation; gradients that the function takes itself are run as they are.
 class UnroundedCasts : public graph::InterpretObserver {
 public:
+  explicit UnroundedCasts(GradientRunner &gradients) : gradients(gradients) {}
+  mlir::FailureOr<bool> runInstead(mlir::Operation *op, llvm::ArrayRef<const graph::HostTensor *> operands,
+                                   llvm::MutableArrayRef<graph::HostTensor> results) override;
   void change(mlir::Operation *op, llvm::ArrayRef<const graph::HostTensor *> operands,
               llvm::MutableArrayRef<graph::HostTensor> results) override;
+
+protected:
+  GradientRunner &gradients;
 };
 
 // A function whose first result is a scalar, where its gradient is checked: its arguments, and the numbers of

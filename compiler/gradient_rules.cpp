@@ -61,14 +61,7 @@ GradientSite siteOf(OwningOpRef<ModuleOp> &module, Operation *op, ArrayRef<const
 class Rules : public UnroundedCasts {
 public:
   Rules(const Differentiate &differentiate, uint64_t seed, GradientRunner &gradients)
-      : differentiate(differentiate), seed(seed), gradients(gradients) {}
-  FailureOr<bool> runInstead(Operation *op, ArrayRef<const HostTensor *> operands,
-                             MutableArrayRef<HostTensor> results) override {
-    auto gradient = dyn_cast<graph::ValueAndGradOp>(op);
-    if (!gradient) return false;
-    if (failed(gradients.run(gradient, operands, results, this))) return failure();
-    return true;
-  }
+      : UnroundedCasts(gradients), differentiate(differentiate), seed(seed) {}
   void after(Operation *op, ArrayRef<const HostTensor *> operands,
              ArrayRef<const HostTensor *> results) override {
     auto isFloat = [](const HostTensor *t) { return t->isFloat(); };
@@ -95,7 +88,6 @@ public:
 private:
   const Differentiate &differentiate;
   uint64_t seed;
-  GradientRunner &gradients;
   llvm::DenseSet<Operation *> seen;
 };
 

@@ -243,8 +243,7 @@ bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
   choice.points = double(graph::tensorType(root).getNumElements());
   choice.result = bytesOf(root, choice.points);
   // In a kernel of its own it reads what the cluster's other roots are.
-  const Cluster only{cluster.domain, {}, {}, cluster.product};
-  Cluster two = only;
+  Cluster two{cluster.domain, {}, {}, cluster.product};
   Value product = cluster.roots[0];
   two.roots.insert(product);
   two.roots.insert(root);
@@ -256,7 +255,7 @@ bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
     if (auto before = productEpilogue(*this, cluster, outputs)) choice.before = {*before, choice.points};
   outputs.push_back(root);
   auto with = productEpilogue(*this, cluster, outputs);
-  if (!alone || !with) return with.has_value();
+  if (!alone || !with) return with.has_value(); // what it would read has no strides for (batch, m, n)
   choice.alone = {*alone, choice.points};
   choice.with = {*with, choice.points};
   bool feeds = false;
