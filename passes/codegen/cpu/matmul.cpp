@@ -118,7 +118,7 @@ void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &row
 // Few rows: each panel comes from memory once. The tiles of rows share it while it is in the second level,
 // and ask for the next one: of a packed panel a part each.
 void MatmulEmitter::emitStreamedTiles(const Block &block, Value row, Value partialRow, Value tiles) {
-  auto unit = makeUnit(b, plan.unit.kind, plan.sum, plan.tile);
+  auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
   auto rowsOf = [&](Value tile) {
     Value within = mulI64(b, tile, plan.tile.rows);
     return Rows{addI64(b, row, within), constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
@@ -149,10 +149,9 @@ void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows
                                 {}}
                   : partialAt(block, rows, column);
   Values acc = initial(unit, block, rows, column, partial);
-  Value nextColumns =
-      plan.inPlace && plan.streamedTiles > 0 ? mulI64(b, frame.stride(kRhsAccess, 2), width) : Value();
-  acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column), nextColumns, block.steps)
-                     : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
+  acc = plan.inPlace
+            ? unit.chainColumns(acc, lhs, columnsAt(block, column), frame.stride(kRhsAccess, 2), block.steps)
+            : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
   Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
   auto otherwise = [&](Value condition, auto &&then, auto &&other) {
     auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };
@@ -312,7 +311,7 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
     packLhs(block, row, tiles);
     if (plan.streamedTiles > 0) emitStreamedTiles(block, row, partialRow, tiles);
     forLoop(b, 0, plan.streamedTiles > 0 ? constantI64(b, 0) : tiles, 1, [&](Value tile) {
-      auto unit = makeUnit(b, plan.unit.kind, plan.sum, plan.tile);
+      auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows), first = addI64(b, row, within);
       LhsAddress lhs{lhsTile(tile), 1, constantI64(b, plan.lhsWidth)};
       if (plan.lhsInPlace)
@@ -323,7 +322,7 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
     tiled = constantI64(b, 0);
   }
   forLoop(b, tiled, rows, 1, [&](Value within) {
-    auto unit = makeUnit(b, plan.unit.kind, plan.sum, {1, plan.tile.vectors});
+    auto unit = makeUnit(b, plan.unit, plan.sum, {1, plan.tile.vectors});
     Value m = addI64(b, row, within);
     Value zero = constantI64(b, 0), packed = scratchAt(plan.lhsOffset);
     LhsAddress lhs{packed, 1, constantI64(b, 1)};
@@ -349,7 +348,7 @@ void MatmulEmitter::emitAmxRows(const Block &block, Value row, Value rows, Value
   Value whole = mulI64(b, divI64(b, rows, plan.tile.rows), plan.tile.rows);
   auto some = [&](Value from, Value to, int64_t height) {
     forLoop(b, from, to, height, [&](Value within) {
-      auto unit = makeUnit(b, plan.unit.kind, plan.sum, {height, plan.tile.vectors});
+      auto unit = makeUnit(b, plan.unit, plan.sum, {height, plan.tile.vectors});
       Rows part{addI64(b, row, within), minI64(b, subI64(b, rows, within), constantI64(b, height)),
                 addI64(b, partialRow, within)};
       Value packed = scratchAt(plan.lhsOffset);

@@ -25,6 +25,29 @@ Values interleave(Builder &b, Values rows) {
   return rows;
 }
 
+Values transposeEight(Builder &b, ArrayRef<Value> rows) {
+  auto pair = [&](Value x, Value y, ArrayRef<int64_t> low, ArrayRef<int64_t> high) {
+    return Values{b.create<vector::ShuffleOp>(x, y, low), b.create<vector::ShuffleOp>(x, y, high)};
+  };
+  // Within halves of 4 lanes, which is what AVX2 interleaves: a0 b0 a1 b1, then a2 b2 a3 b3.
+  auto zipHalves = [&](Value x, Value y) {
+    return pair(x, y, {0, 8, 1, 9, 4, 12, 5, 13}, {2, 10, 3, 11, 6, 14, 7, 15});
+  };
+  // Four rows: elements k and k + 4 of all of them, for k = 0 to 3.
+  auto four = [&](ArrayRef<Value> of) {
+    Values even = zipHalves(of[0], of[2]), odd = zipHalves(of[1], of[3]), out;
+    for (int64_t i = 0; i < 2; ++i) out.append(zipHalves(even[i], odd[i]));
+    return out;
+  };
+  Values first = four(rows.take_front(4)), second = four(rows.drop_front(4)), out(8);
+  for (int64_t k = 0; k < 4; ++k) {
+    Values halves = pair(first[k], second[k], {0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15});
+    out[k] = halves[0];
+    out[k + 4] = halves[1];
+  }
+  return out;
+}
+
 void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, Value from, Value count,
                  Value destination, int64_t step) {
   forLoop(b, from, count, 1, [&](Value k) {

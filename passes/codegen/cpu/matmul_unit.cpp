@@ -2,6 +2,7 @@
 #include "passes/codegen/cpu/matmul_pack.h"
 #include "passes/codegen/cpu/matmul_units.h"
 
+#include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/bit.h"
 
 using namespace mlir;
@@ -17,7 +18,7 @@ static int64_t unrollFor(MatmulTile tile) {
 UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
   if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2};
   if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32};
-  return {UnitKind::fma, 1, 1};
+  return {UnitKind::fma, 1, 1, std::min(kLanes, level.vectorRegisters / 2)};
 }
 
 int64_t UnitFacts::vectorsFor(MatmulTile tile) const {
@@ -113,47 +114,62 @@ Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointer
   llvm_unreachable("a unit that takes packed panels alone");
 }
 
-Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns, Value next,
-                             Value count) {
-  auto add = [&](Value k, Value rhs, int64_t v, Values &now) {
+Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+                             Value stride, Value count) {
+  const int64_t group = transposed, groups = kLanes / group;
+  const Value next = mulI64(b, stride, tile.columns());
+  const VectorType lanes = VectorType::get({group}, sum);
+  // Sums of `group` columns: those of row r in group g of all columns are number r * groups * vectors + g.
+  Values parts;
+  for (Value a : acc)
+    for (int64_t g = 0; g < groups; ++g)
+      parts.push_back(
+          b.create<vector::ShuffleOp>(a, a, llvm::to_vector(llvm::seq<int64_t>(g * group, (g + 1) * group))));
+  auto add = [&](Value k, Value rhs, int64_t g, Values &now) {
     Value left = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), sum);
     for (int64_t r = 0; r < tile.rows; ++r) {
-      Value x = splat(b, loadScalar(b, elementAddress(b, left, constantI64(b, r * lhs.rowStride), sum), sum));
-      Value &a = now[r * tile.vectors + v];
-      a = b.create<LLVM::FMAOp>(x, rhs, a);
+      Value x = loadScalar(b, elementAddress(b, left, constantI64(b, r * lhs.rowStride), sum), sum);
+      Value &a = now[r * groups * tile.vectors + g];
+      a = b.create<LLVM::FMAOp>(b.create<vector::SplatOp>(lanes, x), rhs, a);
     }
   };
-  auto of = [&](int64_t v) { return ArrayRef<Value>(columns).slice(v * kLanes, kLanes); };
-  Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
-  Values now = forLoop(b, constantI64(b, 0), whole, kLanes, acc, [&](Value k, ValueRange carried) {
-    Values sums(carried);
-    for (int64_t v = 0; v < tile.vectors; ++v) {
-      Values rows;
-      for (Value column : of(v)) {
-        rows.push_back(loadLanes(b, elementAddress(b, column, k, sum), sum));
-        if (next) prefetch(elementAddress(b, column, addI64(b, k, next), sum));
-      }
-      for (auto [i, rhs] : llvm::enumerate(interleave(b, rows))) add(addI64(b, k, int64_t(i)), rhs, v, sums);
+  auto forGroups = [&](Value begin, Value end, int64_t steps, ValueRange start, auto &&rowsOf) {
+    return forLoop(b, begin, end, steps, start, [&](Value k, ValueRange carried) {
+      Values sums(carried);
+      for (int64_t g = 0; g < groups * tile.vectors; ++g)
+        for (auto [i, rhs] : llvm::enumerate(rowsOf(k, ArrayRef<Value>(columns).slice(g * group, group))))
+          add(addI64(b, k, int64_t(i)), rhs, g, sums);
+      return sums;
+    });
+  };
+  Value whole = subI64(b, count, remI64(b, count, constantI64(b, group)));
+  Values now = forGroups(constantI64(b, 0), whole, group, parts, [&](Value k, ArrayRef<Value> of) {
+    Values rows;
+    for (Value column : of) {
+      rows.push_back(b.create<LLVM::LoadOp>(lanes, elementAddress(b, column, k, sum), 4));
+      prefetch(elementAddress(b, column, addI64(b, k, next), sum));
     }
-    return sums;
+    return group == kLanes ? interleave(b, rows) : transposeEight(b, rows);
   });
-  return forLoop(b, whole, count, 1, now, [&](Value k, ValueRange carried) {
-    Values sums(carried);
-    for (int64_t v = 0; v < tile.vectors; ++v) {
-      Value rhs = zeroOf(b, laneType(sum));
-      for (auto [i, column] : llvm::enumerate(of(v)))
-        rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, sum), sum), rhs,
-                                         ArrayRef<int64_t>{int64_t(i)});
-      add(k, rhs, v, sums);
-    }
-    return sums;
+  now = forGroups(whole, count, 1, now, [&](Value k, ArrayRef<Value> of) {
+    Value rhs = zeroOf(b, lanes);
+    for (auto [i, column] : llvm::enumerate(of))
+      rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, sum), sum), rhs,
+                                       ArrayRef<int64_t>{int64_t(i)});
+    return Values{rhs};
   });
+  Values sums;
+  for (size_t i = 0; i < now.size(); i += groups) {
+    Value last = now[i + groups - 1]; // two groups at most
+    sums.push_back(b.create<vector::ShuffleOp>(now[i], last, llvm::to_vector(llvm::seq<int64_t>(0, kLanes))));
+  }
+  return sums;
 }
 
-std::unique_ptr<DotUnit> makeUnit(Builder &b, UnitKind kind, Type sum, MatmulTile tile) {
-  switch (kind) {
+std::unique_ptr<DotUnit> makeUnit(Builder &b, const UnitFacts &facts, Type sum, MatmulTile tile) {
+  switch (facts.kind) {
   case UnitKind::fma:
-    return std::make_unique<FmaUnit>(b, sum, tile);
+    return std::make_unique<FmaUnit>(b, sum, tile, facts.transposed);
   case UnitKind::dotPair:
     return std::make_unique<DotPairUnit>(b, sum, tile);
   case UnitKind::fmaPair:

@@ -60,6 +60,8 @@ struct UnitFacts {
   UnitKind kind;
   int64_t pack;      // elements of K in one packed element: 1, or 2 where two bf16 lie in 32 bits
   int64_t kMultiple; // elements of K that panels are filled up to, with zeros
+  // Columns that chainColumns transposes together: half of the registers hold them.
+  int64_t transposed = kLanes;
   // Vectors of 16 lanes that a tile of accumulators and a step's operands take.
   int64_t vectorsFor(MatmulTile tile) const;
 };
@@ -80,9 +82,10 @@ public:
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
                        const Ahead &ahead, mlir::Value count) = 0;
   // The same sums, with rhs transposed in registers on its way: for few rows, which would read a packed panel
-  // once. `next`: elements from a column to the one that is read after it, null = nothing. Of f32 alone.
+  // once. `stride`: elements from a column to the next one; the next tile's columns are asked for meanwhile,
+  // into the second level. Of f32 alone.
   virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                              mlir::Value next, mlir::Value count);
+                              mlir::Value stride, mlir::Value count);
 
 protected:
   Builder &b;
@@ -90,7 +93,7 @@ protected:
   MatmulTile tile;
 };
 
-std::unique_ptr<DotUnit> makeUnit(Builder &b, UnitKind kind, mlir::Type sum, MatmulTile tile);
+std::unique_ptr<DotUnit> makeUnit(Builder &b, const UnitFacts &facts, mlir::Type sum, MatmulTile tile);
 
 // AMX's tiles: what a kernel does before its first and after its last product. `scratch`: 64 bytes.
 constexpr int64_t kAmxRows = 16;

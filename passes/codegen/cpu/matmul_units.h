@@ -24,12 +24,15 @@ private:
 
 class FmaUnit : public StepUnit {
 public:
-  FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile) : StepUnit(b, sum, tile, sum) {}
+  FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed)
+      : StepUnit(b, sum, tile, sum), transposed(transposed) {}
   Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                      mlir::Value next, mlir::Value count) override;
+                      mlir::Value stride, mlir::Value count) override;
 
 private:
   Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;
+
+  const int64_t transposed;
 };
 
 // bf16 in pairs: an i32 of a panel holds k (low half) and k + 1.
