@@ -184,28 +184,32 @@ void AttentionBlocks::packRows(const RowsOf &rows, Value first, Value count, int
   });
 }
 
+ColumnPointers AttentionBlocks::pointersTo(const RowsOf &rows, Value first, Value j, Value count) {
+  Value last = subI64(b, count, constantI64(b, 1));
+  ColumnPointers pointers;
+  for (int64_t i = 0; i < kLanes; ++i)
+    pointers.push_back(address(rows, addI64(b, first, minI64(b, addI64(b, j, i), last)), {}));
+  return pointers;
+}
+
 void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value count, const Panel &to, Value at,
                                      const RowsAhead *ahead) {
-  Value last = subI64(b, count, constantI64(b, 1));
   int64_t tileColumns = to.tileColumns();
   forLoop(b, 0, count, kLanes, [&](Value j) {
-    Values pointers;
-    for (int64_t i = 0; i < kLanes; ++i) {
-      pointers.push_back(address(rows, addI64(b, first, minI64(b, addI64(b, j, i), last)), {}));
-      if (ahead) prefetch(*ahead, addI64(b, j, i));
-    }
+    ColumnPointers pointers = pointersTo(rows, first, j, count);
+    for (int64_t i = 0; ahead && i < kLanes; ++i) prefetch(*ahead, addI64(b, j, i));
     Value within = addI64(b, mulI64(b, divI64(b, j, tileColumns), to.steps * tileColumns),
                           addI64(b, at, remI64(b, j, constantI64(b, tileColumns))));
     Value destination = scratch(to.offset, within, packed), width = constantI64(b, rows.width);
     Value stride = columnStride(rows);
     Packing how = ahead ? Packing::here : Packing::byCall; // few rows wait for it
     if (plan.unit.pack == 2)
-      packRowsInPairs(b, pointers, stride ? stride : constantI64(b, 1), !stride, width,
+      packRowsInPairs(b, frame.level, pointers, stride ? stride : constantI64(b, 1), !stride, width,
                       constantI64(b, to.steps), destination, tileColumns, how);
     else if (stride)
       packScalars(b, f32, pointers, stride, constantI64(b, 0), width, destination, tileColumns);
     else
-      packInterleaved(b, f32, pointers, width, destination, tileColumns, how);
+      packInterleaved(b, frame.level, f32, pointers, width, destination, tileColumns, how);
   });
 }
 
@@ -276,6 +280,32 @@ void AttentionBlocks::productTile(const LhsAddress &lhs, const Panel &panel, Val
   acc = unit->chain(acc, lhs, {scratch(panel.offset, first, packed), constantI64(b, panel.stepStride())}, {},
                     steps);
   unit->storeAcc(place, acc);
+}
+
+void AttentionBlocks::productOfColumns(const LhsAddress &lhs, const RowsOf &rows, Value first, Value count,
+                                       Value out, int64_t columns, const RowsAhead *ahead) {
+  auto unit = makeUnit(b, plan.unit, f32, {plan.group.rows, 1});
+  forLoop(b, 0, count, kLanes, [&](Value j) {
+    for (int64_t i = 0; ahead && i < kLanes; ++i) prefetch(*ahead, addI64(b, j, i));
+    Values sums = unit->chainColumns(unit->zero(), lhs, pointersTo(rows, first, j, count), {},
+                                     constantI64(b, rows.width));
+    unit->storeAcc({elementAddress(b, out, j, f32), constantI64(b, columns), {}}, sums);
+  });
+}
+
+void AttentionBlocks::productOfSteps(const LhsAddress &lhs, const RowsOf &rows, Value first, Value count,
+                                     Value out, const Panel &panel, const RowsAhead *ahead) {
+  auto unit = makeUnit(b, plan.unit, f32, {plan.group.rows, panel.vectors});
+  Value stride = frame.stride(rows.access, 1);
+  forLoop(b, 0, constantI64(b, panel.columns), panel.tileColumns(), [&](Value column) {
+    Ahead next;
+    if (ahead)
+      next = {address(ahead->rows, ahead->first, column), mulI64(b, stride, memoryBytes(f32)),
+              panel.tileColumns() * memoryBytes(f32) / kLineBytes};
+    TileAddress place{elementAddress(b, out, column, f32), constantI64(b, panel.columns), {}};
+    unit->storeAcc(
+        place, unit->chain(unit->loadAcc(place), lhs, {address(rows, first, column), stride}, next, count));
+  });
 }
 
 void AttentionBlocks::loadRow(Value acc, const RowsOf &rows, Value row) {

@@ -155,6 +155,13 @@ public:
   // The same for `vectors` vectors of columns from `column` on, which lie in one of the panel's tiles.
   void productTile(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value column,
                    int64_t vectors, mlir::Value steps, mlir::Value out, bool accumulate);
+  // The same with operands as they lie, of f32, where a panel would be read once: rows [first, first + count)
+  // as columns, `columns` apart in `out`; and rows as steps, added to `out`, whose width is whole tiles of
+  // `panel`. `ahead`: rows of the operand that are asked for meanwhile.
+  void productOfColumns(const LhsAddress &lhs, const RowsOf &rows, mlir::Value first, mlir::Value count,
+                        mlir::Value out, int64_t columns, const RowsAhead *ahead);
+  void productOfSteps(const LhsAddress &lhs, const RowsOf &rows, mlir::Value first, mlir::Value count,
+                      mlir::Value out, const Panel &panel, const RowsAhead *ahead);
   // Row by row from scratch: `row` of an array of rows of `elements`.
   LhsAddress lhsRows(int64_t offset, mlir::Value row, int64_t elements);
 
@@ -174,6 +181,8 @@ public:
 
   // The cache lines of row `i` of those ahead.
   void prefetch(const RowsAhead &ahead, mlir::Value i);
+  // The beginnings of 16 rows from `first` + `j` on, of `count` of them: later ones are the last.
+  ColumnPointers pointersTo(const RowsOf &rows, mlir::Value first, mlir::Value j, mlir::Value count);
 
   kernel::AttentionOp op;
   KernelFrame &frame;

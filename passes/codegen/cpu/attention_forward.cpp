@@ -31,6 +31,7 @@ private:
   void emitRun(Value first, Value end);
   RowsAhead rowsAhead(const RowsOf &of, Value key, Value end);
   void emitGroup(const Block &block, Value row);
+  bool isInPlace(const RowsOf &keys, const RowsOf &values);
   void forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
                llvm::function_ref<void()> none);
   void softmaxRows(const Block &block, Value first, Value count);
@@ -208,6 +209,12 @@ RowsAhead ForwardEmitter::rowsAhead(const RowsOf &of, Value key, Value end) {
   return {from, choose(key, next.begin), subI64(b, choose(end, next.end), constantI64(b, 1))};
 }
 
+// One query, as in decode, would read a panel once: f32 that lies contiguously goes without.
+bool ForwardEmitter::isInPlace(const RowsOf &keys, const RowsOf &values) {
+  return plan.tile == 1 && plan.unit.kind == UnitKind::fma && !s.columnStride(keys) &&
+         !s.columnStride(values) && plan.valueWidth % plan.values.tileColumns() == 0;
+}
+
 void ForwardEmitter::emitRun(Value first, Value end) {
   s.zeroRows(plan.acc, first, subI64(b, end, first), plan.valueWidth);
   Value lastKey = forLoop(b, first, end, 1, ValueRange{constantI64(b, 0)}, [&](Value row, ValueRange most) {
@@ -224,6 +231,14 @@ void ForwardEmitter::emitRun(Value first, Value end) {
       return rowsAhead(of, addI64(b, key, plan.keyBlock), lastKey);
     };
     auto keysAhead = aheadOf(keys), valuesAhead = aheadOf(values);
+    if (isInPlace(keys, values)) {
+      s.productOfColumns(s.lhsRows(plan.queries, first, plan.width), keys, key, block.count,
+                         s.scratch(plan.scores), plan.keysT.columns, &*keysAhead);
+      softmaxRows(block, first, constantI64(b, 1));
+      s.productOfSteps(s.lhsRows(plan.p, none, plan.keyBlock), values, key, block.count, accAt(first, 0),
+                       plan.values, &*valuesAhead);
+      return;
+    }
     s.packTransposed(keys, key, block.count, plan.keysT, none, keysAhead ? &*keysAhead : nullptr);
     s.packSteps(values, key, block.count, plan.values, none, valuesAhead ? &*valuesAhead : nullptr);
     forLoop(b, first, end, plan.group.rows, [&](Value row) { emitGroup(block, row); });

@@ -107,11 +107,21 @@ ColumnPointers MatmulEmitter::columnsAt(const Block &block, Value column) {
   return pointers;
 }
 
+// All of the panel that is read after the one at `column`.
+Ahead MatmulEmitter::nextPanel(const Block &block, Value column) {
+  const int64_t bytes = memoryBytes(plan.packed);
+  PanelAddress next = panelAt(block, addI64(b, column, plan.tile.columns()));
+  return {next.pointer, mulI64(b, next.stride, bytes), plan.tile.columns() * bytes / kLineBytes};
+}
+
 // A short epilogue takes the sums from registers; a longer one follows behind the last tile, over whole rows
 // of the block, which lie together in memory where tiles' do not.
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
-  forLoop(b, 0, block.columns, plan.tile.columns(),
-          [&](Value column) { emitTile(unit, block, rows, column, lhs, {}); });
+  forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
+    // One row waits for its panels alone.
+    Ahead next = plan.tile.rows == 1 && op.getPackedRhs() ? nextPanel(block, column) : Ahead();
+    emitTile(unit, block, rows, column, lhs, next);
+  });
   emitLongEpilogue(block, rows);
 }
 
@@ -123,14 +133,14 @@ void MatmulEmitter::emitStreamedTiles(const Block &block, Value row, Value parti
     Value within = mulI64(b, tile, plan.tile.rows);
     return Rows{addI64(b, row, within), constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
   };
-  const int64_t lines =
-      plan.streamedTiles > 1 ? 1 : kernel::kPanelColumns * memoryBytes(plan.packed) / kLineBytes;
   forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
-    Value next = plan.inPlace ? Value() : panelAt(block, addI64(b, column, plan.tile.columns())).pointer;
+    Ahead next = plan.inPlace ? Ahead() : nextPanel(block, column);
+    if (plan.streamedTiles > 1) next.stride = constantI64(b, kLineBytes), next.lines = 1;
     forLoop(b, 0, tiles, 1, [&](Value tile) {
-      Value part = mulI64(b, tile, mulI64(b, block.steps, lines * kLineBytes));
-      emitTile(*unit, block, rowsOf(tile), column, {lhsTile(tile), 1, constantI64(b, plan.lhsWidth)},
-               {next ? at(next, part, b.getI8Type()) : next, lines});
+      Ahead part = next;
+      if (plan.streamedTiles > 1 && next.pointer)
+        part.pointer = at(next.pointer, mulI64(b, tile, mulI64(b, block.steps, kLineBytes)), b.getI8Type());
+      emitTile(*unit, block, rowsOf(tile), column, {lhsTile(tile), 1, constantI64(b, plan.lhsWidth)}, part);
     });
   });
   forLoop(b, 0, tiles, 1, [&](Value tile) { emitLongEpilogue(block, rowsOf(tile)); });
@@ -149,9 +159,9 @@ void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows
                                 {}}
                   : partialAt(block, rows, column);
   Values acc = initial(unit, block, rows, column, partial);
-  acc = plan.inPlace
-            ? unit.chainColumns(acc, lhs, columnsAt(block, column), frame.stride(kRhsAccess, 2), block.steps)
-            : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
+  acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column),
+                                         mulI64(b, frame.stride(kRhsAccess, 2), width), block.steps)
+                     : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
   Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
   auto otherwise = [&](Value condition, auto &&then, auto &&other) {
     auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };

@@ -42,6 +42,7 @@ private:
 
   // The panel of columns from `column` of the block on: packed by packRhs, or as rhs lies.
   PanelAddress panelAt(const Block &block, mlir::Value column);
+  Ahead nextPanel(const Block &block, mlir::Value column);
 
   ColumnPointers columnsAt(const Block &block, mlir::Value column);
 

@@ -62,7 +62,7 @@ void MatmulEmitter::packRhs(const Block &block) {
       rows.push_back(at(source, mulI64(b, column, nStride), element));
     }
     if (frame.strideIs(kRhsAccess, 1, 1))
-      packInterleaved(b, element, rows, block.kCount, to, width, Packing::byCall,
+      packInterleaved(b, frame.level, element, rows, block.kCount, to, width, Packing::byCall,
                       bytesOf(mulI64(b, nStride, kLanes)));
     else
       packScalars(b, element, rows, frame.stride(kRhsAccess, 1), constantI64(b, 0), block.kCount, to, width);
@@ -102,7 +102,8 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
       pointers.push_back(
           at(source, along(kLhsAccess, 1, row, addI64(b, first, std::min(i, rows - 1))), element));
     if (frame.strideIs(kLhsAccess, 2, 1))
-      packInterleaved(b, element, pointers, block.kCount, to, width, Packing::byCall, nextLhs(rows));
+      packInterleaved(b, frame.level, element, pointers, block.kCount, to, width, Packing::byCall,
+                      nextLhs(rows));
     else
       packScalars(b, element, pointers, frame.stride(kLhsAccess, 2), constantI64(b, 0), block.kCount, to,
                   width);

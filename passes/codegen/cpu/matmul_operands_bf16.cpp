@@ -22,9 +22,9 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value source) {
         Value column = minI64(b, addI64(b, mulI64(b, vector, kLanes), i), lastColumn);
         rows.push_back(at(source, mulI64(b, column, nStride), half));
       }
-      packRowsInPairs(b, rows, kStride, frame.strideIs(kRhsAccess, 1, 1), block.kCount, block.steps,
-                      at(rhsTile(tile), mulI64(b, within, kLanes), packed), width, Packing::byCall,
-                      bytesOf(mulI64(b, nStride, kLanes)));
+      packRowsInPairs(b, frame.level, rows, kStride, frame.strideIs(kRhsAccess, 1, 1), block.kCount,
+                      block.steps, at(rhsTile(tile), mulI64(b, within, kLanes), packed), width,
+                      Packing::byCall, bytesOf(mulI64(b, nStride, kLanes)));
     });
     return;
   }
@@ -68,8 +68,8 @@ void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, in
     Values pointers;
     for (int64_t i = 0; i < width; ++i)
       pointers.push_back(at(source, along(kLhsAccess, 1, row, constantI64(b, std::min(i, rows - 1))), half));
-    packRowsInPairs(b, pointers, frame.stride(kLhsAccess, 2), frame.strideIs(kLhsAccess, 2, 1), block.kCount,
-                    block.steps, to, width, Packing::byCall, nextLhs(rows));
+    packRowsInPairs(b, frame.level, pointers, frame.stride(kLhsAccess, 2), frame.strideIs(kLhsAccess, 2, 1),
+                    block.kCount, block.steps, to, width, Packing::byCall, nextLhs(rows));
     return;
   }
   VectorType type = VectorType::get({rows}, half);

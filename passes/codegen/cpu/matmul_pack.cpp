@@ -59,23 +59,44 @@ void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, V
   });
 }
 
-static void packHere(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
-                     Value step, Value ahead) {
+// 16 elements of k from `k` on of all rows.
+static void packLanes(Builder &b, const CpuLevel &level, Type element, ArrayRef<Value> rows, Value k,
+                      Value destination, Value step) {
+  Value at = elementAddress(b, destination, mulI64(b, k, step), element);
+  const int64_t numRows = int64_t(rows.size()), half = kLanes / 2;
+  if (level.vectorBytes < 64 && numRows >= half && memoryBytes(element) == 4) { // squares that registers hold
+    const VectorType lanes = VectorType::get({half}, element);
+    for (int64_t from = 0; from < kLanes; from += half)
+      for (int64_t row = 0; row < numRows; row += half) {
+        Values now;
+        for (Value pointer : rows.slice(row, half))
+          now.push_back(
+              b.create<LLVM::LoadOp>(lanes, elementAddress(b, pointer, addI64(b, k, from), element), 4));
+        for (auto [i, vector] : llvm::enumerate(transposeEight(b, now))) {
+          Value to = addI64(b, mulI64(b, step, from + int64_t(i)), row);
+          b.create<LLVM::StoreOp>(vector, elementAddress(b, at, to, element), 4);
+        }
+      }
+    return;
+  }
+  Values now;
+  for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
+  const int64_t perVector = kLanes / numRows; // values of k in a zipped vector
+  for (auto [i, vector] : llvm::enumerate(interleave(b, now)))
+    storeLanes(b, elementAddress(b, at, mulI64(b, step, int64_t(i) * perVector), element), vector);
+}
+
+static void packHere(Builder &b, const CpuLevel &level, Type element, ArrayRef<Value> rows, Value count,
+                     Value destination, Value step, Value ahead) {
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, kLanes)));
-  const int64_t perVector = kLanes / int64_t(rows.size()); // values of k in a zipped vector
   forLoop(b, constantI64(b, 0), whole, kLanes, [&](Value k) {
-    Values now;
     for (Value row : rows) {
       if (!ahead) break;
       Value line = elementAddress(b, elementAddress(b, row, k, element), ahead, b.getI8Type());
       // Into the second level: the first does not hold two deep tiles.
       b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1);
     }
-    for (Value row : rows) now.push_back(loadLanes(b, elementAddress(b, row, k, element), element));
-    now = interleave(b, now);
-    Value at = elementAddress(b, destination, mulI64(b, k, step), element);
-    for (auto [i, vector] : llvm::enumerate(now))
-      storeLanes(b, elementAddress(b, at, mulI64(b, step, int64_t(i) * perVector), element), vector);
+    packLanes(b, level, element, rows, k, destination, step);
   });
   forLoop(b, whole, count, 1, [&](Value k) {
     Value at = elementAddress(b, destination, mulI64(b, k, step), element);
@@ -85,7 +106,8 @@ static void packHere(Builder &b, Type element, ArrayRef<Value> rows, Value count
   });
 }
 
-static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows, bool asksAhead) {
+static LLVM::LLVMFuncOp packFunction(Builder &b, const CpuLevel &level, Type element, int64_t numRows,
+                                     bool asksAhead) {
   auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
   std::string name = "weft.pack" + std::to_string(numRows) + "x" +
                      std::to_string(element.getIntOrFloatBitWidth()) + (asksAhead ? ".ahead" : "");
@@ -105,19 +127,19 @@ static LLVM::LLVMFuncOp packFunction(Builder &b, Type element, int64_t numRows, 
   Values rows;
   for (int64_t i = 0; i < numRows; ++i)
     rows.push_back(b.create<LLVM::LoadOp>(pointer, elementAddress(b, addresses, constantI64(b, i), pointer)));
-  packHere(b, element, rows, entry->getArgument(1), entry->getArgument(2), entry->getArgument(3),
+  packHere(b, level, element, rows, entry->getArgument(1), entry->getArgument(2), entry->getArgument(3),
            asksAhead ? entry->getArgument(4) : Value());
   b.create<LLVM::ReturnOp>(ValueRange());
   return function;
 }
 
-void packInterleaved(Builder &b, Type element, ArrayRef<Value> rows, Value count, Value destination,
-                     int64_t step, Packing how, Value ahead) {
+void packInterleaved(Builder &b, const CpuLevel &level, Type element, ArrayRef<Value> rows, Value count,
+                     Value destination, int64_t step, Packing how, Value ahead) {
   if (how == Packing::here)
-    return packHere(b, element, rows, count, destination, constantI64(b, step), ahead);
+    return packHere(b, level, element, rows, count, destination, constantI64(b, step), ahead);
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
-  auto function =
-      packFunction(b, b.getIntegerType(element.getIntOrFloatBitWidth()), int64_t(rows.size()), bool(ahead));
+  auto function = packFunction(b, level, b.getIntegerType(element.getIntOrFloatBitWidth()),
+                               int64_t(rows.size()), bool(ahead));
   Operation *kernel = b.getInsertionBlock()->getParentOp();
   if (!isa<LLVM::LLVMFuncOp>(kernel)) kernel = kernel->getParentOfType<LLVM::LLVMFuncOp>();
   Value addresses;
@@ -152,8 +174,8 @@ void zeroSteps(Builder &b, Value destination, Value from, Value to, int64_t widt
 
 // `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
 // of k.
-void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contiguous, Value count,
-                     Value steps, Value destination, int64_t step, Packing how, Value ahead) {
+void packRowsInPairs(Builder &b, const CpuLevel &level, ArrayRef<Value> rows, Value stride, bool contiguous,
+                     Value count, Value steps, Value destination, int64_t step, Packing how, Value ahead) {
   Type half = b.getI16Type(), packed = b.getI32Type();
   Value whole = divI64(b, count, 2), used = divI64(b, addI64(b, count, 1), 2);
   auto scalar = [&](Value k, bool high) {
@@ -167,7 +189,7 @@ void packRowsInPairs(Builder &b, ArrayRef<Value> rows, Value stride, bool contig
     }
   };
   if (contiguous)
-    packInterleaved(b, packed, rows, whole, destination, step, how, ahead);
+    packInterleaved(b, level, packed, rows, whole, destination, step, how, ahead);
   else
     forLoop(b, 0, whole, 1, [&](Value k) { scalar(k, true); });
   ifThen(b, lessThan(b, whole, used), [&] { scalar(whole, false); });

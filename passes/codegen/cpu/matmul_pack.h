@@ -1,5 +1,6 @@
 // Copies of operand blocks into the order in which a micro-kernel reads them.
 #pragma once
+#include "passes/codegen/cpu/level.h"
 #include "passes/codegen/cpu/matmul_control.h"
 
 namespace weft::cpu {
@@ -14,8 +15,8 @@ enum class Packing { byCall, here };
 // least 16 when there are 16. Works on 16 x rows at a time in registers: log2(rows) rounds of zips. Example,
 // two rows a and b: a0 b0 a1 b1 … `ahead`: what is read next lies so many bytes (i64) behind each row, and is
 // asked for meanwhile; null: nothing is.
-void packInterleaved(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> rows, mlir::Value count,
-                     mlir::Value destination, int64_t step, Packing how = Packing::byCall,
+void packInterleaved(Builder &b, const CpuLevel &level, mlir::Type element, llvm::ArrayRef<mlir::Value> rows,
+                     mlir::Value count, mlir::Value destination, int64_t step, Packing how = Packing::byCall,
                      mlir::Value ahead = {});
 
 // The same for rows whose elements lie `stride` (i64) apart, one at a time; any number of rows and any step.
@@ -38,8 +39,8 @@ void zeroSteps(Builder &b, mlir::Value destination, mlir::Value from, mlir::Valu
 
 // `rows` (pointers to bf16, elements of k `stride` apart) side by side, a step a pair of k: `count` elements
 // of k, then zeros up to `steps`.
-void packRowsInPairs(Builder &b, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride, bool contiguous,
-                     mlir::Value count, mlir::Value steps, mlir::Value destination, int64_t step,
-                     Packing how = Packing::byCall, mlir::Value ahead = {});
+void packRowsInPairs(Builder &b, const CpuLevel &level, llvm::ArrayRef<mlir::Value> rows, mlir::Value stride,
+                     bool contiguous, mlir::Value count, mlir::Value steps, mlir::Value destination,
+                     int64_t step, Packing how = Packing::byCall, mlir::Value ahead = {});
 
 } // namespace weft::cpu

@@ -71,9 +71,11 @@ void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
 void StepUnit::prefetch(Value line) { b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1); }
 
 void StepUnit::prefetch(const Ahead &ahead, Value k, int64_t steps) {
-  Value from = elementAddress(b, ahead.pointer, mulI64(b, k, ahead.lines * kLineBytes), b.getI8Type());
-  for (int64_t i = 0; i < steps * ahead.lines; ++i)
-    prefetch(elementAddress(b, from, constantI64(b, i * kLineBytes), b.getI8Type()));
+  for (int64_t i = 0; i < steps; ++i) {
+    Value from = elementAddress(b, ahead.pointer, mulI64(b, addI64(b, k, i), ahead.stride), b.getI8Type());
+    for (int64_t line = 0; line < ahead.lines; ++line)
+      prefetch(elementAddress(b, from, constantI64(b, line * kLineBytes), b.getI8Type()));
+  }
 }
 
 Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
@@ -114,10 +116,9 @@ Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointer
   llvm_unreachable("a unit that takes packed panels alone");
 }
 
-Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                             Value stride, Value count) {
+Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns, Value next,
+                             Value count) {
   const int64_t group = transposed, groups = kLanes / group;
-  const Value next = mulI64(b, stride, tile.columns());
   const VectorType lanes = VectorType::get({group}, sum);
   // Sums of `group` columns: those of row r in group g of all columns are number r * groups * vectors + g.
   Values parts;
@@ -147,7 +148,7 @@ Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Column
     Values rows;
     for (Value column : of) {
       rows.push_back(b.create<LLVM::LoadOp>(lanes, elementAddress(b, column, k, sum), 4));
-      prefetch(elementAddress(b, column, addI64(b, k, next), sum));
+      if (next) prefetch(elementAddress(b, column, addI64(b, k, next), sum));
     }
     return group == kLanes ? interleave(b, rows) : transposeEight(b, rows);
   });

@@ -47,7 +47,8 @@ constexpr int64_t kLineBytes = 64; // of a cache
 // What is read after a panel and still lies in memory: a chain asks for it as it goes.
 struct Ahead {
   mlir::Value pointer; // null = nothing
-  int64_t lines;       // for each packed element of k
+  mlir::Value stride;  // bytes from what one packed element of k asks for to what the next one does
+  int64_t lines;       // for each of them, one behind the other
 };
 
 // rhs as it lies, where k is contiguous: a pointer to the first k of each of the tile's columns.
@@ -82,10 +83,10 @@ public:
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
                        const Ahead &ahead, mlir::Value count) = 0;
   // The same sums, with rhs transposed in registers on its way: for few rows, which would read a packed panel
-  // once. `stride`: elements from a column to the next one; the next tile's columns are asked for meanwhile,
-  // into the second level. Of f32 alone.
+  // once. `next`: elements from a column to the one that is read after it, null = nothing; it is asked for
+  // meanwhile, into the second level. Of f32 alone.
   virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                              mlir::Value stride, mlir::Value count);
+                              mlir::Value next, mlir::Value count);
 
 protected:
   Builder &b;

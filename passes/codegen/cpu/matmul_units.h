@@ -27,7 +27,7 @@ public:
   FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed)
       : StepUnit(b, sum, tile, sum), transposed(transposed) {}
   Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                      mlir::Value stride, mlir::Value count) override;
+                      mlir::Value next, mlir::Value count) override;
 
 private:
   Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;

@@ -219,8 +219,8 @@ TEST(Attention, TilesChangeNoBit) {
 
 // A token generated with a cache and the same token trained on, alone or packed behind another document, have
 // the same bits.
-void expectDecodeGivesTheBitsOfTraining(const std::string &unit) {
-  constexpr int64_t T = 256, H = 2, G = 1, D = 32, kBefore = 45, kCache = 300;
+void expectDecodeGivesTheBitsOfTraining(const std::string &unit, int64_t D) {
+  constexpr int64_t T = 256, H = 2, G = 1, kBefore = 45, kCache = 300;
   KernelSuite suite;
   Attention training{.name = "training", .T = T, .S = T, .H = H, .G = G, .D = D, .E = D, .tile = 64};
   Attention packed{
@@ -262,7 +262,9 @@ void expectDecodeGivesTheBitsOfTraining(const std::string &unit) {
 }
 
 TEST(Attention, DecodeGivesTheBitsOfTraining) {
-  for (const char *unit : kUnits) expectDecodeGivesTheBitsOfTraining(unit);
+  for (const char *unit : kUnits)
+    for (int64_t width : {32, 40})
+      expectDecodeGivesTheBitsOfTraining(unit, width); // whole vectors, and a part
 }
 
 // Scores so far apart that p goes through the smallest numbers to 0: every level has its own way to scale by
