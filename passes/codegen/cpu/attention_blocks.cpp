@@ -197,7 +197,7 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
   int64_t tileColumns = to.tileColumns();
   forLoop(b, 0, count, kLanes, [&](Value j) {
     ColumnPointers pointers = pointersTo(rows, first, j, count);
-    for (int64_t i = 0; ahead && i < kLanes; ++i) prefetch(*ahead, addI64(b, j, i));
+    for (int64_t i = 0; ahead && i < kLanes; ++i) prefetch(*ahead, addI64(b, j, i), {}, ahead->rows.width);
     Value within = addI64(b, mulI64(b, divI64(b, j, tileColumns), to.steps * tileColumns),
                           addI64(b, at, remI64(b, j, constantI64(b, tileColumns))));
     Value destination = scratch(to.offset, within, packed), width = constantI64(b, rows.width);
@@ -213,35 +213,42 @@ void AttentionBlocks::packTransposed(const RowsOf &rows, Value first, Value coun
   });
 }
 
-void AttentionBlocks::prefetch(const RowsAhead &ahead, Value i) {
+void AttentionBlocks::prefetch(const RowsAhead &ahead, Value i, Value column, int64_t columns) {
   Type element = elementOf(ahead.rows.access);
   const int64_t line = kLineBytes / memoryBytes(element);
-  Value from = address(ahead.rows, minI64(b, addI64(b, ahead.first, i), ahead.last), {});
-  for (int64_t at = 0; at < ahead.rows.width; at += line)
+  Value from = address(ahead.rows, minI64(b, addI64(b, ahead.first, i), ahead.last), column);
+  for (int64_t at = 0; at < columns; at += line)
     b.create<LLVM::Prefetch>(elementAddress(b, from, constantI64(b, at), element),
                              /*rw=*/0, /*hint=*/2, /*cache=*/1);
 }
 
+Value AttentionBlocks::stepAt(const RowsOf &rows, Value first, Value row, Value column, Value mask,
+                              Value count) {
+  Type memory = plan.unit.pack == 2 ? Type(b.getI16Type()) : f32;
+  Value stride = columnStride(rows);
+  auto load = [&](Value i) -> Value {
+    Value inside = count ? lessThan(b, i, count) : Value();
+    if (inside) i = minI64(b, i, subI64(b, count, constantI64(b, 1)));
+    Value from = address(rows, addI64(b, first, i), {});
+    from = elementAddress(b, from, stride ? mulI64(b, stride, column) : column, memory);
+    Value x = loadLanes(b, from, memory, mask, stride);
+    // Not by a mask: AVX2 has none for 16 bits.
+    return inside ? b.create<arith::SelectOp>(inside, x, zeroOf(b, x.getType())) : x;
+  };
+  Value x = load(row);
+  return plan.unit.pack == 2 ? joinPairs(b, x, load(addI64(b, row, 1))) : x;
+}
+
 void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, const Panel &to, Value at,
                                 const RowsAhead *ahead) {
-  Value stride = columnStride(rows), steps = stepsOf(count);
+  Value steps = stepsOf(count), some = plan.unit.kMultiple > 1 ? count : Value();
   int64_t tileColumns = to.tileColumns();
-  Type memory = plan.unit.pack == 2 ? Type(b.getI16Type()) : f32;
   forLoop(b, 0, steps, 1, [&](Value step) {
     Value row = mulI64(b, step, plan.unit.pack);
-    for (int64_t i = 0; ahead && i < plan.unit.pack; ++i) prefetch(*ahead, addI64(b, row, i));
+    for (int64_t i = 0; ahead && i < plan.unit.pack; ++i)
+      prefetch(*ahead, addI64(b, row, i), {}, ahead->rows.width);
     for (int64_t v = 0; v * kLanes < to.columns; ++v) {
-      Value mask = columnsMask(rows.width, v);
-      auto load = [&](Value i) -> Value {
-        Value inside = splat(b, lessThan(b, i, count));
-        if (mask) inside = b.create<arith::AndIOp>(inside, mask);
-        Value source =
-            elementAddress(b, address(rows, addI64(b, first, i), {}),
-                           stride ? mulI64(b, stride, v * kLanes) : constantI64(b, v * kLanes), memory);
-        return loadLanes(b, source, memory, inside, stride);
-      };
-      Value x = load(row);
-      if (plan.unit.pack == 2) x = joinPairs(b, x, load(addI64(b, row, 1)));
+      Value x = stepAt(rows, first, row, constantI64(b, v * kLanes), columnsMask(rows.width, v), some);
       Value place = addI64(b, addI64(b, at, mulI64(b, step, tileColumns)),
                            v / to.vectors * to.steps * tileColumns + v % to.vectors * kLanes);
       storeLanes(b, scratch(to.offset, place, packed), x);
@@ -285,10 +292,10 @@ void AttentionBlocks::productTile(const LhsAddress &lhs, const Panel &panel, Val
 void AttentionBlocks::productOfColumns(const LhsAddress &lhs, const RowsOf &rows, Value first, Value count,
                                        Value out, int64_t columns, const RowsAhead *ahead) {
   auto unit = makeUnit(b, plan.unit, f32, {plan.group.rows, 1});
+  Value steps = constantI64(b, plan.padded(rows.width) / plan.unit.pack);
   forLoop(b, 0, count, kLanes, [&](Value j) {
-    for (int64_t i = 0; ahead && i < kLanes; ++i) prefetch(*ahead, addI64(b, j, i));
-    Values sums = unit->chainColumns(unit->zero(), lhs, pointersTo(rows, first, j, count), {},
-                                     constantI64(b, rows.width));
+    for (int64_t i = 0; ahead && i < kLanes; ++i) prefetch(*ahead, addI64(b, j, i), {}, ahead->rows.width);
+    Values sums = unit->chainColumns(unit->zero(), lhs, pointersTo(rows, first, j, count), {}, steps);
     unit->storeAcc({elementAddress(b, out, j, f32), constantI64(b, columns), {}}, sums);
   });
 }
@@ -296,15 +303,28 @@ void AttentionBlocks::productOfColumns(const LhsAddress &lhs, const RowsOf &rows
 void AttentionBlocks::productOfSteps(const LhsAddress &lhs, const RowsOf &rows, Value first, Value count,
                                      Value out, const Panel &panel, const RowsAhead *ahead) {
   auto unit = makeUnit(b, plan.unit, f32, {plan.group.rows, panel.vectors});
-  Value stride = frame.stride(rows.access, 1);
+  const int64_t pack = plan.unit.pack;
+  // Groups of steps whose rows are all there; in the last one they may not be.
+  Value groups = divI64(b, count, plan.unit.kMultiple), steps = mulI64(b, groups, plan.unit.kMultiple / pack);
+  LhsAddress rest = lhs;
+  rest.pointer = elementAddress(b, lhs.pointer, mulI64(b, lhs.kStride, steps), packed);
   forLoop(b, 0, constantI64(b, panel.columns), panel.tileColumns(), [&](Value column) {
-    Ahead next;
-    if (ahead)
-      next = {address(ahead->rows, ahead->first, column), mulI64(b, stride, memoryBytes(f32)),
-              panel.tileColumns() * memoryBytes(f32) / kLineBytes};
+    auto rhsFrom = [&](Value from, bool all) {
+      return [&, from, all](Value k, int64_t i) {
+        Value row = mulI64(b, addI64(b, addI64(b, from, k), i), pack);
+        for (int64_t next = 0; ahead && next < pack; ++next)
+          prefetch(*ahead, addI64(b, row, next), column, panel.tileColumns());
+        Values rhs;
+        for (int64_t v = 0; v < panel.vectors; ++v)
+          rhs.push_back(stepAt(rows, first, row, addI64(b, column, v * kLanes), {}, all ? Value() : count));
+        return rhs;
+      };
+    };
     TileAddress place{elementAddress(b, out, column, f32), constantI64(b, panel.columns), {}};
-    unit->storeAcc(
-        place, unit->chain(unit->loadAcc(place), lhs, {address(rows, first, column), stride}, next, count));
+    Values acc = unit->chainSteps(unit->loadAcc(place), lhs, rhsFrom(constantI64(b, 0), true), steps);
+    if (plan.unit.kMultiple > 1)
+      acc = unit->chainSteps(acc, rest, rhsFrom(steps, false), subI64(b, stepsOf(count), steps));
+    unit->storeAcc(place, acc);
   });
 }
 

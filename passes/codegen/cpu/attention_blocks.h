@@ -155,9 +155,9 @@ public:
   // The same for `vectors` vectors of columns from `column` on, which lie in one of the panel's tiles.
   void productTile(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value column,
                    int64_t vectors, mlir::Value steps, mlir::Value out, bool accumulate);
-  // The same with operands as they lie, of f32, where a panel would be read once: rows [first, first + count)
-  // as columns, `columns` apart in `out`; and rows as steps, added to `out`, whose width is whole tiles of
-  // `panel`. `ahead`: rows of the operand that are asked for meanwhile.
+  // The same with operands as they lie, where a panel would be read once; not on AMX. Rows [first, first +
+  // count) as columns, `columns` apart in `out`: of whole groups of k. Rows as steps, added to `out`, whose
+  // width is whole tiles of `panel`. `ahead`: rows of the operand that are asked for meanwhile.
   void productOfColumns(const LhsAddress &lhs, const RowsOf &rows, mlir::Value first, mlir::Value count,
                         mlir::Value out, int64_t columns, const RowsAhead *ahead);
   void productOfSteps(const LhsAddress &lhs, const RowsOf &rows, mlir::Value first, mlir::Value count,
@@ -179,8 +179,12 @@ public:
   void storeFactors(mlir::Value pointer, mlir::Value x);
   mlir::Value pairsOf(mlir::Value low, mlir::Value high);
 
-  // The cache lines of row `i` of those ahead.
-  void prefetch(const RowsAhead &ahead, mlir::Value i);
+  // The cache lines of `columns` elements of row `i` of those ahead, from `column` (null: the first) on.
+  void prefetch(const RowsAhead &ahead, mlir::Value i, mlir::Value column, int64_t columns);
+  // Row first + `row` and, in pairs, the next one: 16 packed elements from `column` on. `mask`: of columns
+  // that exist; null: all do. Rows from `count` on are zeros; null: they exist.
+  mlir::Value stepAt(const RowsOf &rows, mlir::Value first, mlir::Value row, mlir::Value column,
+                     mlir::Value mask, mlir::Value count);
   // The beginnings of 16 rows from `first` + `j` on, of `count` of them: later ones are the last.
   ColumnPointers pointersTo(const RowsOf &rows, mlir::Value first, mlir::Value j, mlir::Value count);
 

@@ -209,10 +209,11 @@ RowsAhead ForwardEmitter::rowsAhead(const RowsOf &of, Value key, Value end) {
   return {from, choose(key, next.begin), subI64(b, choose(end, next.end), constantI64(b, 1))};
 }
 
-// One query, as in decode, would read a panel once: f32 that lies contiguously goes without.
+// One query, as in decode, would read a panel once.
 bool ForwardEmitter::isInPlace(const RowsOf &keys, const RowsOf &values) {
-  return plan.tile == 1 && plan.unit.kind == UnitKind::fma && !s.columnStride(keys) &&
-         !s.columnStride(values) && plan.valueWidth % plan.values.tileColumns() == 0;
+  return plan.tile == 1 && plan.unit.kind != UnitKind::amx && !s.columnStride(keys) &&
+         !s.columnStride(values) && plan.width % plan.unit.kMultiple == 0 &&
+         plan.valueWidth % plan.values.tileColumns() == 0;
 }
 
 void ForwardEmitter::emitRun(Value first, Value end) {

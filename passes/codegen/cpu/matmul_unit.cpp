@@ -16,9 +16,10 @@ static int64_t unrollFor(MatmulTile tile) {
 }
 
 UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
-  if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2};
-  if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32};
-  return {UnitKind::fma, 1, 1, std::min(kLanes, level.vectorRegisters / 2)};
+  const int64_t transposed = std::min(kLanes, level.vectorRegisters / 2);
+  if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2, transposed};
+  if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32, transposed};
+  return {UnitKind::fma, 1, 1, transposed};
 }
 
 int64_t UnitFacts::vectorsFor(MatmulTile tile) const {
@@ -70,26 +71,34 @@ void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
 // Into the second level: the first holds what the chain reads.
 void StepUnit::prefetch(Value line) { b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1); }
 
-void StepUnit::prefetch(const Ahead &ahead, Value k, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) {
-    Value from = elementAddress(b, ahead.pointer, mulI64(b, addI64(b, k, i), ahead.stride), b.getI8Type());
-    for (int64_t line = 0; line < ahead.lines; ++line)
-      prefetch(elementAddress(b, from, constantI64(b, line * kLineBytes), b.getI8Type()));
-  }
+void StepUnit::prefetch(const Ahead &ahead, Value k) {
+  Value from = elementAddress(b, ahead.pointer, mulI64(b, k, ahead.stride), b.getI8Type());
+  for (int64_t line = 0; line < ahead.lines; ++line)
+    prefetch(elementAddress(b, from, constantI64(b, line * kLineBytes), b.getI8Type()));
 }
 
 Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                        Value count) {
+  auto rhsAt = [&](Value k, int64_t i) {
+    if (ahead.pointer) prefetch(ahead, addI64(b, k, i));
+    Value row = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), packed);
+    row = elementAddress(b, row, mulI64(b, panel.stride, i), packed);
+    Values rhs;
+    for (int64_t v = 0; v < tile.vectors; ++v)
+      rhs.push_back(loadLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), packed), packed));
+    return rhs;
+  };
+  return chainSteps(acc, lhs, rhsAt, count);
+}
+
+Values StepUnit::chainSteps(ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, Value count) {
   auto steps = [&](Value from, Value to, int64_t unrolled, ValueRange start) {
     return forLoop(b, from, to, unrolled, start, [&](Value k, ValueRange carried) {
       Values now(carried);
-      Value lhsRow = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed);
-      Value panelRow = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), packed);
-      if (ahead.pointer) prefetch(ahead, k, unrolled);
-      for (int64_t u = 0; u < unrolled; ++u) {
-        now = step(now, u == 0 ? lhsRow : elementAddress(b, lhsRow, mulI64(b, lhs.kStride, u), packed),
-                   lhs.rowStride, elementAddress(b, panelRow, mulI64(b, panel.stride, u), packed));
-      }
+      Value row = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed);
+      for (int64_t i = 0; i < unrolled; ++i)
+        now =
+            step(now, elementAddress(b, row, mulI64(b, lhs.kStride, i), packed), lhs.rowStride, rhsAt(k, i));
       return now;
     });
   };
@@ -100,71 +109,77 @@ Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress
   return steps(whole, count, 1, now);
 }
 
-Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, Value panelRow) {
-  Values rhs, next;
-  for (int64_t v = 0; v < tile.vectors; ++v)
-    rhs.push_back(loadLanes(b, elementAddress(b, panelRow, constantI64(b, v * kLanes), sum), sum));
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    Value x = splat(b, loadScalar(b, elementAddress(b, lhs, constantI64(b, r * lhsRowStride), sum), sum));
-    for (int64_t v = 0; v < tile.vectors; ++v)
-      next.push_back(b.create<LLVM::FMAOp>(x, rhs[v], acc[r * tile.vectors + v]));
-  }
-  return next;
+Value StepUnit::lhsLanes(Value lhs, int64_t row, int64_t lhsRowStride, Value rhs) {
+  Value x = loadScalar(b, elementAddress(b, lhs, constantI64(b, row * lhsRowStride), packed), packed);
+  return b.create<vector::SplatOp>(cast<VectorType>(rhs.getType()).clone(packed), x);
 }
 
-Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointers &, Value, Value) {
-  llvm_unreachable("a unit that takes packed panels alone");
-}
-
-Values FmaUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns, Value next,
-                             Value count) {
-  const int64_t group = transposed, groups = kLanes / group;
-  const VectorType lanes = VectorType::get({group}, sum);
-  // Sums of `group` columns: those of row r in group g of all columns are number r * groups * vectors + g.
-  Values parts;
+Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+                              Value next, Value count) {
+  const int64_t width = transposed, parts = kLanes / width; // columns together, and how often in a vector
+  const VectorType lanes = VectorType::get({width}, packed);
+  // Part p of vector i of acc at i * parts + p.
+  Values split;
   for (Value a : acc)
-    for (int64_t g = 0; g < groups; ++g)
-      parts.push_back(
-          b.create<vector::ShuffleOp>(a, a, llvm::to_vector(llvm::seq<int64_t>(g * group, (g + 1) * group))));
-  auto add = [&](Value k, Value rhs, int64_t g, Values &now) {
-    Value left = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), sum);
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      Value x = loadScalar(b, elementAddress(b, left, constantI64(b, r * lhs.rowStride), sum), sum);
-      Value &a = now[r * groups * tile.vectors + g];
-      a = b.create<LLVM::FMAOp>(b.create<vector::SplatOp>(lanes, x), rhs, a);
-    }
+    for (int64_t p = 0; p < parts; ++p)
+      split.push_back(
+          b.create<vector::ShuffleOp>(a, a, llvm::to_vector(llvm::seq<int64_t>(p * width, (p + 1) * width))));
+  auto add = [&](Value k, Value rhs, int64_t v, int64_t p, Values &now) {
+    Values sums;
+    for (size_t i = v; i < acc.size(); i += tile.vectors) sums.push_back(now[i * parts + p]);
+    sums =
+        step(sums, elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed), lhs.rowStride, {rhs});
+    for (size_t i = v, from = 0; i < acc.size(); i += tile.vectors) now[i * parts + p] = sums[from++];
   };
-  auto forGroups = [&](Value begin, Value end, int64_t steps, ValueRange start, auto &&rowsOf) {
+  auto forParts = [&](Value begin, Value end, int64_t steps, ValueRange start, auto &&rowsOf) {
     return forLoop(b, begin, end, steps, start, [&](Value k, ValueRange carried) {
-      Values sums(carried);
-      for (int64_t g = 0; g < groups * tile.vectors; ++g)
-        for (auto [i, rhs] : llvm::enumerate(rowsOf(k, ArrayRef<Value>(columns).slice(g * group, group))))
-          add(addI64(b, k, int64_t(i)), rhs, g, sums);
-      return sums;
+      Values now(carried);
+      for (int64_t v = 0; v < tile.vectors; ++v)
+        for (int64_t p = 0; p < parts; ++p) {
+          ArrayRef<Value> of = ArrayRef<Value>(columns).slice(v * kLanes + p * width, width);
+          for (auto [i, rhs] : llvm::enumerate(rowsOf(k, of))) add(addI64(b, k, int64_t(i)), rhs, v, p, now);
+        }
+      return now;
     });
   };
-  Value whole = subI64(b, count, remI64(b, count, constantI64(b, group)));
-  Values now = forGroups(constantI64(b, 0), whole, group, parts, [&](Value k, ArrayRef<Value> of) {
+  Value whole = subI64(b, count, remI64(b, count, constantI64(b, width)));
+  Values now = forParts(constantI64(b, 0), whole, width, split, [&](Value k, ArrayRef<Value> of) {
     Values rows;
     for (Value column : of) {
-      rows.push_back(b.create<LLVM::LoadOp>(lanes, elementAddress(b, column, k, sum), 4));
-      if (next) prefetch(elementAddress(b, column, addI64(b, k, next), sum));
+      rows.push_back(b.create<LLVM::LoadOp>(lanes, elementAddress(b, column, k, packed), 4));
+      if (next) prefetch(elementAddress(b, column, addI64(b, k, next), packed));
     }
-    return group == kLanes ? interleave(b, rows) : transposeEight(b, rows);
+    return width == kLanes ? interleave(b, rows) : transposeEight(b, rows);
   });
-  now = forGroups(whole, count, 1, now, [&](Value k, ArrayRef<Value> of) {
+  now = forParts(whole, count, 1, now, [&](Value k, ArrayRef<Value> of) {
     Value rhs = zeroOf(b, lanes);
     for (auto [i, column] : llvm::enumerate(of))
-      rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, sum), sum), rhs,
+      rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, packed), packed), rhs,
                                        ArrayRef<int64_t>{int64_t(i)});
     return Values{rhs};
   });
   Values sums;
-  for (size_t i = 0; i < now.size(); i += groups) {
-    Value last = now[i + groups - 1]; // two groups at most
+  for (size_t i = 0; i < now.size(); i += parts) {
+    Value last = now[i + parts - 1]; // two parts at most
     sums.push_back(b.create<vector::ShuffleOp>(now[i], last, llvm::to_vector(llvm::seq<int64_t>(0, kLanes))));
   }
   return sums;
+}
+
+Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const Values &rhs) {
+  Values next;
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    Value x = lhsLanes(lhs, r, lhsRowStride, rhs[0]);
+    for (Value y : rhs) next.push_back(b.create<LLVM::FMAOp>(x, y, acc[next.size()]));
+  }
+  return next;
+}
+
+Values DotUnit::chainSteps(ValueRange, const LhsAddress &, RhsAt, Value) {
+  llvm_unreachable("a unit that takes packed panels alone");
+}
+Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointers &, Value, Value) {
+  llvm_unreachable("a unit that takes packed panels alone");
 }
 
 std::unique_ptr<DotUnit> makeUnit(Builder &b, const UnitFacts &facts, Type sum, MatmulTile tile) {
@@ -172,11 +187,11 @@ std::unique_ptr<DotUnit> makeUnit(Builder &b, const UnitFacts &facts, Type sum, 
   case UnitKind::fma:
     return std::make_unique<FmaUnit>(b, sum, tile, facts.transposed);
   case UnitKind::dotPair:
-    return std::make_unique<DotPairUnit>(b, sum, tile);
+    return std::make_unique<DotPairUnit>(b, sum, tile, facts.transposed);
   case UnitKind::fmaPair:
-    return std::make_unique<FmaPairUnit>(b, sum, tile);
+    return std::make_unique<FmaPairUnit>(b, sum, tile, facts.transposed);
   case UnitKind::fmaGroup:
-    return std::make_unique<FmaGroupUnit>(b, sum, tile);
+    return std::make_unique<FmaGroupUnit>(b, sum, tile, facts.transposed);
   case UnitKind::amx:
     return std::make_unique<AmxUnit>(b, sum, tile);
   }

@@ -54,6 +54,9 @@ struct Ahead {
 // rhs as it lies, where k is contiguous: a pointer to the first k of each of the tile's columns.
 using ColumnPointers = Values;
 
+// rhs of step k + i as a vector for each of the tile's; i is a step's number in an unrolled loop over k.
+using RhsAt = llvm::function_ref<Values(mlir::Value k, int64_t i)>;
+
 enum class UnitKind { fma, dotPair, fmaPair, fmaGroup, amx };
 
 // What the plan knows of a unit before there is code.
@@ -62,7 +65,7 @@ struct UnitFacts {
   int64_t pack;      // elements of K in one packed element: 1, or 2 where two bf16 lie in 32 bits
   int64_t kMultiple; // elements of K that panels are filled up to, with zeros
   // Columns that chainColumns transposes together: half of the registers hold them.
-  int64_t transposed = kLanes;
+  int64_t transposed;
   // Vectors of 16 lanes that a tile of accumulators and a step's operands take.
   int64_t vectorsFor(MatmulTile tile) const;
 };
@@ -82,9 +85,11 @@ public:
   // acc + lhs * rhs over `count` packed elements of k, ascending.
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
                        const Ahead &ahead, mlir::Value count) = 0;
-  // The same sums, with rhs transposed in registers on its way: for few rows, which would read a packed panel
-  // once. `next`: elements from a column to the one that is read after it, null = nothing; it is asked for
-  // meanwhile, into the second level. Of f32 alone.
+  // The same sums for few rows, which would read a packed panel once; not of AMX. With rhs as the caller puts
+  // it together; and with rhs transposed in registers on its way, where a packed element lies as it would be
+  // packed. `next`: packed elements from a column to the one that is read after it, null = nothing; it is
+  // asked for meanwhile, into the second level.
+  virtual Values chainSteps(mlir::ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, mlir::Value count);
   virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
                               mlir::Value next, mlir::Value count);
 

@@ -7,44 +7,47 @@ namespace weft::cpu {
 // A unit whose chain is one step after another.
 class StepUnit : public DotUnit {
 public:
-  StepUnit(Builder &b, mlir::Type sum, MatmulTile tile, mlir::Type packed)
-      : DotUnit(b, sum, tile), packed(packed) {}
+  StepUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed, mlir::Type packed)
+      : DotUnit(b, sum, tile), packed(packed), transposed(transposed) {}
   Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                mlir::Value count) override;
+  Values chainSteps(mlir::ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, mlir::Value count) override;
+  Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+                      mlir::Value next, mlir::Value count) override;
 
 protected:
-  virtual Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) = 0;
+  // `acc`: for each chain that a sum is made of, each row and each of rhs, a vector of as many lanes as rhs
+  // has.
+  virtual Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) = 0;
+  // Element (row, k) of lhs in all lanes of a vector like `rhs`.
+  mlir::Value lhsLanes(mlir::Value lhs, int64_t row, int64_t lhsRowStride, mlir::Value rhs);
   mlir::Type packed; // an element of the panels
 
-  void prefetch(mlir::Value line);
-
 private:
-  void prefetch(const Ahead &ahead, mlir::Value k, int64_t steps);
+  void prefetch(mlir::Value line);
+  void prefetch(const Ahead &ahead, mlir::Value k);
+
+  const int64_t transposed; // UnitFacts'
 };
 
 class FmaUnit : public StepUnit {
 public:
   FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed)
-      : StepUnit(b, sum, tile, sum), transposed(transposed) {}
-  Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
-                      mlir::Value next, mlir::Value count) override;
+      : StepUnit(b, sum, tile, transposed, sum) {}
 
 private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;
-
-  const int64_t transposed;
+  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
 };
 
 // bf16 in pairs: an i32 of a panel holds k (low half) and k + 1.
 class PairUnit : public StepUnit {
 public:
-  PairUnit(Builder &b, mlir::Type sum, MatmulTile tile) : StepUnit(b, sum, tile, b.getI32Type()) {}
+  PairUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed)
+      : StepUnit(b, sum, tile, transposed, b.getI32Type()) {}
 
 protected:
-  mlir::Value rhsPairs(mlir::Value panelRow, int64_t v);                    // vector<16xi32>
-  mlir::Value lhsPairs(mlir::Value lhs, int64_t row, int64_t lhsRowStride); // likewise, one pair in all lanes
-  mlir::Value even(mlir::Value pairs);                                      // vector<16xf32> of k
-  mlir::Value odd(mlir::Value pairs);                                       // of k + 1
+  mlir::Value even(mlir::Value pairs); // f32 of k
+  mlir::Value odd(mlir::Value pairs);  // of k + 1
 };
 
 class DotPairUnit : public PairUnit {
@@ -52,7 +55,7 @@ public:
   using PairUnit::PairUnit;
 
 private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;
+  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
 };
 
 class FmaPairUnit : public PairUnit {
@@ -60,19 +63,23 @@ public:
   using PairUnit::PairUnit;
 
 private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;
+  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
 };
 
-// 16 pairs at a time: the even k and the odd k from zero, then acc += even + odd.
+// 16 pairs at a time, whole groups of them: the even k and the odd k from zero, then acc += even + odd.
 class FmaGroupUnit : public PairUnit {
 public:
   using PairUnit::PairUnit;
-  Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
-               mlir::Value count) override;
+  Values chainSteps(mlir::ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, mlir::Value count) override;
+  Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
+                      mlir::Value next, mlir::Value count) override;
 
 private:
   // `acc`: the even chains, then the odd ones.
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, mlir::Value panelRow) override;
+  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
+  Values sumGroups(
+      mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value count,
+      llvm::function_ref<Values(mlir::Value group, mlir::ValueRange zeros, const LhsAddress &lhs)> chains);
 };
 
 // Tiles of 16 x 16 sums: 1 or 2 by 2 of them. lhs is packed row by row, 64 bytes a group of 32 k: the kStride

@@ -51,7 +51,9 @@ protected:
     EXPECT_EQ(op->getAttrOfType<ScheduleAttr>("schedule"), own) << "the op keeps its own";
     EXPECT_FALSE(out.empty());
     EXPECT_LE(int64_t(out.size()), kMostCandidates);
-    if (!out.empty()) EXPECT_EQ(out[0], own);
+    if (!out.empty()) {
+      EXPECT_EQ(out[0], own);
+    }
     for (size_t i = 0; i < out.size(); ++i) {
       for (size_t j = 0; j < i; ++j) EXPECT_NE(out[i], out[j]);
       op->setAttr("schedule", out[i]);
