@@ -241,9 +241,8 @@ Value AttentionBlocks::stepAt(const RowsOf &rows, Value first, Value row, Value 
 
 void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, const Panel &to, Value at,
                                 const RowsAhead *ahead) {
-  Value steps = stepsOf(count), some = plan.unit.kMultiple > 1 ? count : Value();
   int64_t tileColumns = to.tileColumns();
-  forLoop(b, 0, steps, 1, [&](Value step) {
+  auto pack = [&](Value step, Value some) {
     Value row = mulI64(b, step, plan.unit.pack);
     for (int64_t i = 0; ahead && i < plan.unit.pack; ++i)
       prefetch(*ahead, addI64(b, row, i), {}, ahead->rows.width);
@@ -253,7 +252,10 @@ void AttentionBlocks::packSteps(const RowsOf &rows, Value first, Value count, co
                            v / to.vectors * to.steps * tileColumns + v % to.vectors * kLanes);
       storeLanes(b, scratch(to.offset, place, packed), x);
     }
-  });
+  };
+  Value whole = divI64(b, count, plan.unit.pack); // steps whose rows are all there
+  forLoop(b, 0, whole, 1, [&](Value step) { pack(step, {}); });
+  if (plan.unit.kMultiple > 1) forLoop(b, whole, stepsOf(count), 1, [&](Value step) { pack(step, count); });
 }
 
 Value AttentionBlocks::stepsOf(Value elements) {

@@ -65,7 +65,8 @@ TEST(WordCounts, CountsAsAMapDoesOnAnyNumberOfThreads) {
 TEST(WordCounts, CountsFilesAsTheirTexts) {
   TempFolder f;
   std::vector<std::string> files, texts = {HostileText(3, 4'000'000), "", "x"};
-  texts.push_back(std::string(2'500'000, 'y') + " end\n");
+  texts.emplace_back(2'500'000, 'y');
+  texts.back() += " end\n";
   for (int i = 0; i < 300; ++i) texts.push_back(HostileText(10 + i, i));
   std::vector<std::string_view> documents;
   uint64_t bytes = 0;
