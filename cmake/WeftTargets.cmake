@@ -11,7 +11,7 @@ set(WEFT_CCACHE_HEADERS $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>) # what ccach
 
 # Headers that many files include, parsed once: those of tests, and MLIR's (WeftMlir.cmake). A file includes what it uses all the same; the
 # address sanitizer's build goes without them and says so where one does not.
-# weft_shared_headers(NAME HEADERS...) makes a set, weft_use_headers(TARGET NAME) compiles a target with it and with its flags.
+# weft_shared_headers(NAME HEADERS...) makes a set; weft_use_headers(TARGET NAME) has a target use it, whose flags have to be like it.
 function(weft_shared_headers name)
   add_library(${name} OBJECT ${CMAKE_SOURCE_DIR}/cmake/shared_headers.cpp)
   target_compile_options(${name} PRIVATE ${WEFT_WARNINGS} ${WEFT_CCACHE_HEADERS})
@@ -41,8 +41,8 @@ function(weft_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
 endfunction()
 
-# weft_test(NAME SOURCES... DEPS... [LABEL fast|slow]): a GoogleTest program, one ctest test per program. What it tests is compiled as
-# users get it; its own code with little optimisation, which is a third of the time to build all tests.
+# weft_test(NAME SOURCES... DEPS... [LABEL fast|slow]): a GoogleTest program, one ctest test per program. The libraries it
+# tests are compiled as users get them; its own code with little optimisation, which is a third of the time to build all tests.
 function(weft_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})

@@ -1,7 +1,8 @@
 // What attention's kernels share: addresses, packed blocks, products of small tiles, ranges, scratch.
 //
 // Every product goes through a dot unit (matmul_unit.h), of f32 or of bf16: lhs lies row by row, or the other
-// way round, in scratch or is packed there; rhs is a panel [column tile][k][tile's columns].
+// way round, in scratch or is packed there; rhs is a panel [column tile][k][tile's columns], or an operand as
+// it lies where one query reads it.
 //
 // Bits. A row's scores are chains along D, its sums chains along keys in blocks counted from the row's own
 // `begin`; a key's sums are chains along the queries of a run, rows one after another with the same `begin`,
@@ -98,7 +99,7 @@ struct RowsOf {
   int64_t width;
 };
 
-// Rows that will be read, whose elements lie together: asked for one by one while others are packed, since a
+// Rows that will be read, whose elements lie together: asked for one by one while others are read, since a
 // request for all of them at once waits for memory.
 struct RowsAhead {
   RowsOf rows;

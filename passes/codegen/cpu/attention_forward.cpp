@@ -4,6 +4,7 @@
 //     tile
 //       for each key block from begin to the run's last end
 //         pack keysᵀ and values; for each group of rows: scores; p; acc += p v
+// One query, as in decode, multiplies keys and values where they lie.
 #include "passes/codegen/cpu/attention_blocks.h"
 #include "passes/codegen/cpu/vector_math.h"
 
@@ -209,7 +210,7 @@ RowsAhead ForwardEmitter::rowsAhead(const RowsOf &of, Value key, Value end) {
   return {from, choose(key, next.begin), subI64(b, choose(end, next.end), constantI64(b, 1))};
 }
 
-// One query, as in decode, would read a panel once.
+// Whether nothing is packed: one query would read a panel once.
 bool ForwardEmitter::isInPlace(const RowsOf &keys, const RowsOf &values) {
   return plan.tile == 1 && plan.unit.kind != UnitKind::amx && !s.columnStride(keys) &&
          !s.columnStride(values) && plan.width % plan.unit.kMultiple == 0 &&
@@ -234,10 +235,10 @@ void ForwardEmitter::emitRun(Value first, Value end) {
     auto keysAhead = aheadOf(keys), valuesAhead = aheadOf(values);
     if (isInPlace(keys, values)) {
       s.productOfColumns(s.lhsRows(plan.queries, first, plan.width), keys, key, block.count,
-                         s.scratch(plan.scores), plan.keysT.columns, &*keysAhead);
+                         s.scratch(plan.scores), plan.keysT.columns, keysAhead ? &*keysAhead : nullptr);
       softmaxRows(block, first, constantI64(b, 1));
       s.productOfSteps(s.lhsRows(plan.p, none, plan.keyBlock), values, key, block.count, accAt(first, 0),
-                       plan.values, &*valuesAhead);
+                       plan.values, valuesAhead ? &*valuesAhead : nullptr);
       return;
     }
     s.packTransposed(keys, key, block.count, plan.keysT, none, keysAhead ? &*keysAhead : nullptr);

@@ -118,8 +118,9 @@ Ahead MatmulEmitter::nextPanel(const Block &block, Value column) {
 // of the block, which lie together in memory where tiles' do not.
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
   forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
-    // One row waits for its panels alone.
-    Ahead next = plan.tile.rows == 1 && op.getPackedRhs() ? nextPanel(block, column) : Ahead();
+    // A product of one row does nothing but wait for its panels.
+    const bool waits = op.getSchedule()->getTileM() == 1 && op.getPackedRhs();
+    Ahead next = waits ? nextPanel(block, column) : Ahead();
     emitTile(unit, block, rows, column, lhs, next);
   });
   emitLongEpilogue(block, rows);

@@ -12,9 +12,9 @@ enum class Packing { byCall, here };
 
 // Interleaves rows: element k of rows[i] goes to destination + k * step + i, for k in [0, count).
 // rows: addresses of contiguous elements, a power of two of at most 16 of them; step = their number, or at
-// least 16 when there are 16. Works on 16 x rows at a time in registers: log2(rows) rounds of zips. Example,
-// two rows a and b: a0 b0 a1 b1 … `ahead`: what is read next lies so many bytes (i64) behind each row, and is
-// asked for meanwhile; null: nothing is.
+// least 16 when there are 16. Works on 16 x rows at a time in registers, in log2(rows) rounds of zips or, on
+// AVX2, in squares of eight. Example, two rows a and b: a0 b0 a1 b1 … `ahead`: what is read next lies so many
+// bytes (i64) behind each row, and is asked for meanwhile; null: nothing is.
 void packInterleaved(Builder &b, const CpuLevel &level, mlir::Type element, llvm::ArrayRef<mlir::Value> rows,
                      mlir::Value count, mlir::Value destination, int64_t step, Packing how = Packing::byCall,
                      mlir::Value ahead = {});

@@ -60,7 +60,7 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   bool few = plan.tile.rows > 1 && plan.blockM <= kFewRows;
   // Half of the registers hold what is transposed.
   bool transposes =
-      few && schedule.getTileN() == kLanes && level.vectorRegisters >= 2 * kLanes && !op.getGroups();
+      few && schedule.getTileN() == kLanes && plan.unit.columnsTogether == kLanes && !op.getGroups();
   plan.inPlace = takesRhsInPlace(op) && (plan.tile.rows == 1 || transposes);
   // A narrow tile, as AVX2 makes of a wide one, would ask for a line of each row of k, a row at a time.
   const bool wide = plan.tile.columns() >= schedule.getTileN();

@@ -2,6 +2,7 @@
 #include "passes/codegen/cpu/matmul_pack.h"
 #include "passes/codegen/cpu/matmul_units.h"
 
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/bit.h"
 
@@ -16,10 +17,10 @@ static int64_t unrollFor(MatmulTile tile) {
 }
 
 UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
-  const int64_t transposed = std::min(kLanes, level.vectorRegisters / 2);
-  if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2, transposed};
-  if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32, transposed};
-  return {UnitKind::fma, 1, 1, transposed};
+  const int64_t columnsTogether = std::min(kLanes, level.vectorRegisters / 2);
+  if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2, columnsTogether};
+  if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32, columnsTogether};
+  return {UnitKind::fma, 1, 1, columnsTogether};
 }
 
 int64_t UnitFacts::vectorsFor(MatmulTile tile) const {
@@ -116,7 +117,8 @@ Value StepUnit::lhsLanes(Value lhs, int64_t row, int64_t lhsRowStride, Value rhs
 
 Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
                               Value next, Value count) {
-  const int64_t width = transposed, parts = kLanes / width; // columns together, and how often in a vector
+  // A vector's columns are transposed in `parts` squares of `width`, each with sums of its own.
+  const int64_t width = columnsTogether, parts = kLanes / width;
   const VectorType lanes = VectorType::get({width}, packed);
   // Part p of vector i of acc at i * parts + p.
   Values split;
@@ -151,13 +153,16 @@ Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Colum
     }
     return width == kLanes ? interleave(b, rows) : transposeEight(b, rows);
   });
-  now = forParts(whole, count, 1, now, [&](Value k, ArrayRef<Value> of) {
-    Value rhs = zeroOf(b, lanes);
-    for (auto [i, column] : llvm::enumerate(of))
-      rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, packed), packed), rhs,
-                                       ArrayRef<int64_t>{int64_t(i)});
-    return Values{rhs};
-  });
+  IntegerAttr known;
+  const bool even = matchPattern(count, m_Constant(&known)) && known.getInt() % width == 0;
+  if (!even)
+    now = forParts(whole, count, 1, now, [&](Value k, ArrayRef<Value> of) {
+      Value rhs = zeroOf(b, lanes);
+      for (auto [i, column] : llvm::enumerate(of))
+        rhs = b.create<vector::InsertOp>(loadScalar(b, elementAddress(b, column, k, packed), packed), rhs,
+                                         ArrayRef<int64_t>{int64_t(i)});
+      return Values{rhs};
+    });
   Values sums;
   for (size_t i = 0; i < now.size(); i += parts) {
     Value last = now[i + parts - 1]; // two parts at most
@@ -185,13 +190,13 @@ Values DotUnit::chainColumns(ValueRange, const LhsAddress &, const ColumnPointer
 std::unique_ptr<DotUnit> makeUnit(Builder &b, const UnitFacts &facts, Type sum, MatmulTile tile) {
   switch (facts.kind) {
   case UnitKind::fma:
-    return std::make_unique<FmaUnit>(b, sum, tile, facts.transposed);
+    return std::make_unique<FmaUnit>(b, sum, tile, facts.columnsTogether);
   case UnitKind::dotPair:
-    return std::make_unique<DotPairUnit>(b, sum, tile, facts.transposed);
+    return std::make_unique<DotPairUnit>(b, sum, tile, facts.columnsTogether);
   case UnitKind::fmaPair:
-    return std::make_unique<FmaPairUnit>(b, sum, tile, facts.transposed);
+    return std::make_unique<FmaPairUnit>(b, sum, tile, facts.columnsTogether);
   case UnitKind::fmaGroup:
-    return std::make_unique<FmaGroupUnit>(b, sum, tile, facts.transposed);
+    return std::make_unique<FmaGroupUnit>(b, sum, tile, facts.columnsTogether);
   case UnitKind::amx:
     return std::make_unique<AmxUnit>(b, sum, tile);
   }

@@ -2,7 +2,7 @@
 // partial sums, epilogue) is matmul.cpp's and knows a unit by this interface.
 //
 // A unit has a register tile of `rows` x `columns()` and adds products of a panel of lhs and one of rhs, as
-// they are packed or, of f32, as they lie. It keeps its accumulators in SSA values that loops carry; AMX,
+// they are packed or as they lie. It keeps its accumulators in SSA values that loops carry; AMX,
 // which has tiles of its own, carries none. The bits are those of the reduction's unit
 // (dialects/kernel/kernel.td), whichever instructions give them:
 //   fma       f32, f64     FmaUnit on every level
@@ -62,10 +62,9 @@ enum class UnitKind { fma, dotPair, fmaPair, fmaGroup, amx };
 // What the plan knows of a unit before there is code.
 struct UnitFacts {
   UnitKind kind;
-  int64_t pack;      // elements of K in one packed element: 1, or 2 where two bf16 lie in 32 bits
-  int64_t kMultiple; // elements of K that panels are filled up to, with zeros
-  // Columns that chainColumns transposes together: half of the registers hold them.
-  int64_t transposed;
+  int64_t pack;            // elements of K in one packed element: 1, or 2 where two bf16 lie in 32 bits
+  int64_t kMultiple;       // elements of K that panels are filled up to, with zeros
+  int64_t columnsTogether; // that chainColumns transposes: half of the registers hold them
   // Vectors of 16 lanes that a tile of accumulators and a step's operands take.
   int64_t vectorsFor(MatmulTile tile) const;
 };
@@ -85,11 +84,12 @@ public:
   // acc + lhs * rhs over `count` packed elements of k, ascending.
   virtual Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel,
                        const Ahead &ahead, mlir::Value count) = 0;
-  // The same sums for few rows, which would read a packed panel once; not of AMX. With rhs as the caller puts
-  // it together; and with rhs transposed in registers on its way, where a packed element lies as it would be
-  // packed. `next`: packed elements from a column to the one that is read after it, null = nothing; it is
-  // asked for meanwhile, into the second level.
+  // The same sums for few rows, which would read a packed panel once; not of AMX.
+  // rhs is what the caller puts together for each step.
   virtual Values chainSteps(mlir::ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, mlir::Value count);
+  // rhs lies in columns whose packed elements are as a panel would have them, and is transposed in registers.
+  // `next`: elements from a column to the one that is read after it, null = nothing; it is asked for
+  // meanwhile, into the second level.
   virtual Values chainColumns(mlir::ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
                               mlir::Value next, mlir::Value count);
 

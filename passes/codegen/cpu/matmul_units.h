@@ -7,8 +7,8 @@ namespace weft::cpu {
 // A unit whose chain is one step after another.
 class StepUnit : public DotUnit {
 public:
-  StepUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed, mlir::Type packed)
-      : DotUnit(b, sum, tile), packed(packed), transposed(transposed) {}
+  StepUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t columnsTogether, mlir::Type packed)
+      : DotUnit(b, sum, tile), packed(packed), columnsTogether(columnsTogether) {}
   Values chain(mlir::ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                mlir::Value count) override;
   Values chainSteps(mlir::ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, mlir::Value count) override;
@@ -27,13 +27,13 @@ private:
   void prefetch(mlir::Value line);
   void prefetch(const Ahead &ahead, mlir::Value k);
 
-  const int64_t transposed; // UnitFacts'
+  const int64_t columnsTogether; // UnitFacts'
 };
 
 class FmaUnit : public StepUnit {
 public:
-  FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed)
-      : StepUnit(b, sum, tile, transposed, sum) {}
+  FmaUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t columnsTogether)
+      : StepUnit(b, sum, tile, columnsTogether, sum) {}
 
 private:
   Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
@@ -42,8 +42,8 @@ private:
 // bf16 in pairs: an i32 of a panel holds k (low half) and k + 1.
 class PairUnit : public StepUnit {
 public:
-  PairUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t transposed)
-      : StepUnit(b, sum, tile, transposed, b.getI32Type()) {}
+  PairUnit(Builder &b, mlir::Type sum, MatmulTile tile, int64_t columnsTogether)
+      : StepUnit(b, sum, tile, columnsTogether, b.getI32Type()) {}
 
 protected:
   mlir::Value even(mlir::Value pairs); // f32 of k

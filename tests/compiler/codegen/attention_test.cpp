@@ -219,22 +219,24 @@ TEST(Attention, TilesChangeNoBit) {
 
 // A token generated with a cache and the same token trained on, alone or packed behind another document, have
 // the same bits.
-void expectDecodeGivesTheBitsOfTraining(const std::string &unit, int64_t D) {
+void expectDecodeGivesTheBitsOfTraining(const std::string &unit, int64_t D, int64_t E,
+                                        int64_t keyBlock = 64) {
   constexpr int64_t T = 256, H = 2, G = 1, kBefore = 45, kCache = 300;
   KernelSuite suite;
-  Attention training{.name = "training", .T = T, .S = T, .H = H, .G = G, .D = D, .E = D, .tile = 64};
+  Attention training{.name = "training", .T = T, .S = T, .H = H, .G = G, .D = D, .E = E, .tile = 64};
   Attention packed{
-      .name = "packed", .T = T + kBefore, .S = T + kBefore, .H = H, .G = G, .D = D, .E = D, .tile = 64};
-  Attention decode{.name = "decode", .T = 1, .S = kCache, .H = H, .G = G, .D = D, .E = D, .tile = 1};
+      .name = "packed", .T = T + kBefore, .S = T + kBefore, .H = H, .G = G, .D = D, .E = E, .tile = 64};
+  Attention decode{.name = "decode", .T = 1, .S = kCache, .H = H, .G = G, .D = D, .E = E, .tile = 1};
   for (auto *op : {&training, &packed, &decode}) {
     op->unit = unit;
+    op->keyBlock = keyBlock;
     suite.add(op->name, op->text("forward"));
   }
   suite.compile();
   Data data(training, causal(T));
   auto run = [&](const Attention &op, const Data &data) {
     return suite.run(op.name, data.forward(),
-                     {Bytes(op.T * H * D * (op.bf16() ? 2 : 4)), Bytes(op.T * H * 4)});
+                     {Bytes(op.T * H * E * (op.bf16() ? 2 : 4)), Bytes(op.T * H * 4)});
   };
   auto all = run(training, data);
   auto out = data.outOf(all[0]), lse = valuesOf<float>(all[1]);
@@ -242,29 +244,34 @@ void expectDecodeGivesTheBitsOfTraining(const std::string &unit, int64_t D) {
   Data behind(packed, documents(T + kBefore, {kBefore}));
   std::copy(data.q.begin(), data.q.end(), behind.q.begin() + kBefore * H * D);
   std::copy(data.k.begin(), data.k.end(), behind.k.begin() + kBefore * G * D);
-  std::copy(data.v.begin(), data.v.end(), behind.v.begin() + kBefore * G * D);
+  std::copy(data.v.begin(), data.v.end(), behind.v.begin() + kBefore * G * E);
   auto second = data.outOf(run(packed, behind)[0]);
-  EXPECT_EQ(bytesOf(std::vector<float>(second.begin() + kBefore * H * D, second.end())), bytesOf(out));
+  EXPECT_EQ(bytesOf(std::vector<float>(second.begin() + kBefore * H * E, second.end())), bytesOf(out));
 
-  for (int32_t t : {0, 1, 63, 64, 65, 130, 255}) {
+  for (int32_t t : {0, 1, 44, 63, 64, 65, 100, 130, 255}) {
     Data row(decode, {{0, t + 1}});
     std::copy_n(data.q.begin() + t * H * D, H * D, row.q.begin());
     // Beyond the row's own keys the cache holds whatever it held.
     std::fill(row.k.begin(), row.k.end(), INFINITY);
     std::fill(row.v.begin(), row.v.end(), INFINITY);
     std::copy_n(data.k.begin(), (t + 1) * G * D, row.k.begin());
-    std::copy_n(data.v.begin(), (t + 1) * G * D, row.v.begin());
+    std::copy_n(data.v.begin(), (t + 1) * G * E, row.v.begin());
     auto got = run(decode, row);
-    EXPECT_EQ(data.outOf(got[0]), std::vector<float>(out.begin() + t * H * D, out.begin() + (t + 1) * H * D))
+    EXPECT_EQ(data.outOf(got[0]), std::vector<float>(out.begin() + t * H * E, out.begin() + (t + 1) * H * E))
         << t;
     EXPECT_EQ(got[1], bytesOf(std::vector<float>(lse.begin() + t * H, lse.begin() + (t + 1) * H))) << t;
   }
 }
 
 TEST(Attention, DecodeGivesTheBitsOfTraining) {
-  for (const char *unit : kUnits)
-    for (int64_t width : {32, 40})
-      expectDecodeGivesTheBitsOfTraining(unit, width); // whole vectors, and a part
+  for (const char *unit : kUnits) {
+    SCOPED_TRACE(unit);
+    expectDecodeGivesTheBitsOfTraining(unit, 32, 32);
+    expectDecodeGivesTheBitsOfTraining(unit, 20, 64);     // k ends within a square that is transposed
+    expectDecodeGivesTheBitsOfTraining(unit, 64, 128);    // several tiles of columns
+    expectDecodeGivesTheBitsOfTraining(unit, 40, 40);     // columns end within a vector: values are packed
+    expectDecodeGivesTheBitsOfTraining(unit, 32, 32, 16); // blocks shorter than a group of the unit's
+  }
 }
 
 // Scores so far apart that p goes through the smallest numbers to 0: every level has its own way to scale by
