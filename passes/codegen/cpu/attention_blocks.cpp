@@ -11,20 +11,17 @@ namespace weft::cpu {
 
 // The rows and vectors of a group that ask for the fewest loads a product; powers of two, so that tiles and
 // blocks are whole groups. Of `tileRows` query rows that there are, as in decode, no more than these.
-static MatmulTile groupFor(UnitFacts unit, const CpuLevel &level, int64_t tileRows, bool forward) {
+static MatmulTile groupFor(UnitFacts unit, const CpuLevel &level, int64_t tileRows) {
   if (unit.kind == UnitKind::amx) return {2 * kAmxRows, 2};
-  const int64_t parts = level.registersPerLanes();
-  auto fits = [&](MatmulTile t) { return parts * unit.vectorsFor(t) + 2 <= level.vectorRegisters; };
-  // Two FMAs at a time take eight sums to come back, which is all that powers of two make of 16 registers. Of
-  // tall tiles the last group may be a part.
-  if (MatmulTile six{6, 1}; forward && parts == 2 && tileRows >= 4 * six.rows && fits(six)) return six;
   MatmulTile best{1, 1};
   auto loads = [](MatmulTile t) { return double(t.rows + t.vectors) / double(t.rows * t.vectors); };
   for (int64_t vectors : {4, 2, 1})
     for (int64_t rows : {8, 4, 2, 1}) {
       if (rows > 1 && rows / 2 >= tileRows) continue;
       MatmulTile t{rows, vectors};
-      if (fits(t) && loads(t) < loads(best)) best = t;
+      if (level.registersPerLanes() * unit.vectorsFor(t) + 2 <= level.vectorRegisters &&
+          loads(t) < loads(best))
+        best = t;
     }
   return best;
 }
@@ -67,8 +64,7 @@ int64_t AttentionPlan::sumRows(int64_t columns) const {
 
 AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
     : unit(unitFacts(op.getReduction()->getUnit(), level)),
-      group(groupFor(unit, level, op.getSchedule()->getTileM(),
-                     op.getKind() == kernel::AttentionKind::forward)) {
+      group(groupFor(unit, level, op.getSchedule()->getTileM())) {
   width = op.getSizes()[5];
   valueWidth = op.getSizes()[6];
   keyBlock = op.getReduction()->getKeyBlock();

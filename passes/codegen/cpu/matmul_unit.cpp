@@ -19,7 +19,9 @@ static int64_t unrollFor(MatmulTile tile) {
 UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
   const int64_t columnsTogether = std::min(kLanes, level.vectorRegisters / 2);
   if (unit == "vdpbf16") return {level.bf16 ? UnitKind::dotPair : UnitKind::fmaPair, 2, 2, columnsTogether};
-  if (unit == "amx") return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32, columnsTogether};
+  if (unit == "amx")
+    return {level.amx ? UnitKind::amx : UnitKind::fmaGroup, 2, 32, columnsTogether,
+            level.vectorRegisters < 32};
   return {UnitKind::fma, 1, 1, columnsTogether};
 }
 
@@ -32,7 +34,7 @@ int64_t UnitFacts::vectorsFor(MatmulTile tile) const {
   case UnitKind::fmaPair:
     return acc + 2 * tile.vectors + 1;
   case UnitKind::fmaGroup: // the sums, and two chains from zero
-    return 3 * acc + 2 * tile.vectors + 1;
+    return (sumsInMemory ? 2 : 3) * acc + 2 * tile.vectors + 1;
   case UnitKind::amx:
     return 0;
   }

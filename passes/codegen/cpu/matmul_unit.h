@@ -65,6 +65,9 @@ struct UnitFacts {
   int64_t pack;            // elements of K in one packed element: 1, or 2 where two bf16 lie in 32 bits
   int64_t kMultiple;       // elements of K that panels are filled up to, with zeros
   int64_t columnsTogether; // that chainColumns transposes: half of the registers hold them
+  // Of fmaGroup: whether sums wait in memory while a group's chains run. Of 16 registers that makes a tile of
+  // two rows, not one, whose four chains are half of what two FMAs at a time take to come back.
+  bool sumsInMemory = false;
   // Vectors of 16 lanes that a tile of accumulators and a step's operands take.
   int64_t vectorsFor(MatmulTile tile) const;
 };
