@@ -6,7 +6,7 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
-# Most of the time of a file that includes them. Built like every target that uses them: with the same flags and include folders.
+# MLIR's headers, which are most of the time of a file that includes them. Built like every target that uses them: with the same flags and include folders.
 weft_shared_headers(weft_mlir_headers
   <mlir/Bytecode/BytecodeOpInterface.h> <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Func/IR/FuncOps.h> <mlir/Dialect/LLVMIR/LLVMDialect.h>
   <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/SCF/IR/SCF.h> <mlir/Dialect/Vector/IR/VectorOps.h> <mlir/IR/Builders.h> <mlir/IR/BuiltinOps.h>
