@@ -203,6 +203,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   // Nothing that was measured enters the choice of what is computed again: two compilations would differ.
   const Calibration machine = NominalMachine(target.levels.back(), passThreads);
   const int64_t microBatches = std::max<int64_t>(1, recipe.train.batch / rows);
+  TuneRequest tuning{double(recipe.run.tune), threads, target.levels, microBatches, request.say,
+                     request.progress};
   llvm::StringMap<KeptOp> keptOps;
   // By stage, of the first trial, which has all entries; the others have train_step alone, which comes first
   // and is the same: what is computed again changes nothing else.
@@ -293,8 +295,27 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
         return check.afterPhase(index, phase, m, pipeline);
       };
       const double checking = check.seconds;
+      double measuring = 0;
+      if (last && pipeline.stopAfter >= Phase::fuse) {
+        const Phase end = std::exchange(pipeline.stopAfter, Phase::tile);
+        if (failed(runPipeline(*module, pipeline))) return failing(passProblem());
+        measuring = now();
+        auto fits = [&](ModuleOp planned) { return memoryOf(planned).bytes() <= recipe.memory_budget; };
+        auto fusions = tuneFusions(*module, pipeline, tuning,
+                                   recipe.memory_budget > 0 ? fits : llvm::function_ref<bool(ModuleOp)>());
+        if (auto *problem = std::get_if<std::string>(&fusions))
+          return failing(*problem + (errors.empty() ? "" : "\n" + errors));
+        const FusionReport &found = std::get<FusionReport>(fusions);
+        report.fusions.add(found);
+        measuring = tuning.seconds > 0 ? now() - measuring : 0; // looking things up is a part of compiling
+        if (tuning.seconds > 0) tuning.seconds = std::max(tuning.seconds - measuring, 1e-3);
+        pipeline.behind = found.behind;
+        pipeline.apart = found.apart;
+        pipeline.firstPhase = Phase::fuse;
+        pipeline.stopAfter = end;
+      }
       if (failed(runPipeline(*module, pipeline))) return failing(passProblem());
-      report.passSeconds += now() - start - (check.seconds - checking);
+      report.passSeconds += now() - start - measuring - (check.seconds - checking);
       if (last && request.stopAfter) {
         llvm::raw_string_ostream out(report.stopped);
         module->print(out);
@@ -321,6 +342,8 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   }
   MemoryTrial built = buildStages(recompute, true);
   if (!built.error.empty()) return built.error;
+  if (report.recompute && report.fusions.faster > 0)
+    report.recompute->bytes = built.bytes; // within the budget
   if (report.recompute && !request.stopAfter && built.bytes != report.recompute->bytes)
     return "the program takes " + std::to_string(built.bytes) + " bytes when it was tried with " +
            std::to_string(report.recompute->bytes) +
@@ -335,11 +358,10 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   for (auto &stage : stages) modules.push_back(*stage);
   const auto merged = mergeKernels(modules);
   phaseName = "tune";
-  TuneRequest tuning{double(recipe.run.tune), threads, target.levels, microBatches, request.say,
-                     request.progress};
   auto tuned = tuneKernels(modules, tuning);
   if (auto *problem = std::get_if<std::string>(&tuned)) return *problem;
   report.tuning = std::move(std::get<TuneReport>(tuned));
+  llvm::append_range(report.remarks, report.fusions.remarks);
   llvm::append_range(report.remarks, report.tuning.remarks);
   std::vector<Replaced> replaced;
   if (std::string problem = substituteKernels(modules, request.substitutions, target.levels, replaced);

@@ -6,6 +6,7 @@
 #include "compiler/pipeline.h"
 #include "compiler/substitute_kernel.h"
 #include "compiler/tune.h"
+#include "compiler/tune_fusions.h"
 #include "compiler/write_artifact.h"
 #include "runtime/train/recipe.h"
 #include <optional>
@@ -37,6 +38,7 @@ struct CompileReport {
   int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;
   TuneReport tuning;
+  FusionReport fusions;                     // of all stages
   std::optional<RecomputeChoice> recompute; // what run.memory_budget cost, where there is one
   double recomputeSeconds = 0;
   double checkSeconds = 0;

@@ -2,6 +2,7 @@
 #include "compiler/kernel_ir.h"
 #include "dialects/kernel/kernel.h"
 #include <map>
+#include <set>
 
 using namespace mlir;
 using namespace launch_data;
@@ -16,16 +17,16 @@ Place placeOf(const fb::RefT &ref) {
   return {int(ref.space), ref.index, strides};
 }
 
-// Blocks of memory: what overlaps is together.
-void placeBuffers(const fb::LaunchT &from, Launch &to) {
+// Blocks of memory: what overlaps is together. A buffer without a reference gets none.
+void placeBuffers(ArrayRef<const fb::RefT *> refs, Launch &to) {
   std::map<Place, std::vector<size_t>> groups;
-  for (auto [i, ref] : llvm::enumerate(from.buffers)) groups[placeOf(*ref)].push_back(i);
+  for (auto [i, ref] : llvm::enumerate(refs))
+    if (ref) groups[placeOf(*ref)].push_back(i);
   for (auto &[place, members] : groups) {
-    llvm::stable_sort(members,
-                      [&](size_t a, size_t b) { return from.buffers[a]->offset < from.buffers[b]->offset; });
+    llvm::stable_sort(members, [&](size_t a, size_t b) { return refs[a]->offset < refs[b]->offset; });
     int64_t start = 0, end = INT64_MIN;
     for (size_t i : members) {
-      const fb::RefT &ref = *from.buffers[i];
+      const fb::RefT &ref = *refs[i];
       if (ref.offset >= end) {
         to.blocks.push_back(0);
         start = ref.offset;
@@ -54,7 +55,7 @@ void fillIndices(Operation *op, const kernel::SizeLayout &layout, Launch &to) {
 
 } // namespace
 
-Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) {
+static Launch describe(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) {
   Launch to;
   to.sizes = from.sizes;
   to.items = from.items;
@@ -77,7 +78,6 @@ Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) 
     b.limit = std::max<int64_t>(2, to.sizes.empty() ? 2 : to.sizes[std::max<int64_t>(layout.numDims, 1) - 1]);
     to.buffers.push_back(b);
   }
-  placeBuffers(from, to);
   fillIndices(op, layout, to);
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op); matmul && matmul.getGroups()) {
     Buffer &groups = to.buffers[matmul.groupsNumber()];
@@ -92,6 +92,70 @@ Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) 
   }
   if (isa<kernel::SortOp>(op)) to.buffers[0].limit = to.sizes[2];
   return to;
+}
+
+Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) {
+  Launch to = describe(from, op, scratchBytes);
+  SmallVector<const fb::RefT *> refs;
+  for (auto &ref : from.buffers) refs.push_back(ref.get());
+  placeBuffers(refs, to);
+  return to;
+}
+
+// The buffers of a sequence in blocks, the largest first; numbers that it does not make have block -1.
+static Launch memoryOf(ArrayRef<PlannedLaunch> sequence, ArrayRef<Launch> launches) {
+  auto isNumber = [](const Buffer &b) { return b.type != f32 && b.type != f64 && b.type != bf16; };
+  Launch memory{};
+  SmallVector<const fb::RefT *> refs;
+  std::set<std::pair<Place, int64_t>> made;
+  for (auto [planned, launch] : llvm::zip(sequence, launches))
+    for (auto [ref, buffer] : llvm::zip(planned.launch->buffers, launch.buffers)) {
+      refs.push_back(ref.get());
+      memory.buffers.push_back(buffer);
+      if (buffer.output) made.insert({placeOf(*ref), ref->offset});
+    }
+  for (auto [ref, buffer] : llvm::zip(refs, memory.buffers))
+    if (isNumber(buffer) && !made.count({placeOf(*ref), ref->offset})) {
+      ref = nullptr;
+      buffer.block = -1;
+      buffer.offset = 0;
+    }
+  placeBuffers(refs, memory);
+  SmallVector<int> order;
+  for (size_t i = 0; i < memory.blocks.size(); ++i) order.push_back(int(i));
+  llvm::stable_sort(order, [&](int a, int b) { return memory.blocks[a] > memory.blocks[b]; });
+  std::vector<int> rank(order.size());
+  for (auto [r, block] : llvm::enumerate(order)) rank[block] = int(r);
+  for (Buffer &b : memory.buffers)
+    if (b.block >= 0) b.block = rank[b.block];
+  llvm::sort(memory.blocks, std::greater<>());
+  return memory;
+}
+
+PlannedSequences planSequences(ArrayRef<std::vector<PlannedLaunch>> sequences) {
+  PlannedSequences out;
+  Launch &all = out.memory;
+  std::vector<Launch> memories;
+  for (const auto &sequence : sequences) {
+    out.launches.emplace_back();
+    for (const PlannedLaunch &l : sequence) {
+      out.launches.back().push_back(describe(*l.launch, l.kernelOp, l.scratchBytes));
+      all.scratch_bytes = std::max(all.scratch_bytes, l.scratchBytes);
+    }
+    memories.push_back(memoryOf(sequence, out.launches.back()));
+    const std::vector<int64_t> &blocks = memories.back().blocks;
+    all.blocks.resize(std::max(all.blocks.size(), blocks.size()));
+    for (auto [i, bytes] : llvm::enumerate(blocks)) all.blocks[i] = std::max(all.blocks[i], bytes);
+  }
+  for (const Launch &memory : memories)
+    for (Buffer b : memory.buffers) {
+      if (b.block < 0) {
+        b.block = int(all.blocks.size());
+        all.blocks.push_back(b.bytes);
+      }
+      all.buffers.push_back(b);
+    }
+  return out;
 }
 
 } // namespace weft

@@ -47,6 +47,9 @@ static FuseKernelsPassOptions fusionOptions(const PipelineOptions &options) {
   out.memoryRate = memory.rate.all / 1e9;
   out.productRate = kBehindProducts * out.memoryRate;
   out.launchNs = machine.launch_ns;
+  out.behind = options.behind;
+  out.apart = options.apart;
+  out.reportChoices = options.reportFusions;
   return out;
 }
 
@@ -101,6 +104,7 @@ static void addPasses(Phase phase, PassManager &pm, const PipelineOptions &optio
 
 LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
   for (const PhaseInfo &phase : kPhases) {
+    if (phase.phase < options.firstPhase) continue;
     PassManager pm(module.getContext(), ModuleOp::getOperationName());
     pm.enableVerifier(options.verify);
     addPasses(phase.phase, pm, options);

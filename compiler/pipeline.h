@@ -40,15 +40,18 @@ struct PipelineOptions {
   std::vector<std::string> recompute; // ops whose values backward computes again (passes.td, differentiate)
   std::string cpuLevel = "avx512";    // whose nominal machine fusions are chosen for
   std::string bf16Unit;               // the dot unit of bf16 products; "": everything is f32
-  int64_t tileAtLeast = 16 << 20;     // bytes from which a value is computed in blocks of rows,
-  int64_t tileRows = 512;             // and rows of a block
-  bool verify = true;                 // the module behind each pass
-  Phase stopAfter = Phase::plan;
+  std::vector<std::string> behind, apart; // values that are computed behind their product, or not, whatever
+                                          // the model says (passes.td, fuse-kernels)
+  bool reportFusions = false;             // lists on the module what was chosen
+  int64_t tileAtLeast = 16 << 20;         // bytes from which a value is computed in blocks of rows,
+  int64_t tileRows = 512;                 // and rows of a block
+  bool verify = true;                     // the module behind each pass
+  Phase firstPhase = Phase::trace, stopAfter = Phase::plan;
   // Called with the module after each phase, in order; a failure ends the pipeline.
   std::function<mlir::LogicalResult(const PhaseInfo &, mlir::ModuleOp)> afterPhase;
 };
 
-// Runs the phases after `trace` on a traced module, in place.
+// Runs the phases after `trace` on a traced module, in place, or those from `firstPhase` on.
 mlir::LogicalResult runPipeline(mlir::ModuleOp module, const PipelineOptions &options);
 
 // Runs the passes of one phase alone, and calls `afterPass` with the name of each (weft-opt's) as it ends.

@@ -1,8 +1,6 @@
 #include "compiler/tune.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "compiler/kernel_launch.h"
-#include "compiler/measure_schedules.h"
+#include "compiler/measure_candidates.h"
 #include "compiler/tuning_cache.h"
 #include "compiler/tuning_sites.h"
 #include "passes/codegen/cpu/compile.h"
@@ -76,7 +74,7 @@ private:
 
   bool lookUp(TuningSite &site) {
     if (!site.own) return true; // nothing to tune
-    absl::StatusOr<TunedSchedule> kept = loadTuned(machine + siteKey(site));
+    absl::StatusOr<TunedSchedule> kept = loadTunedSchedule(machine + siteKey(site));
     if (absl::IsNotFound(kept.status())) return false;
     if (kept.ok()) {
       // Only what could have been measured is taken: whatever the file holds, it changes no bit.
@@ -86,7 +84,7 @@ private:
           foundOf(site) = {*std::move(kept), true, true};
           return true;
         }
-      kept = absl::InvalidArgumentError(tuningPath(machine + siteKey(site)) +
+      kept = absl::InvalidArgumentError(tuningPath(scheduleFolder(), machine + siteKey(site)) +
                                         " has a schedule that is none of the kernel's candidates");
     }
     request.warn("warning: " + std::string(kept.status().message()) + "; it is not used");
@@ -145,38 +143,38 @@ private:
     SmallVector<kernel::ScheduleAttr> candidates = candidatesOf(site);
     OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
     fb::LaunchT described = describeLaunch(site.launches.front());
-    std::vector<std::string> names;
-    std::vector<launch_data::Launch> launches;
+    std::vector<Candidate> timed;
+    launch_data::Launch memory{};
     for (auto [i, schedule] : llvm::enumerate(candidates)) {
       auto copy = cast<program::KernelOp>(site.kernel->clone());
       module->push_back(copy);
-      names.push_back("candidate_" + std::to_string(i));
-      copy.setSymName(names.back());
+      copy.setSymName("candidate_" + std::to_string(i));
       Operation *op = cpu::kernelOpOf(copy);
       op->setAttr("schedule", schedule);
-      launches.push_back(planLaunch(described, op, cpu::scratchBytes(copy)));
-      launches.back().items = kernel::numWorkItems(op, site.ownSizes());
+      launch_data::Launch launch = planLaunch(described, op, cpu::scratchBytes(copy));
+      launch.items = kernel::numWorkItems(op, site.ownSizes());
+      const int64_t scratch = std::max(memory.scratch_bytes, launch.scratch_bytes);
+      memory = launch;
+      memory.scratch_bytes = scratch;
+      timed.push_back({{{copy.getSymName().str(), std::move(launch), 0}}});
     }
     auto image = cpu::compileKernels(*module, level);
     if (failed(image)) return "a candidate does not compile";
-    auto measured = measureSchedules(*image, names, launches, request.threads, seconds);
+    auto measured = measureCandidates(*image, memory, timed, Results::compared, request.threads, seconds);
     if (auto *problem = std::get_if<std::string>(&measured)) return *problem;
-    auto &timings = std::get<std::vector<ScheduleTiming>>(measured);
+    auto &timings = std::get<std::vector<CandidateTiming>>(measured);
     for (auto [i, timing] : llvm::enumerate(timings))
       if (timing.differs)
         return formatv("with {0} its results have other bits", changes(site.own, candidates[i]));
-    std::optional<FastestSchedule> fastest = fastestSchedule(timings);
+    std::optional<FastestCandidate> fastest = fastestCandidate(timings);
     if (!fastest) return ""; // no time to tell: next time
     site.chosen = candidates[fastest->index];
     Found &f = foundOf(site);
     f.known = true;
-    f.tuned = {machine + siteKey(site),
+    f.tuned = {{machine + siteKey(site), fastest->seconds * 1e3, fastest->firstSeconds * 1e3,
+                int64_t(candidates.size()), utcNow()},
                fieldsOf(site.chosen),
-               fieldsOf(site.own),
-               fastest->seconds * 1e3,
-               fastest->firstSeconds * 1e3,
-               int64_t(candidates.size()),
-               absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone())};
+               fieldsOf(site.own)};
     if (absl::Status status = storeTuned(f.tuned); !status.ok())
       request.warn("warning: " + std::string(status.message()) + "; what was measured is not kept");
     return "";
@@ -214,12 +212,16 @@ private:
 
 } // namespace
 
-std::variant<TuneReport, std::string> tuneKernels(ArrayRef<ModuleOp> modules, const TuneRequest &request) {
-  // The level that the program will run at here.
+const cpu::CpuLevel *levelHere(ArrayRef<std::string> levels) {
   const cpu::CpuLevel *level = nullptr;
   for (int l = int(CpuLevel::avx2); l <= int(DetectCpuLevel()); ++l)
-    if (llvm::is_contained(request.levels, CpuLevelName(CpuLevel(l))))
+    if (llvm::is_contained(levels, CpuLevelName(CpuLevel(l))))
       level = cpu::findCpuLevel(CpuLevelName(CpuLevel(l)));
+  return level;
+}
+
+std::variant<TuneReport, std::string> tuneKernels(ArrayRef<ModuleOp> modules, const TuneRequest &request) {
+  const cpu::CpuLevel *level = levelHere(request.levels);
   if (!level) {
     if (request.seconds > 0)
       return std::string(

@@ -17,6 +17,12 @@ struct TuneRequest {
   std::function<void(const std::string &)> progress; // a line that the next one may replace; "": done
 };
 
+namespace cpu {
+struct CpuLevel;
+}
+// Of these levels, the one that a program runs at on this machine; null: none.
+const cpu::CpuLevel *levelHere(llvm::ArrayRef<std::string> levels);
+
 struct TuneReport {
   int64_t tuned = 0, faster = 0; // kernels at sizes of launches that were measured, now or before; and those
                                  // of them that have another schedule for it

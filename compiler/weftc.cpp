@@ -319,6 +319,12 @@ int compile(const std::vector<std::string> &args) {
   for (auto &kernel : report.artifact.kernels)
     if (!kernel->substituted.empty())
       printf("substituted %s: %s\n", kernel->name.c_str(), kernel->substituted.c_str());
+  if (const FusionReport &f = report.fusions; f.measured > 0 || f.left > 0) {
+    printf("tuned: %lld of %lld products have a faster way to compute what reads them (%lld known before)",
+           (long long)f.faster, (long long)f.measured, (long long)f.fromCache);
+    if (f.left > 0) printf("; %lld not measured: no time left, --tune again goes on", (long long)f.left);
+    printf("\n");
+  }
   if (const TuneReport &t = report.tuning; t.tuned > 0 || t.left > 0) {
     printf("tuned: %lld of %lld kernels and sizes have a faster schedule (%lld known before)",
            (long long)t.faster, (long long)t.tuned, (long long)t.fromCache);

@@ -119,14 +119,18 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
   let description = [{
     Elementwise code, row reductions, column reductions, gathers and scatters become `kernel.loops`; products `kernel.matmul`; attention `kernel.attention`. Views (reshape, transpose, slice,
     broadcast) become accesses. Each kernel's location lists the model lines it covers; a remark says what was fused. Elementwise code behind a product is computed there or by a kernel
-    of its own, whichever takes less by the options, which describe a machine.
+    of its own, whichever takes less by the options, which describe a machine; or as `behind` and `apart` say, by names that `report-choices` gives: "layer:12:15" is the value of op 15
+    behind the product that op 12 of function layer is.
   }];
   let options = [Option<"lanesPerNs", "lanes-per-ns", "double", "120", "elements a nanosecond through the vector lanes of all threads">,
                  Option<"cacheBytes", "cache-bytes", "double", "33554432", "of the last level of the caches">,
                  Option<"cacheRate", "cache-rate", "double", "120", "of it, GB/s">,
                  Option<"memoryRate", "memory-rate", "double", "50", "of memory to code that streams, GB/s">,
                  Option<"productRate", "product-rate", "double", "25", "of memory behind products, GB/s">,
-                 Option<"launchNs", "launch-ns", "double", "500", "of starting the threads">];
+                 Option<"launchNs", "launch-ns", "double", "500", "of starting the threads">,
+                 ListOption<"behind", "behind", "std::string", "values that are computed behind a product">,
+                 ListOption<"apart", "apart", "std::string", "values that are not">,
+                 Option<"reportChoices", "report-choices", "bool", "false", "lists on the module what was chosen, as weft.fusions">];
 }
 
 def ScheduleKernelsPass : WeftPass<"schedule-kernels"> {

@@ -153,7 +153,8 @@ static SmallVector<int64_t> domainOf(Value root) {
   return llvm::to_vector(graph::shapeOf(root));
 }
 
-Clusters::Clusters(Block &block, const FusionMachine &machine) : machine(machine) {
+Clusters::Clusters(Block &block, const FusionMachine &machine, const FusionChoices &given)
+    : machine(machine), given(given) {
   for (Operation &op : block)
     if (!isPure(&op)) {
       effects[&op] = inOrder.size();
@@ -238,7 +239,8 @@ std::optional<ProductEpilogue> Clusters::codeBehind(const Cluster &cluster, Valu
 
 // Whether it is faster there than in a kernel of its own.
 bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
-  if (auto it = refused.find(root); it != refused.end() && it->second.first == cluster.product) return false;
+  const std::pair pair(cluster.product, root);
+  if (auto it = asked.find(pair); it != asked.end() && !it->second.first) return false;
   EpilogueChoice choice;
   choice.points = double(graph::tensorType(root).getNumElements());
   choice.result = bytesOf(root, choice.points);
@@ -269,20 +271,40 @@ bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
   for (Value extra : alone->extras)
     if (cluster.roots.contains(extra)) spare(extra, true);
   EpilogueCost cost = epilogueCost(choice, machine);
-  if (cost.behindNs <= cost.apartNs) return true;
-  if (feeds) refused.insert({root, {cluster.product, cost}});
-  return false;
+  auto it = given.find(pair);
+  const bool behind = it != given.end() ? it->second : cost.behindNs <= cost.apartNs;
+  if (feeds) asked[pair] = {behind, cost};
+  return behind;
 }
 
 bool Clusters::takes(const Cluster &cluster, Value root) const {
   return codeBehind(cluster, root) && isFasterBehind(cluster, root);
 }
 
-llvm::MapVector<Value, EpilogueCost> Clusters::apart() const {
-  llvm::MapVector<Value, EpilogueCost> out;
-  for (auto &[root, why] : refused)
-    if (int i = clusterOf(root); roots.contains(root) && i >= 0 && !clusters[i].product)
-      out.insert({root, why.second});
+SmallVector<FusionChoice> Clusters::choices() const {
+  SmallVector<FusionChoice> out;
+  for (auto &[pair, answer] : asked) {
+    auto [product, value] = pair;
+    const int i = clusterOf(value);
+    out.push_back(
+        {product, value, i >= 0 && clusters[i].product == product, given.contains(pair), answer.second});
+  }
+  llvm::stable_sort(out, [](const FusionChoice &a, const FusionChoice &b) {
+    return a.product != b.product && a.product->isBeforeInBlock(b.product);
+  });
+  return out;
+}
+
+SmallVector<FusionChoice> Clusters::apart() const {
+  SmallVector<FusionChoice> out;
+  llvm::DenseSet<Value> seen;
+  for (auto &[pair, answer] : asked) {
+    auto [product, value] = pair;
+    if (answer.first) continue;
+    if (int i = clusterOf(value); roots.contains(value) && i >= 0 && !clusters[i].product)
+      if (seen.insert(value).second)
+        out.push_back({product, value, false, given.contains(pair), answer.second});
+  }
   return out;
 }
 

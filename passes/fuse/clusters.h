@@ -25,9 +25,19 @@ struct Cluster {
   mlir::Operation *product = nullptr;
 };
 
+// Whether a value is computed behind a product that it reads; by (product, value) where that is given.
+using FusionChoices = llvm::DenseMap<std::pair<mlir::Operation *, mlir::Value>, bool>;
+struct FusionChoice {
+  mlir::Operation *product;
+  mlir::Value value;
+  bool behind, given;
+  EpilogueCost cost; // what the model says
+};
+
 class Clusters {
 public:
-  Clusters(mlir::Block &block, const FusionMachine &machine);
+  // What `given` says is taken as it is where the value can be computed behind the product at all.
+  Clusters(mlir::Block &block, const FusionMachine &machine, const FusionChoices &given);
 
   bool isRoot(mlir::Value v) const { return roots.contains(v); }
   int clusterOf(mlir::Value root) const {
@@ -39,8 +49,10 @@ public:
     int i = clusterOf(product);
     return i >= 0 && clusters[i].roots.size() > 1 ? &clusters[i] : nullptr;
   }
-  // Elementwise code that a product's kernel might have computed, and does not since that would take longer.
-  llvm::MapVector<mlir::Value, EpilogueCost> apart() const;
+  // What was chosen, product by product: each value that was thought of.
+  llvm::SmallVector<FusionChoice> choices() const;
+  // Those of them whose value has a kernel without any product, a value once.
+  llvm::SmallVector<FusionChoice> apart() const;
   // Exists in memory: a root, a block argument, or the result of an op that is not fused.
   bool isMaterialised(mlir::Value v) const;
 
@@ -69,8 +81,9 @@ private:
   llvm::DenseMap<mlir::Value, int> membership; // cluster number + 1
   llvm::SmallVector<Cluster> clusters;
   const FusionMachine &machine;
-  // Values that are not computed behind a product that they read.
-  mutable llvm::MapVector<mlir::Value, std::pair<mlir::Operation *, EpilogueCost>> refused;
+  const FusionChoices &given;
+  // What isFasterBehind said last, of values that read what the product's kernel makes.
+  mutable llvm::MapVector<std::pair<mlir::Operation *, mlir::Value>, std::pair<bool, EpilogueCost>> asked;
 };
 
 // Computed point by point inside a kernel: elementwise ops, splat constants, iota, gather.

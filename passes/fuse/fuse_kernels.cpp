@@ -2,6 +2,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/fuse/fuse_products.h"
+#include "passes/fuse/fusion_choices.h"
 #include "passes/fuse/loops_builder.h"
 #include "passes/fuse/normalise.h"
 #include "passes/passes.h"
@@ -19,10 +20,11 @@ public:
   using FusedBlock::FusedBlock;
 
   void run() {
-    for (auto &[root, cost] : clusters.apart())
-      emitRemark(placeOf(root)) << "apart from the product that it reads: predicted to take "
-                                << microseconds(cost.behindNs) << " behind it, " << microseconds(cost.apartNs)
-                                << " in a kernel of its own";
+    for (const FusionChoice &c : clusters.apart())
+      emitRemark(placeOf(c.value)) << "apart from the product that it reads: "
+                                   << (c.given ? "measured; " : "") << "predicted to take "
+                                   << microseconds(c.cost.behindNs) << " behind it, "
+                                   << microseconds(c.cost.apartNs) << " in a kernel of its own";
     for (const Cluster &c : clusters.all())
       if (!c.product) emitCluster(c);
     SmallVector<Operation *> ops;
@@ -324,8 +326,16 @@ struct FuseKernelsPass : impl::FuseKernelsPassBase<FuseKernelsPass> {
                                    << " when it should be positive";
         return signalPassFailure();
       }
-    for (auto f : getOperation().getOps<func::FuncOp>())
-      if (!f.isExternal()) FunctionFuser(f.getBody().front(), machine).run();
+    FailureOr<FusionChoices> given = readFusionChoices(getOperation(), behind, apart);
+    if (failed(given)) return signalPassFailure();
+    SmallVector<Attribute> choices;
+    for (auto f : getOperation().getOps<func::FuncOp>()) {
+      if (f.isExternal()) continue;
+      FunctionFuser fuser(f.getBody().front(), machine, *given);
+      if (reportChoices) choices.append(listFusionChoices(f, fuser.clusters));
+      fuser.run();
+    }
+    if (reportChoices) getOperation()->setAttr("weft.fusions", Builder(&getContext()).getArrayAttr(choices));
   }
 };
 

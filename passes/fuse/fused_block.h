@@ -8,7 +8,8 @@ namespace weft {
 
 class FusedBlock {
 public:
-  FusedBlock(mlir::Block &block, const FusionMachine &machine) : block(block), clusters(block, machine) {}
+  FusedBlock(mlir::Block &block, const FusionMachine &machine, const FusionChoices &given)
+      : block(block), clusters(block, machine, given) {}
 
   // Exists in memory.
   bool isBase(mlir::Value v) const { return clusters.isMaterialised(v); }

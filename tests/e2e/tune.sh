@@ -59,6 +59,27 @@ train flag --tune
 grep -q '^tune = 60' "$work/flag/recipe.toml" || fail "--tune is not in the run's recipe"
 expect_equal_bits "$work/plain" "$work/flag" 8 "weft train --tune"
 
+# What is computed behind a product: measured and kept likewise, here turned round, whatever the measuring gave. A product that the
+# machine had no time for is not there.
+fusions=$work/cache/weft/fusions
+expect_no_leftovers "$fusions"
+products=$(ls "$fusions" | wc -l)
+((products > 0)) || fail "nothing is known of what is computed behind products"
+expect_says "$products known before)" 'behind the product that they read' -- compile --remarks='tune: '
+python3 - "$fusions"/*.json <<'END'
+import json, re, sys
+for name in sys.argv[1:]:
+    kept = json.load(open(name))
+    values = [int(n) for n in re.findall(r"^value (\d+):", kept["key"], re.M)]
+    kept["behind"], kept["apart"] = ([], values) if not kept["apart"] else (values, [])
+    json.dump(kept, open(name, "w"))
+END
+expect_says 'tuned: ' ' products have a faster way' ' of them: ' -- compile --remarks='tune: '
+! cmp -s "$work/plain.weft" "$work/x.weft" || fail "turning fusions round changes nothing"
+train fused
+grep -q 'products have a faster way' "$work/fused.out" || fail "training does not say it" "$(cat "$work/fused.out")"
+expect_equal_bits "$work/plain" "$work/fused" 8 "other fusions"
+
 # Another number of threads is another machine; and it can be left out.
 compile --set run.threads=3 >"$work/other.out" 2>&1
 ! grep -q '^tuned' "$work/other.out" || fail "schedules of 1 thread are taken for 3" "$(cat "$work/other.out")"
@@ -71,6 +92,9 @@ checks=$((checks + 3))
 # Several of each: not every file is of a kernel that this compilation asks for.
 cp -r "$work/cache" "$work/bad"
 i=0
+for file in "$work/bad/weft"/fusions/*.json; do
+  sed -i 's/"apart": \[[^]]*\]/"apart": [77777]/' "$file"
+done
 for file in "$work/bad/weft/schedules"/*.json; do
   case $((i++ % 6)) in
   0) : >"$file" ;;
@@ -87,7 +111,8 @@ json.dump(kept, open(sys.argv[1], "w"))' "$file" ;;
 done
 export XDG_CACHE_HOME=$work/bad
 expect_says 'is not a JSON object; it is not used' 'is of another kernel or machine; it is not used' 'is not a regular file; it is not used' \
-  "is none of the kernel's candidates; it is not used" 'compiled llama' -- compile
+  "is none of the kernel's candidates; it is not used" 'names values that are not computed behind the product; it is not used' \
+  'compiled llama' -- compile
 export XDG_CACHE_HOME=$work/recipe.toml # a file
 expect_says 'what was measured is not kept' 'tuned: ' -- compile --tune=4
 

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -13,13 +14,14 @@ namespace weft {
 namespace {
 
 TunedSchedule some() {
-  return {machineKey("avx2", 2) + "kernel\n",
+  return {{machineKey("avx2", 2) + "kernel\n", 1.25, 1.5, 20, "2026-11-26 12:00 UTC"},
           {12, 32, 96, 64, 128, 0},
-          {8, 48, 96, 96, 64, 0},
-          1.25,
-          1.5,
-          20,
-          "2026-11-26 12:00 UTC"};
+          {8, 48, 96, 96, 64, 0}};
+}
+
+TunedFusion someFusion() {
+  return {
+      {fusionMachineKey("avx2", 2) + "function\n", 12.5, 13.5, 4, "2026-11-27 12:00 UTC"}, {15}, {17, 19}};
 }
 
 class TuningCache : public ::testing::Test {
@@ -28,46 +30,47 @@ protected:
     unsetenv("WEFT_TUNING_CACHE");
     setenv("XDG_CACHE_HOME", folder.path().c_str(), 1);
   }
-  void put(const std::string &text) { std::ofstream(tuningPath(some().key)) << text; }
+  void put(const std::string &text) { std::ofstream(tuningPath(scheduleFolder(), some().key)) << text; }
   TempFolder folder;
 };
 
 TEST_F(TuningCache, FindsWhatWasKept) {
-  EXPECT_TRUE(absl::IsNotFound(loadTuned(some().key).status()));
+  EXPECT_TRUE(absl::IsNotFound(loadTunedSchedule(some().key).status()));
   ASSERT_TRUE(storeTuned(some()).ok());
-  auto kept = loadTuned(some().key);
+  auto kept = loadTunedSchedule(some().key);
   ASSERT_TRUE(kept.ok()) << kept.status();
-  EXPECT_EQ(tunedScheduleJson(*kept), tunedScheduleJson(some()));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(tuningFolder()), {}), 1)
+  EXPECT_EQ(tunedJson(*kept), tunedJson(some()));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scheduleFolder()), {}), 1)
       << "no temporary file is left";
 }
 
 TEST_F(TuningCache, KnowsMachinesApart) {
   ASSERT_TRUE(storeTuned(some()).ok());
   for (const std::string &other : {machineKey("avx2", 3), machineKey("avx512", 2)})
-    EXPECT_TRUE(absl::IsNotFound(loadTuned(other + "kernel\n").status()));
+    EXPECT_TRUE(absl::IsNotFound(loadTunedSchedule(other + "kernel\n").status()));
   // The same file name, another key: one of 2^64 by chance, or put there.
   TunedSchedule other = some();
   other.key = machineKey("avx2", 3) + "kernel\n";
-  put(tunedScheduleJson(other));
-  EXPECT_TRUE(absl::StrContains(loadTuned(some().key).status().message(), "is of another kernel or machine"));
+  put(tunedJson(other));
+  EXPECT_TRUE(
+      absl::StrContains(loadTunedSchedule(some().key).status().message(), "is of another kernel or machine"));
 }
 
 TEST_F(TuningCache, IsOffWithoutAFolder) {
   ASSERT_TRUE(storeTuned(some()).ok());
   setenv("WEFT_TUNING_CACHE", "off", 1);
-  EXPECT_EQ(tuningFolder(), "");
-  EXPECT_TRUE(absl::IsNotFound(loadTuned(some().key).status()));
+  EXPECT_EQ(scheduleFolder(), "");
+  EXPECT_TRUE(absl::IsNotFound(loadTunedSchedule(some().key).status()));
   EXPECT_TRUE(storeTuned(some()).ok());
   unsetenv("WEFT_TUNING_CACHE");
   setenv("XDG_CACHE_HOME", "relative", 1); // the XDG specification says that such a one counts as unset
   setenv("HOME", "", 1);
-  EXPECT_EQ(tuningFolder(), "");
+  EXPECT_EQ(scheduleFolder(), "");
 }
 
 TEST_F(TuningCache, RefusesDamagedFilesByName) {
   ASSERT_TRUE(storeTuned(some()).ok());
-  const std::string good = tunedScheduleJson(some());
+  const std::string good = tunedJson(some());
   auto with = [&](const std::string &from, const std::string &to) {
     std::string text = good;
     size_t at = text.find(from);
@@ -90,10 +93,32 @@ TEST_F(TuningCache, RefusesDamagedFilesByName) {
   };
   for (auto &[text, message] : cases) {
     put(text);
-    absl::Status status = loadTuned(some().key).status();
+    absl::Status status = loadTunedSchedule(some().key).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status << " of " << text;
-    EXPECT_TRUE(absl::StrContains(status.message(), tuningPath(some().key))) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), tuningPath(scheduleFolder(), some().key))) << status;
     EXPECT_TRUE(absl::StrContains(status.message(), message)) << status;
+  }
+}
+
+TEST_F(TuningCache, KeepsFusionsBesideSchedules) {
+  EXPECT_TRUE(absl::IsNotFound(loadTunedFusion(someFusion().key).status()));
+  ASSERT_TRUE(storeTuned(someFusion()).ok());
+  EXPECT_FALSE(std::filesystem::exists(scheduleFolder()));
+  auto kept = loadTunedFusion(someFusion().key);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(tunedJson(*kept), tunedJson(someFusion()));
+  EXPECT_NE(fusionMachineKey("avx2", 2), fusionMachineKey("avx2", 3));
+  const std::string good = tunedJson(someFusion()), path = tuningPath(fusionFolder(), someFusion().key);
+  for (auto [from, to, message] :
+       {std::tuple{"15", "-15", "behind holds what is no whole number from 0 to 1048576"},
+        {"17", "\"17\"", "apart holds what is no whole number"},
+        {"\"apart\": [", "\"apart\": {\"a\": [", "is not a JSON object"},
+        {"\"behind\":", "\"beside\":", "has no list \"behind\""},
+        {"\"ms\": 12.5", "\"ms\": 0", "ms is 0 when"}}) {
+    std::string text = good;
+    std::ofstream(path) << text.replace(text.find(from), strlen(from), to);
+    absl::Status status = loadTunedFusion(someFusion().key).status();
+    EXPECT_TRUE(absl::StrContains(status.message(), message)) << status << " of " << text;
   }
 }
 

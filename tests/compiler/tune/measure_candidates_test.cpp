@@ -1,5 +1,5 @@
 // Timings of candidates: what is taken for faster, what for another result, and what for a crash.
-#include "compiler/measure_schedules.h"
+#include "compiler/measure_candidates.h"
 #include "compiler/pipeline.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -16,34 +16,34 @@
 namespace weft {
 namespace {
 
-ScheduleTiming rounds(std::vector<double> seconds) { return {std::move(seconds), false}; }
+CandidateTiming rounds(std::vector<double> seconds) { return {std::move(seconds), false}; }
 
-TEST(FastestSchedule, IsTheOneThatWinsByMoreThanNoise) {
-  const ScheduleTiming own = rounds({10, 10.1, 10, 10.2, 9.9, 10, 10.1, 10, 10, 10, 10.1});
+TEST(FastestCandidate, IsTheOneThatWinsByMoreThanNoise) {
+  const CandidateTiming own = rounds({10, 10.1, 10, 10.2, 9.9, 10, 10.1, 10, 10, 10, 10.1});
   auto scaled = [&](double by) {
-    ScheduleTiming t = own;
+    CandidateTiming t = own;
     for (double &s : t.seconds) s *= by;
     return t;
   };
-  auto chosen = [&](std::vector<ScheduleTiming> all) { return fastestSchedule(all).value().index; };
+  auto chosen = [&](std::vector<CandidateTiming> all) { return fastestCandidate(all).value().index; };
   EXPECT_EQ(chosen({own}), 0u);
   EXPECT_EQ(chosen({own, scaled(0.98)}), 0u) << "2 % are noise";
   EXPECT_EQ(chosen({own, scaled(0.95), scaled(0.9), scaled(0.93)}), 2u);
   EXPECT_EQ(chosen({own, scaled(1.2)}), 0u);
-  ScheduleTiming moody = scaled(0.9); // a lower median, and two rounds of eight lost
+  CandidateTiming moody = scaled(0.9); // a lower median, and two rounds of eight lost
   moody.seconds[5] = moody.seconds[8] = 12;
   EXPECT_EQ(chosen({own, moody}), 0u);
-  ScheduleTiming dropped = rounds({1, 1, 1});
+  CandidateTiming dropped = rounds({1, 1, 1});
   EXPECT_EQ(chosen({own, dropped}), 0u) << "no finalist";
-  ScheduleTiming wrong = scaled(0.5);
+  CandidateTiming wrong = scaled(0.5);
   wrong.differs = true;
   EXPECT_EQ(chosen({own, wrong}), 0u);
-  EXPECT_FALSE(fastestSchedule({rounds({10, 10, 10}), rounds({5, 5, 5})})) << "too few rounds to tell";
-  EXPECT_FALSE(fastestSchedule({rounds({})}));
+  EXPECT_FALSE(fastestCandidate({rounds({10, 10, 10}), rounds({5, 5, 5})})) << "too few rounds to tell";
+  EXPECT_FALSE(fastestCandidate({rounds({})}));
 }
 
 // Functions of the kernels' type that add 1 (right), add 2 (wrong), and write behind a buffer (crashes).
-class MeasureSchedules : public ::testing::Test {
+class MeasureCandidates : public ::testing::Test {
 protected:
   void SetUp() override {
     if (DetectCpuLevel() == CpuLevel::none) GTEST_SKIP() << "this machine is below avx2";
@@ -79,17 +79,19 @@ protected:
     launch.buffers = {{launch_data::i32, true, true, 4096, 0, 0, launch_data::integers, 100, 0}};
   }
   auto measure(std::vector<std::string> names) {
-    return measureSchedules(image, names, std::vector<launch_data::Launch>(names.size(), launch), 2, 20);
+    std::vector<Candidate> candidates;
+    for (const std::string &name : names) candidates.push_back({{{name, launch, 0}}});
+    return measureCandidates(image, launch, candidates, Results::compared, 2, 20);
   }
   std::string image;
   launch_data::Launch launch{};
 };
 
-TEST_F(MeasureSchedules, ComparesResultsOfTheSameData) {
+TEST_F(MeasureCandidates, ComparesResultsOfTheSameData) {
   auto measured = measure({"right", "same", "wrong"});
-  ASSERT_TRUE(std::holds_alternative<std::vector<ScheduleTiming>>(measured))
+  ASSERT_TRUE(std::holds_alternative<std::vector<CandidateTiming>>(measured))
       << std::get<std::string>(measured);
-  auto &timings = std::get<std::vector<ScheduleTiming>>(measured);
+  auto &timings = std::get<std::vector<CandidateTiming>>(measured);
   ASSERT_EQ(timings.size(), 3u);
   EXPECT_FALSE(timings[0].differs || timings[1].differs) << "although it works in place";
   EXPECT_TRUE(timings[2].differs);
@@ -97,7 +99,7 @@ TEST_F(MeasureSchedules, ComparesResultsOfTheSameData) {
   EXPECT_TRUE(timings[2].seconds.empty()) << "what is wrong is not timed";
 }
 
-TEST_F(MeasureSchedules, SaysWhichOneCrashes) {
+TEST_F(MeasureCandidates, SaysWhichOneCrashes) {
   auto measured = measure({"right", "crashes"});
   ASSERT_TRUE(std::holds_alternative<std::string>(measured));
   EXPECT_EQ(std::get<std::string>(measured), "candidate 1 was ended by Segmentation fault");

@@ -1,4 +1,4 @@
-#include "compiler/measure_schedules.h"
+#include "compiler/measure_candidates.h"
 #include "compiler/run_apart.h"
 #include "runtime/device/thread_pool.h"
 #include "llvm/ADT/STLExtras.h"
@@ -27,16 +27,19 @@ double median(std::vector<double> values) {
 // In the child.
 class Measurement {
 public:
-  Measurement(llvm::ArrayRef<Kernel> kernels, llvm::ArrayRef<Launch> launches, int threads, double seconds)
-      : kernels(kernels), launches(launches), pool({threads, 50}), end(now() + seconds),
-        timings(kernels.size()) {}
+  Measurement(const Launch &memory, llvm::ArrayRef<Candidate> candidates,
+              std::vector<std::vector<Kernel>> functions, bool compares, int threads, double seconds)
+      : memory(memory), candidates(candidates), functions(std::move(functions)), compares(compares),
+        pool({threads, 50}), end(now() + seconds) {
+    timings.resize(candidates.size());
+  }
 
   // What is wrong, or "". `at` is told the candidate before it runs.
   std::string run(llvm::function_ref<void(size_t)> at) {
     if (!takeMemory()) return "there is not enough memory for its data";
     std::vector<size_t> all;
-    std::vector<double> first(kernels.size());
-    for (size_t c = 0; c < kernels.size(); ++c) {
+    std::vector<double> first(candidates.size());
+    for (size_t c = 0; c < candidates.size(); ++c) {
       at(c);
       first[c] = firstCall(c);
       if (!timings[c].differs) all.push_back(c);
@@ -53,60 +56,61 @@ public:
     return "";
   }
 
-  std::vector<ScheduleTiming> timings;
+  std::vector<CandidateTiming> timings;
 
 private:
   bool takeMemory() {
-    Launch all = launches[0];
     int64_t bytes = 0;
-    for (const Launch &l : launches) all.scratch_bytes = std::max(all.scratch_bytes, l.scratch_bytes);
-    for (int64_t block : all.blocks) bytes += block;
+    for (int64_t block : memory.blocks) bytes += block;
     long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
     const int64_t caches = 2 * (l2 > 0 ? l2 : 1 << 20) * pool.size();
     const int64_t copies = std::clamp<int64_t>(caches / std::max<int64_t>(bytes, 1) + 1, 1, kMostCopies);
     for (int64_t i = 0; i < copies; ++i) {
       data.push_back(std::make_unique<Memory>());
-      if (!data.back()->take(all, i == 0 ? pool.size() : 0)) return false;
-      data.back()->fill(all, 1);
+      if (!data.back()->take(memory, i == 0 ? pool.size() : 0)) return false;
+      data.back()->fill(memory, 1);
     }
     // What outputs hold before: an in-place kernel has to start from it again.
-    for (size_t i = 0; i < all.buffers.size(); ++i)
-      if (all.buffers[i].output) before.emplace_back(data[0]->buffers()[i], all.buffers[i].bytes);
+    for (size_t i = 0; compares && i < memory.buffers.size(); ++i)
+      if (memory.buffers[i].output) before.emplace_back(data[0]->buffers()[i], memory.buffers[i].bytes);
     return true;
   }
 
-  void call(size_t c, const Memory &memory) {
-    const Launch &l = launches[c];
-    pool.ParallelFor(l.items, l.grain, [&](int64_t begin, int64_t finish, int thread) {
-      kernels[c](memory.buffers(), l.sizes.data(), begin, finish, data[0]->scratch(thread));
-    });
+  void call(size_t c, const Memory &on) {
+    for (auto [step, function] : llvm::zip(candidates[c].steps, functions[c])) {
+      const Launch &l = step.launch;
+      char *const *buffers = on.buffers() + step.firstBuffer;
+      pool.ParallelFor(l.items, l.grain, [&, function = function](int64_t begin, int64_t finish, int thread) {
+        function(buffers, l.sizes.data(), begin, finish, data[0]->scratch(thread));
+      });
+    }
   }
 
   double firstCall(size_t c) {
-    const Launch &l = launches[c];
     size_t output = 0;
-    for (size_t i = 0; i < l.buffers.size(); ++i)
-      if (l.buffers[i].output) memcpy(data[0]->buffers()[i], before[output++].data(), l.buffers[i].bytes);
+    for (size_t i = 0; compares && i < memory.buffers.size(); ++i)
+      if (memory.buffers[i].output)
+        memcpy(data[0]->buffers()[i], before[output++].data(), memory.buffers[i].bytes);
     double start = now();
     call(c, *data[0]);
     double took = now() - start;
     output = 0;
-    for (size_t i = 0; i < l.buffers.size(); ++i) {
-      if (!l.buffers[i].output) continue;
+    for (size_t i = 0; compares && i < memory.buffers.size(); ++i) {
+      if (!memory.buffers[i].output) continue;
       if (c == 0)
-        results.emplace_back(data[0]->buffers()[i], l.buffers[i].bytes);
-      else if (memcmp(results[output].data(), data[0]->buffers()[i], l.buffers[i].bytes) != 0)
+        results.emplace_back(data[0]->buffers()[i], memory.buffers[i].bytes);
+      else if (memcmp(results[output].data(), data[0]->buffers()[i], memory.buffers[i].bytes) != 0)
         timings[c].differs = true;
       ++output;
     }
     return took;
   }
 
-  void rounds(llvm::ArrayRef<size_t> candidates, int count, llvm::function_ref<void(size_t)> at) {
+  void rounds(llvm::ArrayRef<size_t> turns, int count, llvm::function_ref<void(size_t)> at) {
     for (int round = 0; round < count; ++round) {
       if (now() > end) return;
-      for (size_t i = 0; i < candidates.size(); ++i) {
-        size_t c = candidates[(i + round) % candidates.size()]; // none is always the one after the slowest
+      for (size_t i = 0; i < turns.size(); ++i) {
+        size_t c = turns[(i + round) % turns.size()]; // none is always the one after the slowest
         at(c);
         call(c, *data[next++ % data.size()]); // its code and scratch are in the caches then
         int calls = 0;
@@ -121,33 +125,38 @@ private:
     }
   }
 
-  llvm::ArrayRef<Kernel> kernels;
-  llvm::ArrayRef<Launch> launches;
+  const Launch &memory;
+  llvm::ArrayRef<Candidate> candidates;
+  const std::vector<std::vector<Kernel>> functions; // of each candidate's steps
+  const bool compares;
   ThreadPool pool;
   double end;
-  std::vector<std::unique_ptr<Memory>> data;
+  std::vector<std::unique_ptr<Memory>> data; // the first has scratch memory
   std::vector<std::string> before, results;
   size_t next = 0;
 };
 
 } // namespace
 
-std::variant<std::vector<ScheduleTiming>, std::string> measureSchedules(llvm::StringRef image,
-                                                                        llvm::ArrayRef<std::string> names,
-                                                                        llvm::ArrayRef<Launch> launches,
-                                                                        int threads, double seconds) {
+std::variant<std::vector<CandidateTiming>, std::string>
+measureCandidates(llvm::StringRef image, const Launch &memory, llvm::ArrayRef<Candidate> candidates,
+                  Results results, int threads, double seconds) {
   // The child says which candidate is next, after a c; then R and what is wrong, or T and the timings.
   ApartEnd end = runApart(unsigned(seconds) + 60, [&](Tell tell) {
     prepare_thread();
-    std::vector<Kernel> kernels;
+    std::vector<std::vector<Kernel>> functions;
     void *handle = loadImage(image);
-    for (const std::string &name : names) {
-      kernels.push_back(findFunction(handle, name));
-      if (kernels.back()) continue;
-      tell("Rthe code cannot be loaded", 26);
-      return;
+    for (const Candidate &c : candidates) {
+      functions.emplace_back();
+      for (const Candidate::Step &step : c.steps) {
+        functions.back().push_back(findFunction(handle, step.function));
+        if (functions.back().back()) continue;
+        tell("Rthe code cannot be loaded", 26);
+        return;
+      }
     }
-    Measurement measurement(kernels, launches, threads, seconds);
+    Measurement measurement(memory, candidates, std::move(functions), results == Results::compared, threads,
+                            seconds);
     size_t last = SIZE_MAX;
     std::string problem = measurement.run([&](size_t c) {
       char step[2] = {'c', char(c)};
@@ -160,7 +169,7 @@ std::variant<std::vector<ScheduleTiming>, std::string> measureSchedules(llvm::St
       return;
     }
     tell("T", 1);
-    for (const ScheduleTiming &t : measurement.timings) {
+    for (const CandidateTiming &t : measurement.timings) {
       int64_t head[2] = {t.differs, int64_t(t.seconds.size())};
       tell(head, sizeof head);
       tell(t.seconds.data(), t.seconds.size() * sizeof(double));
@@ -174,9 +183,9 @@ std::variant<std::vector<ScheduleTiming>, std::string> measureSchedules(llvm::St
     return end.signal == SIGALRM ? candidate + " did not end in time"
                                  : candidate + " was ended by " + signalText(end.signal);
   if (at < end.said.size() && end.said[at] == 'R') return end.said.substr(at + 1);
-  std::vector<ScheduleTiming> timings(names.size());
+  std::vector<CandidateTiming> timings(candidates.size());
   ++at;
-  for (ScheduleTiming &t : timings) {
+  for (CandidateTiming &t : timings) {
     int64_t head[2];
     if (end.said.size() < at + sizeof head) return std::string("the measuring process said too little");
     memcpy(head, end.said.data() + at, sizeof head);
@@ -191,7 +200,7 @@ std::variant<std::vector<ScheduleTiming>, std::string> measureSchedules(llvm::St
   return timings;
 }
 
-std::optional<FastestSchedule> fastestSchedule(llvm::ArrayRef<ScheduleTiming> timings) {
+std::optional<FastestCandidate> fastestCandidate(llvm::ArrayRef<CandidateTiming> timings) {
   constexpr double kGain = 1.03, kRounds = 7.0 / 8;
   constexpr size_t kFewest = 4;
   const std::vector<double> &first = timings[0].seconds;
@@ -201,7 +210,7 @@ std::optional<FastestSchedule> fastestSchedule(llvm::ArrayRef<ScheduleTiming> ti
   auto tail = [&](const std::vector<double> &all) {
     return std::vector<double>(all.end() - last, all.end());
   };
-  FastestSchedule out{0, median(tail(first)), median(tail(first))};
+  FastestCandidate out{0, median(tail(first)), median(tail(first))};
   for (size_t i = 1; i < timings.size(); ++i) {
     if (timings[i].differs || timings[i].seconds.size() != first.size()) continue;
     const std::vector<double> mine = tail(timings[i].seconds), its = tail(first);
