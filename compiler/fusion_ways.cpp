@@ -51,6 +51,13 @@ FusionWay::FusionWay(OwningOpRef<ModuleOp> planned, int64_t microBatches) : modu
   for (TuningSite &site : sites) texts.push_back(siteKey(site));
 }
 
+std::vector<StringRef> FusionWay::launches(StringRef entry) {
+  std::vector<StringRef> out;
+  for (const EntryLaunch &l : launchesOf(*this, entry)) out.push_back(l.text);
+  llvm::sort(out);
+  return out;
+}
+
 WaysToTime waysToTime(ArrayRef<FusionWay *> ways, StringRef entry) {
   WaysToTime out;
   std::vector<std::vector<EntryLaunch>> launches;

@@ -11,6 +11,9 @@ struct FusionWay {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::vector<TuningSite> sites;
   std::vector<std::string> texts; // of sites: kernel, schedule and sizes
+
+  // Of an entry's launches, sorted: ways that have the same are one.
+  std::vector<llvm::StringRef> launches(llvm::StringRef entry);
 };
 
 struct WaysToTime {

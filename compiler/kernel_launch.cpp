@@ -102,24 +102,24 @@ Launch planLaunch(const fb::LaunchT &from, Operation *op, int64_t scratchBytes) 
   return to;
 }
 
-// The buffers of a sequence in blocks, the largest first; numbers that it does not make have block -1.
+// The buffers of a sequence in blocks, the largest first; numbers that it has not made before have block -1.
 static Launch memoryOf(ArrayRef<PlannedLaunch> sequence, ArrayRef<Launch> launches) {
-  auto isNumber = [](const Buffer &b) { return b.type != f32 && b.type != f64 && b.type != bf16; };
   Launch memory{};
   SmallVector<const fb::RefT *> refs;
   std::set<std::pair<Place, int64_t>> made;
-  for (auto [planned, launch] : llvm::zip(sequence, launches))
+  for (auto [planned, launch] : llvm::zip(sequence, launches)) {
+    SmallVector<std::pair<Place, int64_t>> makes;
     for (auto [ref, buffer] : llvm::zip(planned.launch->buffers, launch.buffers)) {
-      refs.push_back(ref.get());
+      const std::pair<Place, int64_t> place(placeOf(*ref), ref->offset);
+      const bool number = buffer.type != f32 && buffer.type != f64 && buffer.type != bf16,
+                 alone = number && buffer.input && !made.count(place);
+      refs.push_back(alone ? nullptr : ref.get());
       memory.buffers.push_back(buffer);
-      if (buffer.output) made.insert({placeOf(*ref), ref->offset});
+      if (alone) memory.buffers.back().block = -1, memory.buffers.back().offset = 0;
+      if (buffer.output && !buffer.input) makes.push_back(place);
     }
-  for (auto [ref, buffer] : llvm::zip(refs, memory.buffers))
-    if (isNumber(buffer) && !made.count({placeOf(*ref), ref->offset})) {
-      ref = nullptr;
-      buffer.block = -1;
-      buffer.offset = 0;
-    }
+    made.insert(makes.begin(), makes.end());
+  }
   placeBuffers(refs, memory);
   SmallVector<int> order;
   for (size_t i = 0; i < memory.blocks.size(); ++i) order.push_back(int(i));

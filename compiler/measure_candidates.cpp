@@ -40,6 +40,7 @@ public:
     std::vector<size_t> all;
     std::vector<double> first(candidates.size());
     for (size_t c = 0; c < candidates.size(); ++c) {
+      if (now() > end) return ""; // there is no time to tell
       at(c);
       first[c] = firstCall(c);
       if (!timings[c].differs) all.push_back(c);
@@ -108,8 +109,8 @@ private:
 
   void rounds(llvm::ArrayRef<size_t> turns, int count, llvm::function_ref<void(size_t)> at) {
     for (int round = 0; round < count; ++round) {
-      if (now() > end) return;
       for (size_t i = 0; i < turns.size(); ++i) {
+        if (now() > end) return;
         size_t c = turns[(i + round) % turns.size()]; // none is always the one after the slowest
         at(c);
         call(c, *data[next++ % data.size()]); // its code and scratch are in the caches then

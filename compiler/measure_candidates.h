@@ -27,8 +27,8 @@ struct CandidateTiming {
 };
 
 enum class Results {
-  compared,  // what outputs hold after a candidate must be what they hold after the first
-  ofNoMatter // candidates use buffers of their own
+  compared,   // what outputs hold after a candidate must be what they hold after the first
+  notCompared // they are not in the same buffers
 };
 
 // Runs the candidates, whose functions a shared object has, as `threads` threads of the runtime would, on

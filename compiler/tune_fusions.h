@@ -17,12 +17,12 @@ struct FusionReport {
   void add(const FusionReport &other);
 };
 
-// Before phase fuse: looks each product with elementwise code behind it up in the cache; with seconds to
-// measure for, compiles what is not there in several ways from `tiled` (all code behind the product, none,
-// and the model's choice with one value's turned round), and times the kernels in which these programs
-// differ, on buffers that they share as in the program. Takes no way whose program `fits` says no to. Results
-// stay the same in every bit. Errors: a way that does not compile or crashes, which is a mistake of the
-// compiler's.
+// Before phase fuse: looks each product with elementwise code behind it up in the cache; where there are
+// seconds to measure for, compiles what is not there in several ways from `tiled` (all code behind the
+// product, none, and the model's choice with one value's turned round), and times the kernels in which these
+// programs differ, on buffers that they share as in the program. What `fits` says no to is not taken, with a
+// remark, and what was measured without some way for that is not kept. Results stay the same in every bit.
+// Errors: a way that does not compile or crashes, which is a mistake of the compiler's.
 std::variant<FusionReport, std::string> tuneFusions(mlir::ModuleOp tiled, const PipelineOptions &options,
                                                     const TuneRequest &request,
                                                     llvm::function_ref<bool(mlir::ModuleOp planned)> fits);

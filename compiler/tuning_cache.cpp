@@ -125,14 +125,15 @@ std::string folderOf(const char *what) {
 
 template <typename Tuned>
 absl::StatusOr<Tuned> load(const std::string &folder, const std::string &key,
-                           absl::StatusOr<Tuned> (*parse)(std::string_view, const std::string &)) {
+                           absl::StatusOr<Tuned> (*parse)(std::string_view, const std::string &),
+                           const char *what) {
   const std::string path = tuningPath(folder, key);
   if (path.empty()) return absl::NotFoundError("there is no cache");
   absl::StatusOr<std::string> text = ReadFile(path, kMostBytes);
   if (!text.ok()) return text.status();
   absl::StatusOr<Tuned> tuned = parse(*text, path);
   if (tuned.ok() && tuned->key != key)
-    return absl::InvalidArgumentError(path + " is of another kernel or machine");
+    return absl::InvalidArgumentError(absl::StrCat(path, " is of another ", what, " or machine"));
   return tuned;
 }
 
@@ -172,10 +173,10 @@ std::string tuningPath(const std::string &folder, const std::string &key) {
 }
 
 absl::StatusOr<TunedSchedule> loadTunedSchedule(const std::string &key) {
-  return load(scheduleFolder(), key, parseTunedSchedule);
+  return load(scheduleFolder(), key, parseTunedSchedule, "kernel");
 }
 absl::StatusOr<TunedFusion> loadTunedFusion(const std::string &key) {
-  return load(fusionFolder(), key, parseTunedFusion);
+  return load(fusionFolder(), key, parseTunedFusion, "product");
 }
 
 absl::Status storeTuned(const TunedSchedule &t) { return store(scheduleFolder(), t.key, tunedJson(t)); }

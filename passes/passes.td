@@ -129,7 +129,7 @@ def FuseKernelsPass : WeftPass<"fuse-kernels"> {
                  Option<"productRate", "product-rate", "double", "25", "of memory behind products, GB/s">,
                  Option<"launchNs", "launch-ns", "double", "500", "of starting the threads">,
                  ListOption<"behind", "behind", "std::string", "values that are computed behind a product">,
-                 ListOption<"apart", "apart", "std::string", "values that are not">,
+                 ListOption<"apart", "apart", "std::string", "values that are not, whatever `behind` says">,
                  Option<"reportChoices", "report-choices", "bool", "false", "lists on the module what was chosen, as weft.fusions">];
 }
 

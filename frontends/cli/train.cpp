@@ -33,9 +33,8 @@ int TrainCommand(const Arguments &arguments) {
        {"--trace-nan", "",
         "train.trace_nan=true: say which op of the model made a loss or a norm that is no finite number"},
        {"--tune", "",
-        "run.tune=60: when it compiles, measure other schedules of the kernels for about a minute and keep "
-        "the "
-        "fastest; no bit changes"},
+        "run.tune=60: when it compiles, measure other fusions and schedules for about a minute and keep "
+        "the fastest; no bit changes"},
        {"--help-keys", "", "the recipe's keys, with defaults and units"}},
       "Ctrl-C, SIGTERM and SIGHUP save a checkpoint and leave (exit status 130); once more leaves at once.\n"
       "The run directory holds recipe.toml as resolved, model.weft, tokenizer.json, checkpoints/, "

@@ -239,8 +239,7 @@ std::optional<ProductEpilogue> Clusters::codeBehind(const Cluster &cluster, Valu
 
 // Whether it is faster there than in a kernel of its own.
 bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
-  const std::pair pair(cluster.product, root);
-  if (auto it = asked.find(pair); it != asked.end() && !it->second.first) return false;
+  if (auto it = refused.find(root); it != refused.end() && it->second.first == cluster.product) return false;
   EpilogueChoice choice;
   choice.points = double(graph::tensorType(root).getNumElements());
   choice.result = bytesOf(root, choice.points);
@@ -271,9 +270,11 @@ bool Clusters::isFasterBehind(const Cluster &cluster, Value root) const {
   for (Value extra : alone->extras)
     if (cluster.roots.contains(extra)) spare(extra, true);
   EpilogueCost cost = epilogueCost(choice, machine);
+  const std::pair pair(cluster.product, root);
   auto it = given.find(pair);
   const bool behind = it != given.end() ? it->second : cost.behindNs <= cost.apartNs;
   if (feeds) asked[pair] = {behind, cost};
+  if (feeds && !behind) refused.insert({root, {cluster.product, cost}});
   return behind;
 }
 
@@ -297,14 +298,9 @@ SmallVector<FusionChoice> Clusters::choices() const {
 
 SmallVector<FusionChoice> Clusters::apart() const {
   SmallVector<FusionChoice> out;
-  llvm::DenseSet<Value> seen;
-  for (auto &[pair, answer] : asked) {
-    auto [product, value] = pair;
-    if (answer.first) continue;
-    if (int i = clusterOf(value); roots.contains(value) && i >= 0 && !clusters[i].product)
-      if (seen.insert(value).second)
-        out.push_back({product, value, false, given.contains(pair), answer.second});
-  }
+  for (auto &[root, why] : refused)
+    if (int i = clusterOf(root); roots.contains(root) && i >= 0 && !clusters[i].product)
+      out.push_back({why.first, root, false, given.contains({why.first, root}), why.second});
   return out;
 }
 

@@ -36,7 +36,7 @@ struct FusionChoice {
 
 class Clusters {
 public:
-  // What `given` says is taken as it is where the value can be computed behind the product at all.
+  // `given` is taken instead of the model's choice, where there is one.
   Clusters(mlir::Block &block, const FusionMachine &machine, const FusionChoices &given);
 
   bool isRoot(mlir::Value v) const { return roots.contains(v); }
@@ -82,7 +82,10 @@ private:
   llvm::SmallVector<Cluster> clusters;
   const FusionMachine &machine;
   const FusionChoices &given;
-  // What isFasterBehind said last, of values that read what the product's kernel makes.
+  // Values that are not computed behind a product that they read, with the first one that they are apart
+  // from.
+  mutable llvm::MapVector<mlir::Value, std::pair<mlir::Operation *, EpilogueCost>> refused;
+  // All that was asked, with the last answer, of values that read what the product's kernel makes.
   mutable llvm::MapVector<std::pair<mlir::Operation *, mlir::Value>, std::pair<bool, EpilogueCost>> asked;
 };
 

@@ -79,7 +79,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"run.sample_tokens", "integer", "tokens", "most tokens of such a text", {}, 1, 1e6, FIELD(run.sample_tokens)},
       {"run.sample_temperature", "number", "", "of sampling them; 0 = always the likeliest token", {}, 0, 1e6, FIELD(run.sample_temperature)},
       {"run.target", "text", "", "what to compile for: cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx", {}, 0, 0, FIELD(run.target)},
-      {"run.tune", "integer", "seconds", "most time to measure kernels' schedules when compiling (0 = none); what was measured before is taken either way", {}, 0, 1e6, FIELD(run.tune)},
+      {"run.tune", "integer", "seconds", "most time to measure fusions and kernels' schedules when compiling (0 = none); what was measured before is taken either way", {}, 0, 1e6, FIELD(run.tune)},
       {"run.generate_batch", "integer", "texts", "texts that one call of the artifact's generating entries continues, each with a cache of its own; weft generate, weft chat and samples compile one of 1 beside it", {}, 1, 65536, FIELD(run.generate_batch)},
       {"run.absorbed", "true or false", "", "generate with latent attention in its absorbed form: a cache of latents, many times smaller, and other last bits than training's", {}, 0, 0, FIELD(run.absorbed)},
       {"run.memory_budget", "text", "", "most memory of a rank's parameters, states and activations, as 1.5GB; what does not fit is computed again in backward (\"\" = any)", {}, 0, 0, FIELD(run.memory_budget)},
