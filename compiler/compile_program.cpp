@@ -1,8 +1,8 @@
 #include "compiler/compile_program.h"
 #include "compiler/compile_settings.h"
 #include "compiler/diagnostic_log.h"
-#include "compiler/kernel_source.h"
-#include "compiler/merge_kernels.h"
+#include "compiler/kernels/kernel_source.h"
+#include "compiler/kernels/merge_kernels.h"
 #include "compiler/stage_builder.h"
 #include <chrono>
 #include <filesystem>

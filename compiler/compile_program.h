@@ -1,12 +1,12 @@
 // From a recipe's settings to an artifact: load the model, trace it, run the pipeline, generate code, pack.
 #pragma once
-#include "compiler/check_gradients.h"
-#include "compiler/check_kernels.h"
-#include "compiler/memory_budget.h"
+#include "compiler/check/check_gradients.h"
+#include "compiler/check/check_kernels.h"
+#include "compiler/cost/memory_budget.h"
+#include "compiler/kernels/substitute_kernel.h"
 #include "compiler/pipeline.h"
-#include "compiler/substitute_kernel.h"
-#include "compiler/tune.h"
-#include "compiler/tune_fusions.h"
+#include "compiler/tune/tune.h"
+#include "compiler/tune/tune_fusions.h"
 #include "compiler/write_artifact.h"
 #include "runtime/train/recipe.h"
 #include <optional>

@@ -1,7 +1,7 @@
 // What a recipe asks to be compiled: which model, what for, which entries.
 #pragma once
-#include "compiler/graph_builder.h"
-#include "compiler/model_loader.h"
+#include "compiler/trace/graph_builder.h"
+#include "compiler/trace/model_loader.h"
 #include "frontends/programs/program.h"
 #include "runtime/train/recipe.h"
 

@@ -9,6 +9,7 @@ namespace weft {
 class DiagnosticLog {
 public:
   DiagnosticLog(mlir::MLIRContext &context, std::vector<Remark> &remarks);
+  DiagnosticLog(const DiagnosticLog &) = delete;
   std::string errors;
   const char *phase = "trace";
 

@@ -1,5 +1,5 @@
 #include "compiler/stage_builder.h"
-#include "compiler/step_cost.h"
+#include "compiler/cost/step_cost.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/FileSystem.h"
@@ -120,14 +120,15 @@ std::string StageBuilder::one(int64_t index, PipelineOptions pipeline, Purpose p
   if (final && request.checkPhases && index == 0)
     if (problem = beginCheck(*module, pipeline); !problem.empty()) return problem;
   start = now();
-  apartSeconds = -check.seconds;
+  const double checked = check.seconds;
+  measuring = 0;
   pipeline.afterPhase = [&](const PhaseInfo &phase, ModuleOp m) {
     return afterPhase(index, phase, m, pipeline, purpose, trial);
   };
   if (final && pipeline.stopAfter >= Phase::fuse)
     if (problem = chooseFusions(*module, pipeline); !problem.empty()) return problem;
   if (failed(runPipeline(*module, pipeline))) return passProblem();
-  report.passSeconds += now() - start - (apartSeconds + check.seconds);
+  report.passSeconds += now() - start - measuring - (check.seconds - checked);
   if (final && request.stopAfter) {
     llvm::raw_string_ostream out(report.stopped);
     module->print(out);
@@ -162,16 +163,14 @@ LogicalResult StageBuilder::afterPhase(int64_t index, const PhaseInfo &phase, Mo
                        (request.recipe.pipeline > 1 ? ".stage" + std::to_string(index) : "") + ".mlir";
     if (failed(writeFile(fs::path(request.dumpFolder) / name, module))) return failure();
   }
-  if (!request.checkPhases) return success();
-  PipelineOptions again = pipeline; // what it finds it looks for in all stages
-  if (request.recipe.pipeline > 1) again.behind.clear(), again.apart.clear();
-  return check.afterPhase(index, phase, module, again);
+  return request.checkPhases ? check.afterPhase(index, phase, module, pipeline) : success();
 }
 
 std::string StageBuilder::chooseFusions(ModuleOp module, PipelineOptions &pipeline) {
   const Phase end = std::exchange(pipeline.stopAfter, Phase::tile);
   if (failed(runPipeline(module, pipeline))) return passProblem();
   const double start = now();
+  // Without training there is no memory budget.
   const int64_t budget = request.entriesForTraining ? request.recipe.memory_budget : 0;
   auto fits = [&](ModuleOp planned) { return memoryOf(planned).bytes() <= budget; };
   TuneRequest part = tuning;
@@ -183,8 +182,8 @@ std::string StageBuilder::chooseFusions(ModuleOp module, PipelineOptions &pipeli
   const FusionReport &found = std::get<FusionReport>(fusions);
   report.fusions.add(found);
   if (tuning.seconds > 0) { // else looking things up is a part of compiling
-    apartSeconds += now() - start;
-    tuning.seconds = std::max(tuning.seconds - (now() - start), 1e-3);
+    measuring = now() - start;
+    tuning.seconds = std::max(tuning.seconds - measuring, 1e-3);
   }
   pipeline.behind = found.behind;
   pipeline.apart = found.apart;

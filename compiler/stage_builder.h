@@ -1,10 +1,10 @@
 // The model's program, traced and lowered to launches: a module a pipeline stage.
 #pragma once
-#include "compiler/check_program.h"
+#include "compiler/check/check_program.h"
 #include "compiler/compile_program.h"
 #include "compiler/compile_settings.h"
+#include "compiler/cost/memory_trial.h"
 #include "compiler/diagnostic_log.h"
-#include "compiler/memory_trial.h"
 
 namespace weft {
 
@@ -48,7 +48,7 @@ private:
   // By stage, of the first trial, which has all entries; the others have train_step alone, which comes first
   // and is the same: what is computed again changes nothing else.
   std::vector<StageMemory> whole;
-  double apartSeconds = 0; // of this stage, that checking and measuring took
+  double measuring = 0; // seconds of this stage's fusions
 };
 
 } // namespace weft

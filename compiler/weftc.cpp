@@ -1,11 +1,11 @@
 // weftc: the compiler. `weft compile` starts it.
+#include "compiler/check/follow_ops.h"
+#include "compiler/check/user_inputs.h"
 #include "compiler/compile_options.h"
-#include "compiler/describe_import.h"
-#include "compiler/follow_ops.h"
-#include "compiler/inspect_kernel.h"
-#include "compiler/kernel_file.h"
+#include "compiler/kernels/inspect_kernel.h"
+#include "compiler/kernels/kernel_file.h"
 #include "compiler/print_report.h"
-#include "compiler/user_inputs.h"
+#include "compiler/trace/describe_import.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/artifact/writer.h"
 #include <cstdio>

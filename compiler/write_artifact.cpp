@@ -1,5 +1,5 @@
 #include "compiler/write_artifact.h"
-#include "compiler/kernel_ir.h"
+#include "compiler/kernels/kernel_ir.h"
 #include "dialects/graph/graph.h"
 #include "dialects/kernel/kernel.h"
 #include "dialects/program/program.h"

@@ -1,8 +1,8 @@
 // What `weft inspect --source` and `weft compile --substitute-kernel` read of machine code: ELF objects and
 // instructions.
-#include "compiler/assemble.h"
-#include "compiler/disassemble.h"
-#include "compiler/kernel_file.h"
+#include "compiler/kernels/assemble.h"
+#include "compiler/kernels/disassemble.h"
+#include "compiler/kernels/kernel_file.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace weft::fuzz {

@@ -1,7 +1,7 @@
 // Kernels as MLIR text: what an artifact keeps for inspection, and what a user gives back with another
 // schedule.
-#include "compiler/kernel_file.h"
-#include "compiler/kernel_source.h"
+#include "compiler/kernels/kernel_file.h"
+#include "compiler/kernels/kernel_source.h"
 #include "compiler/pipeline.h"
 #include "passes/codegen/cpu/emit.h"
 #include "passes/codegen/cpu/schedule_candidates.h"

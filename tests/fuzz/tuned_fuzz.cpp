@@ -1,5 +1,5 @@
 // What --tune keeps of a kernel, and of what is computed behind a product, in the user's cache folder.
-#include "compiler/tuning_cache.h"
+#include "compiler/tune/tuning_cache.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace weft::fuzz {

@@ -1,6 +1,6 @@
 // --check-phases for `differentiate`: right gradients pass, whatever lies on their way; wrong ones are traced
 // to the op whose rule is wrong. Faults are planted behind the phase.
-#include "compiler/check_gradients.h"
+#include "compiler/check/check_gradients.h"
 #include "compiler/pipeline.h"
 #include "dialects/graph/graph.h"
 #include "mlir/Parser/Parser.h"

@@ -1,8 +1,8 @@
 // --check-phases behind the phases that are interpreted: compiled kernels, the program around them, and the
 // pass that a difference is traced to. Faults are planted in a module between two phases.
-#include "compiler/bisect_phase.h"
-#include "compiler/check_cost.h"
-#include "compiler/check_kernels.h"
+#include "compiler/check/bisect_phase.h"
+#include "compiler/check/check_cost.h"
+#include "compiler/check/check_kernels.h"
 #include "compiler/write_artifact.h"
 #include "dialects/graph/graph.h"
 #include "dialects/program/program.h"

@@ -1,5 +1,5 @@
 // --check-phases: what a phase must not change, and how a change is reported.
-#include "compiler/check_phases.h"
+#include "compiler/check/check_phases.h"
 #include "tests/compiler/interpret_text.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // --check-phases of a pipeline: its stages run together, as the program with all layers does.
-#include "compiler/check_phases.h"
-#include "compiler/interpret_stages.h"
+#include "compiler/check/check_phases.h"
+#include "compiler/check/interpret_stages.h"
 #include "tests/compiler/interpret_text.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // What a memory budget chooses among programs that are made up: their memory and time are formulas, so that
 // all choices can be looked at.
-#include "compiler/memory_budget.h"
+#include "compiler/cost/memory_budget.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>

@@ -1,6 +1,6 @@
 // The prediction of a program that has not run, against the profiler's of the same program's run.
+#include "compiler/cost/step_cost.h"
 #include "compiler/pipeline.h"
-#include "compiler/step_cost.h"
 #include "compiler/write_artifact.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"

@@ -1,6 +1,6 @@
 #include "tests/compiler/program/harness.h"
+#include "compiler/check/tensor_bytes.h"
 #include "compiler/pipeline.h"
-#include "compiler/tensor_bytes.h"
 #include "compiler/write_artifact.h"
 #include "dialects/program/program.h"
 #include "mlir/Pass/PassManager.h"

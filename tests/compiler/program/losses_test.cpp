@@ -1,5 +1,5 @@
 // What the losses of the DSL say of logits, interpreted, against the formulas.
-#include "compiler/graph_builder.h"
+#include "compiler/trace/graph_builder.h"
 #include "frontends/losses/cross_entropy.h"
 #include "frontends/programs/entry.h"
 #include "tests/compiler/interpret_text.h"

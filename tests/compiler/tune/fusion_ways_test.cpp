@@ -1,6 +1,6 @@
 // The kernels in which two ways to fuse a program differ, and the memory that they share when they are timed.
-#include "compiler/fusion_ways.h"
 #include "compiler/pipeline.h"
+#include "compiler/tune/fusion_ways.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/codegen/cpu/compile.h"
 #include "passes/codegen/cpu/level.h"

@@ -1,6 +1,6 @@
 // Timings of candidates: what is taken for faster, what for another result, and what for a crash.
-#include "compiler/measure_candidates.h"
 #include "compiler/pipeline.h"
+#include "compiler/tune/measure_candidates.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/codegen/cpu/compile.h"
@@ -78,10 +78,10 @@ protected:
     launch.blocks = {4096};
     launch.buffers = {{launch_data::i32, true, true, 4096, 0, 0, launch_data::integers, 100, 0}};
   }
-  auto measure(std::vector<std::string> names) {
+  auto measure(std::vector<std::string> names, double seconds = 20) {
     std::vector<Candidate> candidates;
     for (const std::string &name : names) candidates.push_back({{{name, launch, 0}}});
-    return measureCandidates(image, launch, candidates, Results::compared, 2, 20);
+    return measureCandidates(image, launch, candidates, Results::compared, 2, seconds);
   }
   std::string image;
   launch_data::Launch launch{};
@@ -97,6 +97,17 @@ TEST_F(MeasureCandidates, ComparesResultsOfTheSameData) {
   EXPECT_TRUE(timings[2].differs);
   EXPECT_EQ(timings[0].seconds.size(), 11u);
   EXPECT_TRUE(timings[2].seconds.empty()) << "what is wrong is not timed";
+}
+
+TEST_F(MeasureCandidates, EndsWithWholeRounds) {
+  for (double seconds : {0.0, 0.005, 0.02, 0.04}) {
+    auto measured = measure({"right", "same", "same"}, seconds);
+    ASSERT_TRUE(std::holds_alternative<std::vector<CandidateTiming>>(measured));
+    auto &timings = std::get<std::vector<CandidateTiming>>(measured);
+    for (const CandidateTiming &t : timings)
+      EXPECT_EQ(t.seconds.size(), timings[0].seconds.size()) << seconds;
+    EXPECT_LT(timings[0].seconds.size(), 11u) << "there is time for all rounds";
+  }
 }
 
 TEST_F(MeasureCandidates, SaysWhichOneCrashes) {

@@ -1,6 +1,6 @@
 // What --tune makes of fusions: measured, kept, found again, and not taken where it must not be.
-#include "compiler/tune_fusions.h"
-#include "compiler/tuning_cache.h"
+#include "compiler/tune/tune_fusions.h"
+#include "compiler/tune/tuning_cache.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/device/cpu.h"
 #include "tests/compiler/dialects_test.h"

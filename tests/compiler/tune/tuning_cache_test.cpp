@@ -1,5 +1,5 @@
 // What --tune keeps: written, found again, and refused where it is damaged or of something else.
-#include "compiler/tuning_cache.h"
+#include "compiler/tune/tuning_cache.h"
 #include "tests/runtime/data/temp_folder.h"
 
 #include "absl/strings/match.h"
@@ -113,6 +113,7 @@ TEST_F(TuningCache, KeepsFusionsBesideSchedules) {
        {std::tuple{"15", "-15", "behind holds what is no whole number from 0 to 1048576"},
         {"17", "\"17\"", "apart holds what is no whole number"},
         {"\"apart\": [", "\"apart\": {\"a\": [", "is not a JSON object"},
+        {"fusing passes", "fusing Passes", "is of another product or machine"},
         {"\"behind\":", "\"beside\":", "has no list \"behind\""},
         {"\"ms\": 12.5", "\"ms\": 0", "ms is 0 when"}}) {
     std::string text = good;

@@ -1,6 +1,6 @@
 // What a launch says of its work when its kernel gets another schedule.
 #include "compiler/pipeline.h"
-#include "compiler/tuning_sites.h"
+#include "compiler/tune/tuning_sites.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "tests/compiler/dialects_test.h"
