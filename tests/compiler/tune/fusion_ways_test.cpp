@@ -85,10 +85,10 @@ TEST_F(FusionWays, CanBeTimed) {
   ASSERT_TRUE(succeeded(image));
   auto timed = measureCandidates(*image, ways.memory, ways.candidates, Results::notCompared, 2, 20);
   ASSERT_TRUE(std::holds_alternative<std::vector<CandidateTiming>>(timed)) << std::get<std::string>(timed);
-  for (const CandidateTiming &t : std::get<std::vector<CandidateTiming>>(timed)) {
-    EXPECT_FALSE(t.differs);
-    EXPECT_FALSE(t.seconds.empty());
-  }
+  auto &timings = std::get<std::vector<CandidateTiming>>(timed);
+  ASSERT_EQ(timings.size(), 2u);
+  EXPECT_FALSE(timings[0].seconds.empty());
+  EXPECT_FALSE(timings[0].differs || timings[1].differs);
 }
 
 } // namespace

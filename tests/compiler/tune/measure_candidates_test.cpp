@@ -104,8 +104,8 @@ TEST_F(MeasureCandidates, EndsWithWholeRounds) {
     auto measured = measure({"right", "same", "same"}, seconds);
     ASSERT_TRUE(std::holds_alternative<std::vector<CandidateTiming>>(measured));
     auto &timings = std::get<std::vector<CandidateTiming>>(measured);
-    for (const CandidateTiming &t : timings)
-      EXPECT_EQ(t.seconds.size(), timings[0].seconds.size()) << seconds;
+    for (const CandidateTiming &t : timings) // one whose calls were disturbed may have dropped out
+      EXPECT_TRUE(t.seconds.empty() || t.seconds.size() == timings[0].seconds.size()) << seconds;
     EXPECT_LT(timings[0].seconds.size(), 11u) << "there is time for all rounds";
   }
 }
