@@ -100,7 +100,9 @@ private:
       return "";
     }
     programs.takeBack(choices);
-    return works ? "does not fit into the memory budget" : "does not compile";
+    if (works) return "does not fit into the memory budget";
+    request.warn("warning: what was measured of product " + p.name + " does not compile; it is not used");
+    return "does not compile";
   }
 
   std::optional<TunedFusion> lookUp(const FusedProduct &p) {
