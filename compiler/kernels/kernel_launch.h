@@ -13,8 +13,8 @@ launch_data::Launch planLaunch(const fb::LaunchT &launch, mlir::Operation *kerne
 // Sequences of launches, each to run alone, on memory that all of them use: their buffers one after the
 // other, those of the first sequence's first launch first. In a sequence, what one launch writes the next one
 // reads, where it does so in the program; the largest block of one lies where those of the others do, and so
-// on, so that none is faster for where its pages are. Numbers (indices, groups) that no launch before has made
-// have memory of their own.
+// on, so that none is faster for where its pages are. Numbers (indices, groups) that no launch before has
+// made have memory of their own.
 struct PlannedLaunch {
   const fb::LaunchT *launch;
   mlir::Operation *kernelOp;
