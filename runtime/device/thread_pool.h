@@ -1,5 +1,6 @@
-// A fixed team of threads, which flush denormals (denormals.h), for one launch after another: static
-// partition, start and barrier near a microsecond.
+// A fixed team of threads, which flush denormals (denormals.h), for one job after another: start and barrier
+// near a microsecond. Each thread begins with an equal share and helps the others when it is done, so that a
+// thread that the system puts aside, or a slower core, does not hold up the rest.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 namespace weft {
 
-// Thread `thread` of `threads` computes the returned half-open range of [0, items): contiguous, in rising
+// The share of [0, items) that thread `thread` of `threads` begins with: half-open, contiguous, in rising
 // order, and every inner border a multiple of `grain` (>= 1).
 inline std::pair<int64_t, int64_t> PartitionItems(int64_t items, int64_t grain, int thread, int threads) {
   int64_t blocks = items / grain + (items % grain != 0);
@@ -30,8 +31,19 @@ struct ThreadPoolOptions {
 
 class ThreadPool {
 public:
-  // Computes items [begin, end) as thread `thread` (0 = the caller's).
-  using Function = void (*)(void *context, int64_t begin, int64_t end, int thread);
+  // What is left of a job, for one thread.
+  class Pieces {
+  public:
+    // The next items that this thread is to compute: [*begin, *end), whole grains. False when all are taken.
+    bool Next(int64_t *begin, int64_t *end);
+
+  private:
+    friend class ThreadPool;
+    Pieces(ThreadPool *pool, int thread) : pool_(pool), thread_(thread) {}
+    ThreadPool *pool_;
+    int thread_;
+    int from_ = 0; // whose share pieces come from: this thread's, then those of the threads behind it
+  };
 
   explicit ThreadPool(const ThreadPoolOptions &options = {});
   ~ThreadPool();
@@ -44,43 +56,67 @@ public:
   bool oversubscribed() const { return threads_ > HardwareThreads(); }
   static int HardwareThreads();
 
-  // Calls `function` once on each thread that gets items and returns when all are done; everything they wrote
-  // is visible to the caller. One caller at a time, and none from inside `function`.
-  void Run(int64_t items, int64_t grain, Function function, void *context) {
-    if (threads_ == 1 || items <= grain) {
-      if (items > 0) function(context, 0, items, 0);
-      return;
-    }
-    RunOnAll(items, grain, function, context);
+  // Calls f(pieces, thread) on the calling thread and on those that are there in time, at most once on each,
+  // and returns when all items are computed; everything that was written is visible to the caller. One caller
+  // at a time, and none from inside `f`.
+  template <typename F> void RunPieces(int64_t items, int64_t grain, F &&f) {
+    if (items > 0) Run(items, grain, Call<F>, &f);
   }
 
-  // The same for a callable (begin, end, thread).
+  // The same for f(begin, end, thread), which is called for each piece.
   template <typename F> void ParallelFor(int64_t items, int64_t grain, F &&f) {
-    Run(
-        items, grain,
-        [](void *context, int64_t begin, int64_t end, int thread) {
-          (*static_cast<std::remove_reference_t<F> *>(context))(begin, end, thread);
-        },
-        &f);
+    if (items > 0 && (threads_ == 1 || items <= grain)) return f(0, items, 0);
+    RunPieces(items, grain, [&](Pieces &pieces, int thread) {
+      for (int64_t begin, end; pieces.Next(&begin, &end);) f(begin, end, thread);
+    });
+  }
+
+  // Calls f(thread) once on each thread, all at the same time as far as the machine allows.
+  template <typename F> void OnEach(F &&f) {
+    std::atomic<int> left{threads_};
+    auto once = [&](Pieces &, int thread) {
+      f(thread);
+      if (left.fetch_sub(1, std::memory_order_acq_rel) == 1) left.notify_one();
+      // The job stays open until the last thread has come.
+      for (int n = 0; thread == 0 && (n = left.load(std::memory_order_acquire)) != 0;) left.wait(n);
+    };
+    Run(threads_, 1, Call<decltype(once)>, &once);
   }
 
 private:
-  void RunOnAll(int64_t items, int64_t grain, Function function, void *context);
+  // The blocks that are left of a thread's share: the first in the upper half of the word, the end in the
+  // lower. On a cache line of its own.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left{0};
+  };
+
+  // Computes pieces until none is left, as thread `thread` (0 = the caller's).
+  using Function = void (*)(void *context, Pieces &pieces, int thread);
+  template <typename F> static void Call(void *context, Pieces &pieces, int thread) {
+    (*static_cast<std::remove_reference_t<F> *>(context))(pieces, thread);
+  }
+  void Run(int64_t items, int64_t grain, Function function, void *context);
   void Work(int thread);
-  void RunShare(int thread);
+  uint32_t AwaitJob(uint32_t seen);
+  bool Join(uint32_t seen);
+  void Leave();
+  void AwaitOthers();
 
   int threads_;
   int spin_us_;
   std::vector<std::thread> workers_;
 
-  // The job: written while every worker waits for the next epoch.
+  // The job: written while no worker has joined.
   Function function_ = nullptr;
   void *context_ = nullptr;
-  int64_t items_ = 0, grain_ = 1;
-  bool stop_ = false;
+  int64_t items_ = 0, grain_ = 1; // grain_: of a block
+  int64_t least_ = 1;             // blocks of a piece, where as many are left
+  std::vector<Share> shares_;
 
-  alignas(64) std::atomic<int> epoch_{0};   // counts jobs; workers wait for it to change
-  alignas(64) std::atomic<int> pending_{0}; // workers still busy with the present job
+  // How many jobs there were, whether the present one still takes workers, and how many it has. A worker that
+  // comes too late is not waited for.
+  alignas(64) std::atomic<uint32_t> state_{0};
+  alignas(64) std::atomic<uint32_t> last_left_{0}; // changes when the last worker of a closed job leaves
 };
 
 } // namespace weft

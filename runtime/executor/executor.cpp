@@ -230,10 +230,13 @@ absl::Status Session::Bind(int index, absl::Span<const Binding> arguments, int64
 
 template <bool profile, typename F> void Session::Parallel(int64_t items, int64_t grain, F &&f) {
   if constexpr (profile) {
-    pool_->ParallelFor(items, grain, [&](int64_t begin, int64_t end, int thread) {
+    pool_->RunPieces(items, grain, [&](ThreadPool::Pieces &pieces, int thread) {
+      int64_t begin, end;
+      if (!pieces.Next(&begin, &end)) return; // others were faster
       if (profile_.share) profile_.share(profile_.context, thread, true);
       shares_[thread].start_ns = NowNs();
-      f(begin, end, thread);
+      do f(begin, end, thread);
+      while (pieces.Next(&begin, &end));
       shares_[thread].end_ns = NowNs();
       if (profile_.share) profile_.share(profile_.context, thread, false);
     });

@@ -37,7 +37,7 @@ template <typename F> double TimeNs(ThreadPool &pool, int threads, const F &f) {
   if (threads == 1)
     f(0);
   else
-    pool.ParallelFor(pool.size(), 1, [&](int64_t, int64_t, int thread) { f(thread); });
+    pool.OnEach(f);
   return NowNs() - start;
 }
 
@@ -167,9 +167,7 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   memory = std::max<int64_t>(memory / threads / kAlign, 1) * kAlign; // a thread's
   absl::StatusOr<Memory> arrays = Memory::Allocate(memory * threads, "arrays to measure the memory with");
   if (!arrays.ok()) return arrays.status();
-  pool.ParallelFor(threads, 1, [&](int64_t begin, int64_t end, int) {
-    std::memset(arrays->data() + begin * memory, 0, (end - begin) * memory);
-  });
+  pool.OnEach([&](int thread) { std::memset(arrays->data() + thread * memory, 0, memory); });
   // `bytes` a thread, `passes` bursts.
   auto rate = [&](int64_t bytes, int bursts, double burst_ns) {
     const int64_t third = bytes / 3 / 256 * 256;
@@ -200,7 +198,11 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   }
   made.disturbed = IsDisturbed(pool, loops[0], made.flops.at("fma").one) || disturbed;
   std::vector<double> launches;
-  for (int i = 0; i < 400; ++i) launches.push_back(TimeNs(pool, pool.size(), [](int) {}));
+  for (int i = 0; i < 400; ++i) {
+    double start = NowNs();
+    pool.ParallelFor(pool.size(), 1, [](int64_t, int64_t, int) {});
+    launches.push_back(NowNs() - start);
+  }
   std::nth_element(launches.begin(), launches.begin() + 100, launches.end());
   made.launch_ns = launches[100];
   made.measured = absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());

@@ -53,8 +53,7 @@ absl::StatusOr<std::unique_ptr<Counters>> Counters::Open(ThreadPool &pool) {
   std::unique_ptr<Counters> counters(new Counters);
   counters->groups_.resize(pool.size());
   std::vector<int> errors(pool.size(), 0);
-  pool.ParallelFor(pool.size(), 1, [&](int64_t begin, int64_t end, int thread) {
-    if (begin == end) return;
+  pool.OnEach([&](int thread) {
     Group &group = counters->groups_[thread];
     for (int c = 0; c < kNumCounters; ++c) {
       int fd = OpenCounter(kEvents[c], group.size > 0 ? group.fds[0] : -1);

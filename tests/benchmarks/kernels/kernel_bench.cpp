@@ -51,9 +51,7 @@ void peak(benchmark::State &state, bool wide) {
   constexpr int64_t kSteps = 100000;
   int threads = int(state.range(0));
   for (auto _ : state)
-    poolOf(threads).ParallelFor(threads, 1, [&](int64_t, int64_t, int) {
-      benchmark::DoNotOptimize(wide ? peak512(kSteps) : peak256(kSteps));
-    });
+    poolOf(threads).OnEach([&](int) { benchmark::DoNotOptimize(wide ? peak512(kSteps) : peak256(kSteps)); });
   double flops = threads * kSteps * (wide ? 24 * 32 : 12 * 16);
   state.counters["FLOP/s"] =
       benchmark::Counter(flops * double(state.iterations()), benchmark::Counter::kIsRate);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -62,10 +63,85 @@ TEST(ThreadPool, WakesSleepers) {
   for (int round = 0; round < 5; ++round) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2)); // beyond the spinning
     int64_t parts[2] = {};
-    pool.ParallelFor(2, 1, [&](int64_t begin, int64_t, int thread) { parts[thread] = begin + 1; });
+    pool.OnEach([&](int thread) { parts[thread] = thread + 1; });
     sum += parts[0] + parts[1];
   }
   EXPECT_EQ(sum, 15);
+}
+
+TEST(ThreadPool, CallsOnceOnEachThread) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    ThreadPool pool({threads});
+    for (int round = 0; round < 200; ++round) {
+      std::vector<int> calls(threads);
+      std::vector<std::thread::id> ids(threads);
+      pool.OnEach([&](int thread) {
+        ++calls[thread];
+        ids[thread] = std::this_thread::get_id();
+      });
+      for (int call : calls) ASSERT_EQ(call, 1);
+      for (int t = 1; t < threads; ++t) ASSERT_NE(ids[t], ids[t - 1]);
+    }
+  }
+}
+
+TEST(ThreadPool, PiecesAreWholeGrainsAndFewCalls) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    ThreadPool pool({threads});
+    for (int64_t items : {1, 7, 8, 64, 1003, 100'000})
+      for (int64_t grain : {1, 8, 5000}) {
+        std::vector<std::atomic<char>> computed(items);
+        std::atomic<int> pieces{0};
+        pool.RunPieces(items, grain, [&](ThreadPool::Pieces &mine, int) {
+          for (int64_t begin, end; mine.Next(&begin, &end); ++pieces) {
+            EXPECT_LT(begin, end);
+            EXPECT_EQ(begin % grain, 0);
+            EXPECT_TRUE(end == items || end % grain == 0);
+            for (int64_t i = begin; i < end; ++i) computed[i].fetch_add(1);
+          }
+        });
+        for (int64_t i = 0; i < items; ++i) ASSERT_EQ(computed[i], 1) << i;
+        if (threads == 1) {
+          EXPECT_EQ(pieces, 1);
+        }
+        EXPECT_LE(pieces, 16 * threads) << items << " items in grains of " << grain;
+      }
+  }
+}
+
+TEST(ThreadPool, OthersComputeWhatASlowThreadHasNotTaken) {
+  ThreadPool pool({2});
+  constexpr int64_t items = 64;
+  std::vector<int> by(items, -1);
+  std::atomic<int64_t> done{0};
+  pool.ParallelFor(items, 1, [&](int64_t begin, int64_t end, int thread) {
+    // The worker stays in its first piece until all else is computed: half of its share, or less.
+    if (thread == 1)
+      while (done.load() < items - (end - begin)) std::this_thread::yield();
+    for (int64_t i = begin; i < end; ++i) by[i] = thread;
+    done += end - begin;
+  });
+  int64_t slow = 0;
+  for (int thread : by) slow += thread == 1;
+  EXPECT_LE(slow, items / 4);
+  EXPECT_EQ(std::count(by.begin(), by.end(), -1), 0);
+}
+
+TEST(ThreadPool, MoreItemsThanAWordCounts) {
+  ThreadPool pool({2});
+  constexpr int64_t items = int64_t{3} << 40;
+  std::atomic<int64_t> sum{0};
+  pool.ParallelFor(items, 3, [&](int64_t begin, int64_t end, int) {
+    EXPECT_EQ(begin % 3, 0);
+    sum += end - begin;
+  });
+  EXPECT_EQ(sum, items);
+  sum = 0;
+  pool.ParallelFor(INT64_MAX, INT64_MAX, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
+  EXPECT_EQ(sum, INT64_MAX);
+  sum = 0;
+  pool.ParallelFor(INT64_MAX, 1, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
+  EXPECT_EQ(sum, INT64_MAX);
 }
 
 TEST(ThreadPool, ZeroThreadsMeansTheMachines) {

