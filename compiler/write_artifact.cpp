@@ -212,7 +212,7 @@ fb::LaunchT describeLaunch(program::LaunchOp launch) {
   for (Value v : launch.getBuffers()) t.buffers.push_back(describeBuffer(v));
   t.sizes.assign(launch.getSizes().begin(), launch.getSizes().end());
   t.items = launch.getItems();
-  t.grain = launch.getGrain();
+  t.piece = launch.getPiece();
   t.flops = launch.getFlops();
   t.vector_ops = launch.getVectorOps();
   t.bytes = launch.getBytes();

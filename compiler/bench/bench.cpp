@@ -18,14 +18,9 @@ static double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// The share of thread t, whole blocks of `grain` items.
-static int64_t bound(const Launch &l, int threads, int t) {
-  int64_t blocks = (l.items + l.grain - 1) / l.grain;
-  return std::min(l.items, blocks * t / threads * l.grain);
-}
-
+// Thread t's share, all at once.
 static void call(const Launch &l, const Memory &memory, int threads, int t) {
-  int64_t begin = bound(l, threads, t), end = bound(l, threads, t + 1);
+  int64_t begin = l.items * t / threads, end = l.items * (t + 1) / threads;
   if (begin < end) KERNEL(memory.buffers(), l.sizes.data(), begin, end, memory.scratch(t));
 }
 

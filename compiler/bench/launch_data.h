@@ -43,7 +43,7 @@ struct Buffer {
 struct Launch {
   std::string what; // entry and model line
   std::vector<int64_t> sizes;
-  int64_t items, grain, scratch_bytes;
+  int64_t items, piece, scratch_bytes;
   double flops, bytes, times;  // times: in one call of the entry
   std::vector<int64_t> blocks; // bytes of each
   std::vector<Buffer> buffers;

@@ -43,7 +43,7 @@ private:
     enum { launch, move, loop } kind;
     SmallVector<Ref> refs;
     LaunchWork work;
-    int64_t items = 0, grain = 1;
+    int64_t items = 0;
     bool reads = false; // a move: a copy
     int64_t begin = 0, end = 0;
     bool reverse = false, counted = false;
@@ -74,7 +74,6 @@ private:
         for (Value v : launch.getBuffers()) step.refs.push_back(refOf(v));
         step.work = launchWork(launch, kernels.lookup(launch.getKernel()));
         step.items = launch.getItems();
-        step.grain = launch.getGrain();
       } else if (auto copy = dyn_cast<program::CopyOp>(op)) {
         step.kind = Step::move;
         step.refs = {refOf(copy.getFrom()), refOf(copy.getTo())};
@@ -113,7 +112,7 @@ private:
         for (auto [depth, stride] : ref.strides) at += counters[depth] * stride;
         model.Touch(ref.space, at, ref.bytes);
       }
-      ns += step.kind == Step::launch ? model.Launch(step.work, step.items, step.grain)
+      ns += step.kind == Step::launch ? model.Launch(step.work, step.items)
                                       : model.Move(step.refs[0].bytes, step.reads);
     }
     return ns;

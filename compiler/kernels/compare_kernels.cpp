@@ -89,9 +89,7 @@ std::string run(StringRef first, StringRef second, const std::string &name, llvm
       tell('s');
       if (other.items > 0) theirs(b.buffers(), other.sizes.data(), 0, other.items, b.scratch(0));
       for (int64_t t = 0; t < 3; ++t) {
-        int64_t blocks = (other.items + other.grain - 1) / other.grain;
-        int64_t begin = std::min(other.items, blocks * t / 3 * other.grain),
-                end = std::min(other.items, blocks * (t + 1) / 3 * other.grain);
+        int64_t begin = other.items * t / 3, end = other.items * (t + 1) / 3;
         if (begin < end) theirs(c.buffers(), other.sizes.data(), begin, end, c.scratch(0));
       }
       compare(l, a, b, out);

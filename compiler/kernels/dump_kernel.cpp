@@ -31,7 +31,7 @@ std::string launchText(const launch_data::Launch &l) {
   static const char *types[] = {"f32", "f64", "i32", "i64", "boolean", "bf16"};
   static const char *fills[] = {"floats", "positive", "integers", "ascending", "zeros", "ends"};
   std::string out = formatv("    {{{0},\n     {1},\n     {2}, {3}, {4}, {5}, {6}, {7},\n     {8},\n     {{",
-                            literal(l.what), list(l.sizes), l.items, l.grain, l.scratch_bytes,
+                            literal(l.what), list(l.sizes), l.items, l.piece, l.scratch_bytes,
                             int64_t(l.flops), int64_t(l.bytes), int64_t(l.times), list(l.blocks));
   for (const launch_data::Buffer &b : l.buffers)
     out += formatv("\n      {{{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}},", types[b.type], b.input,

@@ -58,7 +58,7 @@ static Launch describe(const fb::LaunchT &from, Operation *op, int64_t scratchBy
   Launch to;
   to.sizes = from.sizes;
   to.items = from.items;
-  to.grain = std::max<int64_t>(from.grain, 1);
+  to.piece = std::max<int64_t>(from.piece, 1);
   to.scratch_bytes = scratchBytes;
   to.flops = double(from.flops);
   to.bytes = double(from.bytes);

@@ -39,6 +39,7 @@ static std::string putSchedule(ArrayRef<ModuleOp> modules, program::KernelOp min
     module.walk([&](program::LaunchOp launch) {
       if (launch.getKernel() == mine.getSymName()) {
         launch.setItems(kernel::numWorkItems(op, launch.getSizes().take_front(own)));
+        launch.setPiece(kernel::itemsTogether(op, launch.getSizes().take_front(own)));
         launch.setVectorOps(vectorOpsOf(op, launch.getSizes().take_front(own)));
       }
     });

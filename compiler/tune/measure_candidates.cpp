@@ -89,9 +89,10 @@ private:
     for (auto [step, function] : llvm::zip(candidates[c].steps, functions[c])) {
       const Launch &l = step.launch;
       char *const *buffers = on.buffers() + step.firstBuffer;
-      pool.ParallelFor(l.items, l.grain, [&, function = function](int64_t begin, int64_t finish, int thread) {
+      auto run = [&, function = function](int64_t begin, int64_t finish, int thread) {
         function(buffers, l.sizes.data(), begin, finish, data[0]->scratch(thread));
-      });
+      };
+      pool.ParallelFor(l.items, 1, run, l.piece);
     }
   }
 

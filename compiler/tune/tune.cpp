@@ -153,6 +153,7 @@ private:
       op->setAttr("schedule", schedule);
       launch_data::Launch launch = planLaunch(described, op, cpu::scratchBytes(copy));
       launch.items = kernel::numWorkItems(op, site.ownSizes());
+      launch.piece = kernel::itemsTogether(op, site.ownSizes());
       const int64_t scratch = std::max(memory.scratch_bytes, launch.scratch_bytes);
       memory = launch;
       memory.scratch_bytes = scratch;

@@ -39,12 +39,11 @@ std::vector<TuningSite> tuningSites(ArrayRef<ModuleOp> modules, int64_t microBat
   llvm::StringMap<program::KernelOp> kernels;
   ModuleOp all = modules.front();
   for (auto k : all.getOps<program::KernelOp>()) kernels[k.getSymName()] = k;
-  std::map<std::tuple<std::string, std::vector<int64_t>, int64_t>, size_t> known;
+  std::map<std::pair<std::string, std::vector<int64_t>>, size_t> known;
   for (ModuleOp module : modules)
     module.walk([&](program::LaunchOp launch) {
       std::vector<int64_t> sizes(launch.getSizes().begin(), launch.getSizes().end());
-      auto [it, fresh] =
-          known.try_emplace({launch.getKernel().str(), sizes, launch.getGrain()}, sites.size());
+      auto [it, fresh] = known.try_emplace({launch.getKernel().str(), sizes}, sites.size());
       if (fresh) {
         sites.emplace_back();
         sites.back().kernel = kernels.lookup(launch.getKernel());
@@ -72,8 +71,7 @@ void predictSites(std::vector<TuningSite> &sites, ArrayRef<ModuleOp> modules, co
     if (level > 1) level = found.size() - 1;
     found[level] = first.getBytes();
     const LaunchWork work = launchWork(first, site.op());
-    site.ns =
-        PredictLaunchNs(machine, work, found, BalanceOf(first.getItems(), first.getGrain(), machine.threads));
+    site.ns = PredictLaunchNs(machine, work, found, BalanceOf(first.getItems(), machine.threads));
     for (program::LaunchOp launch : site.launches) {
       auto entry = launch->getParentOfType<program::EntryOp>();
       const double times = timesOf(launch, microBatches);
@@ -99,7 +97,7 @@ std::string siteKey(TuningSite &site) {
   copy.get()->print(out, OpPrintingFlags().useLocalScope());
   out << "\nown " << site.own << "\nsizes";
   for (int64_t size : site.sizes()) out << " " << size;
-  out << "\ngrain " << site.launches.front().getGrain() << "\n";
+  out << "\n";
   return text;
 }
 
@@ -109,6 +107,7 @@ static void setSchedule(TuningSite &site, program::KernelOp kernel) {
   for (program::LaunchOp launch : site.launches) {
     launch.setKernel(kernel.getSymName());
     launch.setItems(kernel::numWorkItems(site.op(), site.ownSizes()));
+    launch.setPiece(kernel::itemsTogether(site.op(), site.ownSizes()));
     launch.setVectorOps(vectorOpsOf(site.op(), site.ownSizes())); // packing goes by the schedule's blocks
   }
 }

@@ -43,6 +43,9 @@ static mlir::ParseResult parseSizeList(mlir::OpAsmParser &parser, mlir::DenseI64
 
 namespace weft::kernel {
 
+constexpr int64_t kPackedRows = 512; // of lhs, that a packed element of rhs is read for: packing is 3 % then
+constexpr int64_t kSumColumns = 256; // of f32: a kilobyte of each row that is read
+
 void KernelDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
@@ -168,6 +171,19 @@ int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
     return sizes[0] * sizes[4] *
            llvm::divideCeil(sizes[2], std::max<int64_t>(attention.getSchedule()->getTileN(), 1));
   return sizes[0] * sizes[3] * llvm::divideCeil(sizes[1], attention.getSchedule()->getTileM());
+}
+
+int64_t itemsTogether(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
+  if (auto loops = mlir::dyn_cast<LoopsOp>(op))
+    return loops.getSchedule()->getBlockM() > 0
+               ? llvm::divideCeil(kSumColumns, std::max<int64_t>(loops.getSchedule()->getBlockN(), 1))
+               : 1;
+  auto matmul = mlir::dyn_cast<MatmulOp>(op);
+  if (!matmul || matmul.getPackedRhs()) return 1;
+  const int64_t block = matmul.getSchedule()->getBlockM(), run = llvm::divideCeil(sizes[1], block);
+  // bf16 is multiplied faster than it is packed.
+  if (mlir::cast<mlir::RankedTensorType>(matmul.getLhs().getType()).getElementType().isBF16()) return run;
+  return std::clamp<int64_t>(llvm::divideCeil(kPackedRows, block), 1, std::max<int64_t>(run, 1));
 }
 
 } // namespace weft::kernel

@@ -58,6 +58,10 @@ private:
 //   A grouped matmul has no batch there: an item is a block of the sorted rows, or of every group's result,
 //   so that threads share the work evenly whatever the groups' sizes. sort: one.
 int64_t numWorkItems(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);
+// Items that a thread should compute in one call, at the least, since they share what a call makes: the
+// packed block of rhs of a matmul's run, or long pieces of the rows that columns are summed over. 1 where
+// items share nothing. No result depends on it.
+int64_t itemsTogether(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);
 
 // The op's own sizes: what comes first in `sizes`.
 llvm::ArrayRef<int64_t> sizesOf(mlir::Operation *kernelOp);

@@ -75,8 +75,8 @@ LogicalResult LoopOp::canonicalize(LoopOp op, PatternRewriter &rewriter) {
 }
 
 LogicalResult LaunchOp::verify() {
-  if (int64_t(getItems()) < 0 || int64_t(getGrain()) < 1)
-    return emitOpError() << "runs " << int64_t(getItems()) << " items in grains of " << int64_t(getGrain());
+  if (int64_t(getItems()) < 0 || int64_t(getPiece()) < 1)
+    return emitOpError() << "runs " << int64_t(getItems()) << " items in pieces of " << int64_t(getPiece());
   return success();
 }
 

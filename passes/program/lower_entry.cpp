@@ -39,7 +39,7 @@ LogicalResult EntryLowering::lowerKernel(Scope &s, Operation *op) {
   }
   b.create<program::LaunchOp>(op->getLoc(), FlatSymbolRefAttr::get(call.kernel), buffers,
                               b.getDenseI64ArrayAttr(call.sizes), b.getI64IntegerAttr(call.items),
-                              b.getI64IntegerAttr(1), b.getI64IntegerAttr(call.work.flops),
+                              b.getI64IntegerAttr(call.piece), b.getI64IntegerAttr(call.work.flops),
                               b.getI64IntegerAttr(call.work.bytes), b.getI64IntegerAttr(call.work.vectorOps));
   return success();
 }

@@ -141,6 +141,7 @@ KernelOutliner::Call KernelOutliner::outline(Operation *op) {
     call.sizes[layout.indexLimit(i)] = a.getIndexLimit();
   }
   call.items = kernel::numWorkItems(op, own);
+  call.piece = kernel::itemsTogether(op, own);
   call.work = workOf(op);
   return call;
 }

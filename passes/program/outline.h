@@ -15,7 +15,7 @@ public:
   struct Call {
     program::KernelOp kernel;
     llvm::SmallVector<int64_t> sizes; // in the slots of kernel::SizeLayout
-    int64_t items;
+    int64_t items, piece;
     KernelWork work;
   };
   // The outlined kernel has a result for each output access, so that each has a buffer of its own: inputs,

@@ -183,7 +183,7 @@ struct EntryChecker {
       return at.Error("has ", Size(launch.sizes()), " sizes when kernel '", Text(kernel.name()), "' takes ",
                       kernel.num_sizes());
     if (launch.items() < 0) return at.Error("items is ", launch.items(), " when it should not be negative");
-    if (launch.grain() < 1) return at.Error("grain is ", launch.grain(), " when it should be at least 1");
+    if (launch.piece() < 1) return at.Error("piece is ", launch.piece(), " when it should be at least 1");
     if (launch.flops() < 0 || launch.bytes() < 0 || launch.vector_ops() < 0)
       return at.Error("flops, bytes or vector_ops is negative");
     WEFT_CHECK_OK(CheckLine(at, launch.line()));

@@ -73,7 +73,9 @@ bool ThreadPool::Pieces::Next(int64_t *begin, int64_t *end) {
     for (uint64_t now = left.load(std::memory_order_relaxed);;) {
       const int64_t first = static_cast<int64_t>(now >> 32), last = static_cast<int64_t>(now & 0xffffffff);
       if (first >= last) break;
-      const int64_t blocks = last - first, take = std::min(std::max((blocks + 1) / 2, p.least_), blocks);
+      const int64_t blocks = last - first;
+      int64_t take = std::max((blocks + 1) / 2, p.least_);
+      if (2 * (blocks - take) < p.least_) take = blocks; // no small rest
       // One's own from the front, another's from the back.
       const int64_t at = from_ == 0 ? first : last - take;
       const uint64_t next = from_ == 0 ? Blocks(first + take, last) : Blocks(first, at);
@@ -86,7 +88,7 @@ bool ThreadPool::Pieces::Next(int64_t *begin, int64_t *end) {
   return false;
 }
 
-void ThreadPool::Run(int64_t items, int64_t grain, Function function, void *context) {
+void ThreadPool::Run(int64_t items, int64_t grain, int64_t piece, Function function, void *context) {
   // As many blocks as half a word can count.
   int64_t blocks = items / grain + (items % grain != 0);
   const int64_t together = (blocks - 1) / (int64_t{1} << 31) + 1;
@@ -96,7 +98,7 @@ void ThreadPool::Run(int64_t items, int64_t grain, Function function, void *cont
   items_ = items;
   grain_ = grain * together;
   const bool alone = threads_ == 1 || blocks == 1;
-  least_ = alone ? blocks : std::max<int64_t>(1, blocks / threads_ / kParts);
+  least_ = alone ? blocks : std::max({int64_t{1}, blocks / threads_ / kParts, (piece - 1) / grain_ + 1});
   for (int t = 0; t < threads_; ++t) {
     auto [begin, end] = PartitionItems(blocks, 1, t, threads_);
     shares_[t].left.store(Blocks(begin, end), std::memory_order_relaxed);

@@ -59,16 +59,18 @@ public:
   // Calls f(pieces, thread) on the calling thread and on those that are there in time, at most once on each,
   // and returns when all items are computed; everything that was written is visible to the caller. One caller
   // at a time, and none from inside `f`.
-  template <typename F> void RunPieces(int64_t items, int64_t grain, F &&f) {
-    if (items > 0) Run(items, grain, Call<F>, &f);
+  // Pieces are multiples of `grain`, but the last, and of `piece` items at the least, where as many are left.
+  template <typename F> void RunPieces(int64_t items, int64_t grain, F &&f, int64_t piece = 1) {
+    if (items > 0) Run(items, grain, piece, Call<F>, &f);
   }
 
   // The same for f(begin, end, thread), which is called for each piece.
-  template <typename F> void ParallelFor(int64_t items, int64_t grain, F &&f) {
+  template <typename F> void ParallelFor(int64_t items, int64_t grain, F &&f, int64_t piece = 1) {
     if (items > 0 && (threads_ == 1 || items <= grain)) return f(0, items, 0);
-    RunPieces(items, grain, [&](Pieces &pieces, int thread) {
+    auto all = [&](Pieces &pieces, int thread) {
       for (int64_t begin, end; pieces.Next(&begin, &end);) f(begin, end, thread);
-    });
+    };
+    RunPieces(items, grain, all, piece);
   }
 
   // Calls f(thread) once on each thread, all at the same time as far as the machine allows.
@@ -80,7 +82,7 @@ public:
       // The job stays open until the last thread has come.
       for (int n = 0; thread == 0 && (n = left.load(std::memory_order_acquire)) != 0;) left.wait(n);
     };
-    Run(threads_, 1, Call<decltype(once)>, &once);
+    Run(threads_, 1, 1, Call<decltype(once)>, &once);
   }
 
 private:
@@ -95,7 +97,7 @@ private:
   template <typename F> static void Call(void *context, Pieces &pieces, int thread) {
     (*static_cast<std::remove_reference_t<F> *>(context))(pieces, thread);
   }
-  void Run(int64_t items, int64_t grain, Function function, void *context);
+  void Run(int64_t items, int64_t grain, int64_t piece, Function function, void *context);
   void Work(int thread);
   uint32_t AwaitJob(uint32_t seen);
   bool Join(uint32_t seen);

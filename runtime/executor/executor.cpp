@@ -228,20 +228,24 @@ absl::Status Session::Bind(int index, absl::Span<const Binding> arguments, int64
   return absl::OkStatus();
 }
 
-template <bool profile, typename F> void Session::Parallel(int64_t items, int64_t grain, F &&f) {
+template <bool profile, typename F>
+void Session::Parallel(int64_t items, int64_t grain, F &&f, int64_t piece) {
   if constexpr (profile) {
-    pool_->RunPieces(items, grain, [&](ThreadPool::Pieces &pieces, int thread) {
-      int64_t begin, end;
-      if (!pieces.Next(&begin, &end)) return; // others were faster
-      if (profile_.share) profile_.share(profile_.context, thread, true);
-      shares_[thread].start_ns = NowNs();
-      do f(begin, end, thread);
-      while (pieces.Next(&begin, &end));
-      shares_[thread].end_ns = NowNs();
-      if (profile_.share) profile_.share(profile_.context, thread, false);
-    });
+    pool_->RunPieces(
+        items, grain,
+        [&](ThreadPool::Pieces &pieces, int thread) {
+          int64_t begin, end;
+          if (!pieces.Next(&begin, &end)) return; // others were faster
+          if (profile_.share) profile_.share(profile_.context, thread, true);
+          shares_[thread].start_ns = NowNs();
+          do f(begin, end, thread);
+          while (pieces.Next(&begin, &end));
+          shares_[thread].end_ns = NowNs();
+          if (profile_.share) profile_.share(profile_.context, thread, false);
+        },
+        piece);
   } else {
-    pool_->ParallelFor(items, grain, f);
+    pool_->ParallelFor(items, grain, f, piece);
   }
 }
 
@@ -251,7 +255,7 @@ template <bool profile> void Session::Launch(const Program &program, const Launc
   auto run = [&](int64_t begin, int64_t end, int thread) {
     launch.function(buffers, launch.sizes, begin, end, scratch_.data() + thread * scratch_stride_);
   };
-  Parallel<profile>(launch.items, launch.grain, run);
+  Parallel<profile>(launch.items, 1, run, launch.piece);
 }
 
 void Session::LaunchObserved(int entry, int32_t step) {

@@ -117,7 +117,7 @@ private:
     }
     return bases_[flat.base] + offset;
   }
-  template <bool profile, typename F> void Parallel(int64_t items, int64_t grain, F &&f);
+  template <bool profile, typename F> void Parallel(int64_t items, int64_t grain, F &&f, int64_t piece = 1);
   template <bool profile> void Launch(const Program &program, const LaunchStep &launch);
   template <bool profile> void Copy(char *to, const char *from, int64_t bytes);
   template <bool profile> void Zero(char *to, int64_t bytes);

@@ -43,7 +43,7 @@ struct Flattener {
     step.function = kernels.function(launch.kernel());
     step.sizes = launch.sizes() ? launch.sizes()->data() : nullptr;
     step.items = launch.items();
-    step.grain = launch.grain();
+    step.piece = launch.piece();
     step.num_refs = launch.buffers() ? static_cast<int32_t>(launch.buffers()->size()) : 0;
     step.first_ref = static_cast<int32_t>(program.refs.size());
     for (int32_t i = 0; i < step.num_refs; ++i) Add(*launch.buffers()->Get(i));

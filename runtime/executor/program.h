@@ -35,7 +35,7 @@ struct Step {
 struct LaunchStep {
   KernelFunction function;
   const int64_t *sizes; // in the artifact
-  int64_t items, grain;
+  int64_t items, piece;
   int32_t first_ref, num_refs; // in Program.refs
 };
 

@@ -50,12 +50,11 @@ void CacheModel::Touch(int64_t begin, int64_t end, std::vector<int64_t> &found) 
   clock_ = now;
 }
 
-Balance BalanceOf(int64_t items, int64_t grain, int threads) {
+Balance BalanceOf(int64_t items, int threads) {
   Balance balance{0, 0};
-  if (items <= 0) return {1, 1};
-  if (items <= grain) return {1, 1};
+  if (items <= 1) return {1, 1};
   for (int t = 0; t < threads; ++t) {
-    auto [begin, end] = PartitionItems(items, grain, t, threads);
+    auto [begin, end] = PartitionItems(items, 1, t, threads);
     if (begin >= end) continue;
     ++balance.threads;
     balance.largest =
@@ -96,8 +95,8 @@ void StepModel::Touch(int64_t space, int64_t offset, int64_t bytes) {
   caches_.Touch(begin, begin + bytes, found_);
 }
 
-double StepModel::Launch(const LaunchWork &work, int64_t items, int64_t grain) {
-  const double ns = PredictLaunchNs(machine_, work, found_, BalanceOf(items, grain, threads_));
+double StepModel::Launch(const LaunchWork &work, int64_t items) {
+  const double ns = PredictLaunchNs(machine_, work, found_, BalanceOf(items, threads_));
   found_.assign(machine_.levels.size(), 0);
   return ns;
 }
@@ -105,7 +104,7 @@ double StepModel::Launch(const LaunchWork &work, int64_t items, int64_t grain) {
 double StepModel::Move(int64_t bytes, bool reads) {
   LaunchWork work;
   work.bytes = static_cast<double>(bytes) * (reads ? 2 : 1);
-  return Launch(work, bytes, kMoveGrain);
+  return Launch(work, bytes / kMoveGrain + (bytes % kMoveGrain != 0));
 }
 
 std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, const Calibration &machine) {
@@ -140,7 +139,7 @@ std::vector<double> PredictSteps(const Recorder &recorder, size_t num_events, co
         const std::string &unit = units[launch.kernel()];
         LaunchWork work{unit, unit.empty() ? 0 : keys * static_cast<double>(launch.flops()),
                         keys * static_cast<double>(launch.vector_ops()), static_cast<double>(launch.bytes())};
-        ns = model.Launch(work, launch.items(), launch.grain());
+        ns = model.Launch(work, launch.items());
       } else if (step.kind == StepKind::copy || step.kind == StepKind::zero) {
         const MoveStep &move = program.moves[step.index];
         if (move.from >= 0) touch(move.from, move.bytes);

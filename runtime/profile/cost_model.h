@@ -34,7 +34,7 @@ struct Balance {
   double largest = 1;
   int threads = 1;
 };
-Balance BalanceOf(int64_t items, int64_t grain, int threads);
+Balance BalanceOf(int64_t items, int threads);
 
 // `dot_unit` of a kernel's printed reduction attribute ("… unit = \"vdpbf16\" …"); "fma" where it names none.
 std::string DotUnitOf(const std::string &reduction);
@@ -60,7 +60,7 @@ public:
   void Touch(int64_t space, int64_t offset, int64_t bytes);
   // Nanoseconds of the instruction whose bytes were touched since the one before: a launch, and a copy of
   // `bytes` or, without `reads`, a filling with zeros.
-  double Launch(const LaunchWork &work, int64_t items, int64_t grain);
+  double Launch(const LaunchWork &work, int64_t items);
   double Move(int64_t bytes, bool reads);
 
 private:

@@ -122,15 +122,15 @@ program.entry @loop_ends_before_it_begins attributes {arguments = []} {
 // -----
 
 program.entry @launch_of_negative_items attributes {arguments = []} {
-  // expected-error @below {{items in grains of 1}}
+  // expected-error @below {{items in pieces of 1}}
   program.launch @k () sizes [] items -1
 }
 
 // -----
 
-program.entry @launch_without_a_grain attributes {arguments = []} {
-  // expected-error @below {{runs 8 items in grains of 0}}
-  program.launch @k () sizes [] items 8 {grain = 0 : i64}
+program.entry @launch_without_a_piece attributes {arguments = []} {
+  // expected-error @below {{runs 8 items in pieces of 0}}
+  program.launch @k () sizes [] items 8 {piece = 0 : i64}
 }
 
 // -----

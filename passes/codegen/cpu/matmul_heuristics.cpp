@@ -56,9 +56,9 @@ static Tile tileFor(const MatmulShape &shape, int64_t blockM) {
   return best;
 }
 
-// Cycles of the thread that has most to do, of the items' static partition: a vector of FMA a cycle, and half
-// a cycle for each element that is packed, of lhs once an item, of rhs once a run of items in the same
-// columns.
+// Cycles of the thread that has most to do, of the shares that threads begin with: a vector of FMA a cycle,
+// and half a cycle for each element that is packed, of lhs once an item, of rhs once a run of items in the
+// same columns.
 static double busiestThread(const MatmulShape &shape, int64_t blockM, int64_t blockN, int64_t threads) {
   int64_t rows = llvm::divideCeil(shape.m, blockM), columns = llvm::divideCeil(shape.n, blockN),
           items = shape.batch * columns * rows;

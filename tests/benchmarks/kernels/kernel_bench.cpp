@@ -81,10 +81,10 @@ struct Runner {
       buffers.push_back(memory[launch.operands[i]].data() + launch.offsets[i]);
     int64_t share = (launch.scratchBytes + 63) / 64 * 64;
     std::vector<char, Aligned<char>> scratch(share * threads);
-    for (auto _ : state)
-      poolOf(threads).ParallelFor(launch.items, 1, [&](int64_t begin, int64_t end, int thread) {
-        function(buffers.data(), launch.sizes.data(), begin, end, scratch.data() + share * thread);
-      });
+    auto run = [&](int64_t begin, int64_t end, int thread) {
+      function(buffers.data(), launch.sizes.data(), begin, end, scratch.data() + share * thread);
+    };
+    for (auto _ : state) poolOf(threads).ParallelFor(launch.items, 1, run, launch.piece);
     auto rate = [&](double each) {
       return benchmark::Counter(each * double(state.iterations()), benchmark::Counter::kIsRate);
     };

@@ -202,6 +202,7 @@ KernelSuite::Launch KernelSuite::prepare(const std::string &name) {
     launch.operands.push_back(isInput ? a : layout.numInputs + result);
   }
   launch.items = kernel::numWorkItems(op, own);
+  launch.piece = kernel::itemsTogether(op, own);
   launch.scratchBytes = cpu::scratchBytes(find(*outlined, name));
   return launch;
 }

@@ -81,7 +81,7 @@ public:
     std::vector<int64_t> sizes, offsets; // offsets: bytes, one a buffer
     std::vector<int64_t> elementBytes;   // of each buffer
     std::vector<int> operands;           // the operand (inputs, then results) of each buffer
-    int64_t items = 0, scratchBytes = 0;
+    int64_t items = 0, piece = 1, scratchBytes = 0;
   };
   Launch prepare(const std::string &name);
   // Expects `got`, one for each result, to be what the interpreter computes, as check() does.

@@ -74,7 +74,7 @@ protected:
     ASSERT_TRUE(bool(linked));
     image = *linked;
     launch.items = 1024;
-    launch.grain = 1;
+    launch.piece = 1;
     launch.blocks = {4096};
     launch.buffers = {{launch_data::i32, true, true, 4096, 0, 0, launch_data::integers, 100, 0}};
   }

@@ -48,13 +48,13 @@ template <typename T, typename... Rest> std::vector<T> List(T first, Rest... res
 }
 
 inline InstructionPtr Launch(int kernel, std::vector<RefPtr> buffers, std::vector<int64_t> sizes,
-                             int64_t items, int64_t grain = 1) {
+                             int64_t items, int64_t piece = 1) {
   fb::LaunchT launch;
   launch.kernel = kernel;
   launch.buffers = std::move(buffers);
   launch.sizes = std::move(sizes);
   launch.items = items;
-  launch.grain = grain;
+  launch.piece = piece;
   launch.line = -1;
   return Wrap(std::move(launch));
 }

@@ -126,7 +126,7 @@ TEST(ArtifactCheck, LaunchesFitTheirKernel) {
   EXPECT_EQ(ErrorOf(List(testing::Launch(1, List(InArena(0, 4)), {}, -1))),
             "f.weft: stages[0].entries[0].body[0]: items is -1 when it should not be negative");
   EXPECT_EQ(ErrorOf(List(testing::Launch(1, List(InArena(0, 4)), {}, 1, 0))),
-            "f.weft: stages[0].entries[0].body[0]: grain is 0 when it should be at least 1");
+            "f.weft: stages[0].entries[0].body[0]: piece is 0 when it should be at least 1");
   EXPECT_EQ(
       ErrorOf(List(testing::Launch(1, List(InArena(80, 4)), {}, 1))),
       "f.weft: stages[0].entries[0].body[0].buffers[0]: bytes [80, 84) are touched when the arena has 80");

@@ -127,6 +127,25 @@ TEST(ThreadPool, OthersComputeWhatASlowThreadHasNotTaken) {
   EXPECT_EQ(std::count(by.begin(), by.end(), -1), 0);
 }
 
+TEST(ThreadPool, PiecesHaveAsManyItemsAsAskedFor) {
+  for (int threads = 2; threads <= 4; ++threads) {
+    ThreadPool pool({threads});
+    for (int64_t piece : {1, 10, 30, 200})
+      for (int64_t items : {1, 35, 130, 1000}) {
+        const int64_t share = items / threads; // of a thread, at the least
+        std::atomic<int64_t> sum{0}, least{items};
+        auto run = [&](int64_t begin, int64_t end, int) {
+          sum += end - begin;
+          for (int64_t now = least; end - begin < now && !least.compare_exchange_weak(now, end - begin);) {
+          }
+        };
+        pool.ParallelFor(items, 1, run, piece);
+        EXPECT_EQ(sum, items);
+        EXPECT_GE(2 * least, std::min(piece, share)) << items << " items, pieces of " << piece;
+      }
+  }
+}
+
 TEST(ThreadPool, MoreItemsThanAWordCounts) {
   ThreadPool pool({2});
   constexpr int64_t items = int64_t{3} << 40;

@@ -42,13 +42,13 @@ TEST(CacheModel, WhatIsLargerThanACacheIsNotFoundThereAgain) {
 }
 
 TEST(CostModel, TheBusiestThreadCounts) {
-  EXPECT_EQ(BalanceOf(10, 1, 2).largest, 0.5);
-  EXPECT_EQ(BalanceOf(10, 1, 2).threads, 2);
-  EXPECT_EQ(BalanceOf(3, 1, 2).largest, 2.0 / 3);
-  EXPECT_EQ(BalanceOf(10, 16, 2).threads, 1);
-  EXPECT_EQ(BalanceOf(10, 16, 2).largest, 1);
-  EXPECT_EQ(BalanceOf(2, 1, 4).threads, 2);
-  EXPECT_EQ(BalanceOf(0, 1, 4).threads, 1);
+  EXPECT_EQ(BalanceOf(10, 2).largest, 0.5);
+  EXPECT_EQ(BalanceOf(10, 2).threads, 2);
+  EXPECT_EQ(BalanceOf(3, 2).largest, 2.0 / 3);
+  EXPECT_EQ(BalanceOf(1, 2).threads, 1);
+  EXPECT_EQ(BalanceOf(1, 2).largest, 1);
+  EXPECT_EQ(BalanceOf(2, 4).threads, 2);
+  EXPECT_EQ(BalanceOf(0, 4).threads, 1);
 }
 
 TEST(CostModel, ProductsMoveAndComputeByTurnsAllElseAtOnce) {
@@ -86,11 +86,11 @@ TEST(StepModel, FindsBytesWhereTheLastInstructionsLeftThem) {
   StepModel model(machine, 2);
   // 400 bytes never seen, then in L1; the same offset of another space is other memory.
   model.Touch(0, 0, 400);
-  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10, 1), 1000 + 400 / 15.0);
+  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10), 1000 + 400 / 15.0);
   model.Touch(0, 0, 400);
-  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10, 1), 1000 + 0.5);
+  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10), 1000 + 0.5);
   model.Touch(1, 0, 400);
-  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10, 1), 1000 + 400 / 15.0);
+  EXPECT_DOUBLE_EQ(model.Launch({"fma", 0, 0, 400}, 10), 1000 + 400 / 15.0);
   // A copy reads and writes, on one thread where it is small.
   model.Touch(0, 0, 100);
   model.Touch(1, 0, 100);

@@ -24,9 +24,9 @@ inline Calibration Machine(int threads = 2) {
 }
 
 // The axpy kernel over 40 floats, two inputs and a result.
-inline InstructionPtr Axpy(int64_t a, int64_t b, int64_t out, int64_t items = 40, int64_t grain = 1) {
+inline InstructionPtr Axpy(int64_t a, int64_t b, int64_t out, int64_t items = 40, int64_t piece = 1) {
   InstructionPtr made =
-      Launch(kAxpy, List(InArena(a, 160), InArena(b, 160), InArena(out, 160)), {2}, items, grain);
+      Launch(kAxpy, List(InArena(a, 160), InArena(b, 160), InArena(out, 160)), {2}, items, piece);
   made->op.AsLaunch()->flops = 2 * items;
   made->op.AsLaunch()->bytes = 12 * items;
   made->op.AsLaunch()->line = 0;

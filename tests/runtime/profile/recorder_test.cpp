@@ -44,7 +44,7 @@ TEST(Recorder, CountsEachInstructionAndKeepsTheFirstExecutions) {
 }
 
 TEST(Recorder, AThreadWithoutAShareWaits) {
-  auto session = Recorded(480, List(Axpy(0, 160, 320, 40, 64)));
+  auto session = Recorded(480, List(Axpy(0, 160, 320, 1)));
   Recorder recorder(*session, 0, nullptr, 1);
   recorder.Start();
   ASSERT_TRUE(session->Run(0, {}).ok());
