@@ -64,33 +64,34 @@ Value BackwardEmitter::keysSeen(Value key, Value row, int64_t count) {
 
 // A strip of the tile's rows against a block of keys, which all rows of the strip see where `full`.
 void BackwardEmitter::emitStrip(Value key, Value block, Value row, bool full) {
-  int64_t piece = plan.pieceVectors() * kLanes;
-  Value seen = full ? Value() : keysSeen(key, row, plan.strip);
-  forLoop(b, 0, constantI64(b, plan.strip), plan.group.rows, [&](Value i) {
-    auto multiply = [&](const LhsAddress &lhs, const Panel &panel, int64_t to) {
-      Value at = mulI64(b, block, panel.size()), steps = constantI64(b, panel.steps);
-      Value out = s.scratch(to, mulI64(b, i, scoreWidth()), f32);
-      if (full) return s.product(lhs, panel, at, steps, out, false);
-      forLoop(b, none, seen, piece, [&](Value column) {
-        s.productTile(lhs, panel, at, column, piece / kLanes, steps, out, false);
-      });
+  Value end = constantI64(b, plan.strip);
+  auto multiply = [&](int64_t lhs, int64_t width, const Panel &panel, int64_t to) {
+    Value at = mulI64(b, block, panel.size()), steps = constantI64(b, panel.steps);
+    auto tile = [&](Value column, Value i, int64_t vectors) {
+      s.productTile(s.lhsRows(lhs, addI64(b, row, i), width), panel, at, column, vectors, steps,
+                    s.scratch(to, mulI64(b, i, scoreWidth()), f32), false);
     };
-    Value of = addI64(b, row, i);
-    multiply(s.lhsRows(plan.queries, of, plan.width), plan.keysT, plan.scores);
-    multiply(s.lhsRows(plan.douts, of, plan.valueWidth), plan.valuesT, plan.grads);
-  });
+    if (full)
+      return s.forTiles(panel, none, end, [&](Value column, Value i) { tile(column, i, panel.vectors); });
+    forLoop(b, none, end, plan.group.rows, [&](Value i) {
+      forLoop(b, none, keysSeen(key, addI64(b, row, i), plan.group.rows), plan.pieceVectors() * kLanes,
+              [&](Value column) { tile(column, i, plan.pieceVectors()); });
+    });
+  };
+  multiply(plan.queries, plan.width, plan.keysT, plan.scores);
+  multiply(plan.douts, plan.valueWidth, plan.valuesT, plan.grads);
   emitFactors(key, row, !full);
 }
 
 // dq += ds k.
 void BackwardEmitter::queryProducts(Value key, Value block, Value low, Value high, bool full) {
-  forLoop(b, low, high, plan.group.rows, [&](Value row) {
+  s.forTiles(plan.keys, low, high, [&](Value column, Value row) {
     Value seen = full ? constantI64(b, plan.keyBlock) : keysSeen(key, row, plan.group.rows);
     LhsAddress lhs = plan.unit.pack == 2 ? s.lhsRows(plan.dsRows, row, plan.keyBlock)
                                          : LhsAddress{s.scratch(plan.ds, mulI64(b, row, scoreWidth()), f32),
                                                       scoreWidth(), constantI64(b, 1)};
-    s.product(lhs, plan.keys, mulI64(b, block, plan.keys.size()), s.stepsOf(seen),
-              s.scratch(plan.acc, mulI64(b, row, plan.keys.columns), f32), true);
+    s.productTile(lhs, plan.keys, mulI64(b, block, plan.keys.size()), column, plan.keys.vectors,
+                  s.stepsOf(seen), s.scratch(plan.acc, mulI64(b, row, plan.keys.columns), f32), true);
   });
 }
 
@@ -114,14 +115,17 @@ void BackwardEmitter::keyValueProducts(Value block, Value low, Value high, Value
     panel.offset = factors;
     Value at = mulI64(b, firstStep, panel.stepStride());
     Value to = mulI64(b, block, plan.sumRows(width) * scoreWidth());
-    forLoop(b, 0, constantI64(b, width), plan.group.rows, [&](Value element) {
-      LhsAddress lhs = lhsOf(queriesT, width, element, firstStep);
-      Value out = s.scratch(sums, addI64(b, to, mulI64(b, element, scoreWidth())), f32);
-      if (column)
-        s.productTile(lhs, panel, at, column, plan.pieceVectors(), steps, out, true);
-      else
-        s.product(lhs, panel, at, steps, out, true);
-    });
+    Value end = constantI64(b, width);
+    auto tile = [&](Value column, Value element, int64_t vectors) {
+      s.productTile(lhsOf(queriesT, width, element, firstStep), panel, at, column, vectors, steps,
+                    s.scratch(sums, addI64(b, to, mulI64(b, element, scoreWidth())), f32), true);
+    };
+    if (column)
+      forLoop(b, none, end, plan.group.rows,
+              [&](Value element) { tile(column, element, plan.pieceVectors()); });
+    else
+      s.forTiles(panel, none, end,
+                 [&](Value column, Value element) { tile(column, element, panel.vectors); });
   };
   add(plan.queriesT, plan.width, plan.ds, plan.keySums);
   add(plan.doutsT, plan.valueWidth, plan.p, plan.valueSums);

@@ -9,6 +9,9 @@
 using namespace mlir;
 namespace weft::cpu {
 
+// Rows that go through a product while a tile of rhs is in the first level.
+constexpr int64_t kStripRows = 16;
+
 // The rows and vectors of a group that ask for the fewest loads a product; powers of two, so that tiles and
 // blocks are whole groups. Of `tileRows` query rows that there are, as in decode, no more than these.
 static MatmulTile groupFor(UnitFacts unit, const CpuLevel &level, int64_t tileRows) {
@@ -74,18 +77,22 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   amxConfig = place(unit.kind == UnitKind::amx ? 64 : 0);
 }
 
+// A multiple of `unit` rows, as many as there are at the most.
+int64_t AttentionPlan::stripOf(int64_t unit) const { return llvm::alignTo(std::min(kStripRows, tile), unit); }
+
 void AttentionPlan::placeForward() {
+  strip = stripOf(group.rows);
   int64_t rows = llvm::alignTo(tile, 32) + group.rows - 1;
   begins = place(rows * 8);
   ends = place(rows * 8);
   maxima = place(rows * 4);
   sums = place(rows * 4);
-  nextMaxima = place(group.rows * 4);
-  factors = place(group.rows * 4);
+  nextMaxima = place(strip * 4);
+  factors = place(strip * 4);
   queries = place(rows * rowBytes(width));
   keysT = panel(keyBlock, width);
-  scores = place(group.rows * keysT.columns * 4);
-  p = place(group.rows * rowBytes(keyBlock));
+  scores = place(strip * keysT.columns * 4);
+  p = place(strip * rowBytes(keyBlock));
   values = panel(valueWidth, keyBlock);
   acc = place(rows * accWidth(valueWidth) * 4);
 }
@@ -93,7 +100,7 @@ void AttentionPlan::placeForward() {
 void AttentionPlan::placeBackward() {
   // A tile begins with a group of k: those of dk and dv are counted from the run's first query.
   tile = llvm::alignTo(tile, unit.kMultiple);
-  strip = std::lcm(group.rows, unit.kMultiple);
+  strip = stripOf(std::lcm(group.rows, unit.kMultiple));
   int64_t rows = tile + strip;
   ends = place(rows * 8);
   lses = place(rows * 4);
@@ -272,10 +279,10 @@ LhsAddress AttentionBlocks::lhsRows(int64_t offset, Value row, int64_t elements)
   return {pointer, plan.unit.kind == UnitKind::amx ? steps * 4 : steps, constantI64(b, 1)};
 }
 
-void AttentionBlocks::product(const LhsAddress &lhs, const Panel &panel, Value at, Value steps, Value out,
-                              bool accumulate) {
+void AttentionBlocks::forTiles(const Panel &panel, Value first, Value end,
+                               llvm::function_ref<void(Value column, Value row)> f) {
   forLoop(b, 0, constantI64(b, panel.columns), panel.tileColumns(),
-          [&](Value column) { productTile(lhs, panel, at, column, panel.vectors, steps, out, accumulate); });
+          [&](Value column) { forLoop(b, first, end, plan.group.rows, [&](Value row) { f(column, row); }); });
 }
 
 void AttentionBlocks::productTile(const LhsAddress &lhs, const Panel &panel, Value at, Value column,

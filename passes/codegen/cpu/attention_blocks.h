@@ -54,24 +54,24 @@ struct AttentionPlan {
 
   // Forward.
   int64_t maxima, sums;        // (tile) f32: m and l
-  int64_t nextMaxima, factors; // (group) f32: m with the block at hand, and exp(m - that)
+  int64_t nextMaxima, factors; // (strip) f32: m with the block at hand, and exp(m - that)
   Panel values;                // k = keys; a column an element: what p is multiplied by
   int64_t acc;                 // (tile, padded width) f32: out, or dq
 
   Panel keysT;    // k = D; a column a key. Backward: of each block of a chunk
-  int64_t scores; // (rows, keysT.columns) f32; the rows of a group, or of a strip
-  int64_t p, ds;  // forward: p as lhs (group, key block). Backward: as rhs, `factorPanel`
+  int64_t strip;  // query rows whose scores are computed together: whole groups, of rows and of k
+  int64_t scores; // (strip, keysT.columns) f32
+  int64_t p, ds;  // forward: p as lhs (strip, key block). Backward: as rhs, `factorPanel`
 
   // Backward.
-  int64_t strip;            // query rows whose p and ds are computed together: whole groups, of rows and of k
-  int64_t chunkBlocks;      // blocks of keys in a chunk, whose packed keys and sums stay in scratch
-  int64_t lses, deltas;     // (tile) f32
-  Panel valuesT, keys;      // k = E, a column a key; k = keys, a column an element of D
-  int64_t grads;            // dp, as scores
-  Panel factorPanel;        // of p and of ds: k = queries, a column a key
-  int64_t dsRows;           // ds as lhs (tile, key block)
-  int64_t pairs;            // AMX: `pairsOf` queries or douts, on their way to be lhs
-  int64_t queriesT, doutsT; // lhs of dkᵀ and dvᵀ: a row an element, k = queries; see columnsT
+  int64_t chunkBlocks;        // blocks of keys in a chunk, whose packed keys and sums stay in scratch
+  int64_t lses, deltas;       // (tile) f32
+  Panel valuesT, keys;        // k = E, a column a key; k = keys, a column an element of D
+  int64_t grads;              // dp, as scores
+  Panel factorPanel;          // of p and of ds: k = queries, a column a key
+  int64_t dsRows;             // ds as lhs (tile, key block)
+  int64_t pairs;              // AMX: `pairsOf` queries or douts, on their way to be lhs
+  int64_t queriesT, doutsT;   // lhs of dkᵀ and dvᵀ: a row an element, k = queries; see columnsT
   int64_t keySums, valueSums; // (blocks, sumRows, keysT.columns) f32: dkᵀ and dvᵀ
 
   int64_t padded(int64_t elements) const; // of k: filled up to the unit's groups
@@ -86,6 +86,7 @@ struct AttentionPlan {
   Panel pairsOf(int64_t columns) const;            // likewise: a tile's rows in pairs, a column an element
 
 private:
+  int64_t stripOf(int64_t unit) const;
   void placeForward();
   void placeBackward();
   int64_t place(int64_t bytes);
@@ -149,11 +150,13 @@ public:
   // The steps that `elements` of k take, whole groups.
   mlir::Value stepsOf(mlir::Value elements);
 
-  // out[i][:] (f32, rows panel.columns apart) = [out[i][:]] + lhs[i][:] panel, for the rows of a group; k
-  // over `steps` of the panel, from `at` packed elements behind its offset on.
-  void product(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value steps, mlir::Value out,
-               bool accumulate);
-  // The same for `vectors` vectors of columns from `column` on, which lie in one of the panel's tiles.
+  // Calls f(column, row) for each tile of the panel's columns and each group of rows in [first, end), columns
+  // outermost: a tile of rhs stays in the first level while rows go by.
+  void forTiles(const Panel &panel, mlir::Value first, mlir::Value end,
+                llvm::function_ref<void(mlir::Value column, mlir::Value row)> f);
+  // out[i][c] (f32, rows panel.columns apart) = [out[i][c]] + lhs[i][:] panel[:][c], for the rows of a group
+  // and `vectors` vectors of columns from `column` on, which lie in one of the panel's tiles; k over `steps`
+  // of the panel, from `at` packed elements behind its offset on.
   void productTile(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value column,
                    int64_t vectors, mlir::Value steps, mlir::Value out, bool accumulate);
   // The same with operands as they lie, where a panel would be read once; not on AMX. Rows [first, first +

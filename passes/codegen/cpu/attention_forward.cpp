@@ -3,7 +3,7 @@
 //     for each run of rows with the same begin          documents packed into one row begin new runs inside a
 //     tile
 //       for each key block from begin to the run's last end
-//         pack keysᵀ and values; for each group of rows: scores; p; acc += p v
+//         pack keysᵀ and values; for each strip of rows: scores; p; acc += p v
 // One query, as in decode, multiplies keys and values where they lie.
 #include "passes/codegen/cpu/attention_blocks.h"
 #include "passes/codegen/cpu/vector_math.h"
@@ -31,14 +31,15 @@ private:
 
   void emitRun(Value first, Value end);
   RowsAhead rowsAhead(const RowsOf &of, Value key, Value end);
-  void emitGroup(const Block &block, Value row);
+  void emitStrip(const Block &block, Value row);
+  Value keysSeen(const Block &block, Value row, int64_t rows);
   bool isInPlace(const RowsOf &keys, const RowsOf &values);
   void forKeys(const Block &block, Value row, llvm::function_ref<void(const Values &)> some,
                llvm::function_ref<void()> none);
   void softmaxRows(const Block &block, Value first, Value count);
   void scaleRow(Value row, Value factor);
   void finishRow(Value row);
-  // Vector v of row i of a group.
+  // Vector v of row i of a strip.
   Value scoreAt(int64_t base, Value i, int64_t v) {
     return s.scratch(base, addI64(b, mulI64(b, i, plan.keysT.columns), v * kLanes), f32);
   }
@@ -100,7 +101,7 @@ void ForwardEmitter::forKeys(const Block &block, Value row, llvm::function_ref<v
       });
 }
 
-// The online softmax of a group of rows, in three passes: a row's own work is a chain of latencies, which
+// The online softmax of a strip of rows, in three passes: a row's own work is a chain of latencies, which
 // rows one after another hide, and what a row has one number of is done for sixteen rows at once.
 //   scaled scores and the block's maximum; m' = max(m, that)
 //   f = exp(m - m'), l *= f, m = m'
@@ -170,21 +171,34 @@ void ForwardEmitter::scaleRow(Value row, Value factor) {
   });
 }
 
-void ForwardEmitter::emitGroup(const Block &block, Value row) {
-  int64_t rows = plan.group.rows;
-  Value rowsLeft = minI64(b, subI64(b, block.runEnd, row), constantI64(b, rows));
-  Value end = forLoop(
-      b, constantI64(b, 0), rowsLeft, 1, ValueRange{constantI64(b, 0)},
-      [&](Value i, ValueRange most) { return Values{maxI64(b, most[0], s.rangeEnd(addI64(b, row, i)))}; })[0];
-  Value keys = minI64(b, subI64(b, end, block.key), block.count); // those that some row of the group sees
-  Value none = constantI64(b, 0);
-  ifThen(b, lessThan(b, none, keys), [&] {
-    s.product(s.lhsRows(plan.queries, row, plan.width), plan.keysT, none, constantI64(b, plan.keysT.steps),
-              s.scratch(plan.scores), false);
-    // Rows past the run hold leftovers; what they give goes to rows that begin later.
-    softmaxRows(block, row, rowsLeft);
-    s.product(s.lhsRows(plan.p, none, plan.keyBlock), plan.values, none, s.stepsOf(keys), accAt(row, 0),
-              true);
+// How many of the block's keys, from its first to the last that some of `rows` rows from `row` on sees.
+Value ForwardEmitter::keysSeen(const Block &block, Value row, int64_t rows) {
+  Value end = minI64(b, addI64(b, row, rows), block.runEnd);
+  Value last = forLoop(b, row, end, 1, ValueRange{constantI64(b, 0)}, [&](Value i, ValueRange most) {
+    return Values{maxI64(b, most[0], s.rangeEnd(i))};
+  })[0];
+  return minI64(b, subI64(b, last, block.key), block.count);
+}
+
+void ForwardEmitter::emitStrip(const Block &block, Value row) {
+  Value none = constantI64(b, 0), count = minI64(b, subI64(b, block.runEnd, row), constantI64(b, plan.strip));
+  // What no row of a group sees is not computed, and its softmax does not look at it.
+  s.forTiles(plan.keysT, none, count, [&](Value column, Value i) {
+    Value of = addI64(b, row, i);
+    ifThen(b, lessThan(b, column, keysSeen(block, of, plan.group.rows)), [&] {
+      s.productTile(s.lhsRows(plan.queries, of, plan.width), plan.keysT, none, column, plan.keysT.vectors,
+                    constantI64(b, plan.keysT.steps),
+                    s.scratch(plan.scores, mulI64(b, i, plan.keysT.columns), f32), false);
+    });
+  });
+  // Rows past the run hold leftovers; what they give goes to rows that begin later.
+  softmaxRows(block, row, count);
+  s.forTiles(plan.values, none, count, [&](Value column, Value i) {
+    Value of = addI64(b, row, i), keys = keysSeen(block, of, plan.group.rows);
+    ifThen(b, lessThan(b, none, keys), [&] {
+      s.productTile(s.lhsRows(plan.p, i, plan.keyBlock), plan.values, none, column, plan.values.vectors,
+                    s.stepsOf(keys), accAt(of, 0), true);
+    });
   });
 }
 
@@ -243,7 +257,9 @@ void ForwardEmitter::emitRun(Value first, Value end) {
     }
     s.packTransposed(keys, key, block.count, plan.keysT, none, keysAhead ? &*keysAhead : nullptr);
     s.packSteps(values, key, block.count, plan.values, none, valuesAhead ? &*valuesAhead : nullptr);
-    forLoop(b, first, end, plan.group.rows, [&](Value row) { emitGroup(block, row); });
+    forLoop(b, first, end, plan.strip, [&](Value row) {
+      ifThen(b, lessThan(b, none, keysSeen(block, row, plan.strip)), [&] { emitStrip(block, row); });
+    });
   });
   forLoop(b, first, end, 1, [&](Value row) { finishRow(row); });
 }
