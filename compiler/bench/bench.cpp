@@ -18,7 +18,7 @@ static double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Thread t's share, all at once.
+// Thread t's share, all at once: threads of a program take `piece` items and more at a time.
 static void call(const Launch &l, const Memory &memory, int threads, int t) {
   int64_t begin = l.items * t / threads, end = l.items * (t + 1) / threads;
   if (begin < end) KERNEL(memory.buffers(), l.sizes.data(), begin, end, memory.scratch(t));

@@ -43,7 +43,8 @@ static mlir::ParseResult parseSizeList(mlir::OpAsmParser &parser, mlir::DenseI64
 
 namespace weft::kernel {
 
-constexpr int64_t kPackedRows = 512; // of lhs, that a packed element of rhs is read for: packing is 3 % then
+constexpr int64_t kPackedRows =
+    512; // of lhs, that rhs is packed for at the least: a few percent of their time
 constexpr int64_t kSumColumns = 256; // of f32: a kilobyte of each row that is read
 
 void KernelDialect::initialize() {
@@ -174,15 +175,19 @@ int64_t numWorkItems(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
 }
 
 int64_t itemsTogether(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
-  if (auto loops = mlir::dyn_cast<LoopsOp>(op))
-    return loops.getSchedule()->getBlockM() > 0
-               ? llvm::divideCeil(kSumColumns, std::max<int64_t>(loops.getSchedule()->getBlockN(), 1))
-               : 1;
+  if (auto loops = mlir::dyn_cast<LoopsOp>(op)) {
+    // Sums that keep nothing but the columns, scatters among them: a call goes over all rows once.
+    const int64_t reduced = loops.getReduceDims();
+    if (reduced == 0 || reduced + 1 != int64_t(sizes.size())) return 1;
+    return llvm::divideCeil(kSumColumns, std::max<int64_t>(loops.getSchedule()->getBlockN(), 1));
+  }
   auto matmul = mlir::dyn_cast<MatmulOp>(op);
   if (!matmul || matmul.getPackedRhs()) return 1;
   const int64_t block = matmul.getSchedule()->getBlockM(), run = llvm::divideCeil(sizes[1], block);
-  // bf16 is multiplied faster than it is packed.
-  if (mlir::cast<mlir::RankedTensorType>(matmul.getLhs().getType()).getElementType().isBF16()) return run;
+  // Also where the schedule has rhs in place: not every level leaves it there. bf16 is multiplied faster than
+  // it is packed.
+  if (mlir::cast<mlir::RankedTensorType>(matmul.getLhs().getType()).getElementType().isBF16())
+    return std::max<int64_t>(run, 1);
   return std::clamp<int64_t>(llvm::divideCeil(kPackedRows, block), 1, std::max<int64_t>(run, 1));
 }
 

@@ -49,18 +49,17 @@ private:
 //   loops, without:                the same times ceil(columns / schedule.block_n), column blocks innermost
 //   loops with reduce_dims:        product of the unreduced dims but the last, times
 //                                  ceil(columns / schedule.block_n)
-//   matmul:                        batch * ceil(n / block_n) * ceil(m / block_m), m innermost: a thread packs
-//   a
-//                                  block of rhs once for its run of m
+//   matmul:                        batch * ceil(n / block_n) * ceil(m / block_m), m innermost: a call packs
+//                                  a block of rhs once for its run of m
 //   attention forward, grad_query: B * H * ceil(T / tile_m), query tiles innermost
 //   attention backward:            B * G
 //   attention grad_key_value:      B * G * ceil(S / tile_n), chunks of the buffer's keys innermost
 //   A grouped matmul has no batch there: an item is a block of the sorted rows, or of every group's result,
 //   so that threads share the work evenly whatever the groups' sizes. sort: one.
 int64_t numWorkItems(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);
-// Items that a thread should compute in one call, at the least, since they share what a call makes: the
-// packed block of rhs of a matmul's run, or long pieces of the rows that columns are summed over. 1 where
-// items share nothing. No result depends on it.
+// Items that a thread should compute in one call, at the least, since they share what a call does: packing
+// the block of rhs of a matmul's run, or going over the rows that columns are summed over. 1 where items
+// share next to nothing. No result depends on it.
 int64_t itemsTogether(mlir::Operation *kernelOp, llvm::ArrayRef<int64_t> sizes);
 
 // The op's own sizes: what comes first in `sizes`.

@@ -57,8 +57,8 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
     const bool sums = op.getReduceDims() > 0;
     // One long row has no others beside it.
     int64_t block = op.getDomain().size() == 1 ? 8192 : 1024, least = 4 * threads;
-    // Where nothing but the columns is kept, a thread takes its items together: they only say how finely
-    // threads share.
+    // Where nothing but the columns is kept, a call takes its items together (itemsTogether): they only say
+    // how finely threads share.
     if (sums && int64_t(op.getReduceDims()) + 1 == int64_t(op.getDomain().size())) block = 64;
     while (block > 64 && outer * ((columns + block - 1) / block) < least) block /= 2;
     // A scatter's sums are in memory anyway.

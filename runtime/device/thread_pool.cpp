@@ -11,16 +11,14 @@
 namespace weft {
 namespace {
 
-// The parts of ThreadPool::state_. Jobs are counted round and round: a worker compares for equality, and one
-// that sleeps for exactly as many jobs as fit misses one, which the others compute.
-constexpr uint32_t kWorkers = 0x3fff; // workers in the present job
-constexpr uint32_t kOpen = 0x4000;    // which takes more
-constexpr uint32_t kStop = 0x8000;    // the pool ends
-constexpr uint32_t kJob = 0xffff0000; // its number
-constexpr uint32_t kNextJob = 0x10000;
+// The parts of ThreadPool::state_.
+constexpr uint64_t kWorkers = 0xffff; // workers in the job
+constexpr uint64_t kOpen = 0x10000;   // it takes more
+constexpr int kJobBits = 32;          // its number is above these
+constexpr uint64_t State(uint32_t job, uint64_t rest) { return uint64_t{job} << kJobBits | rest; }
 
-// A share is computed in halves of what is left, and in no more than this many parts: what a kernel does once
-// a call, as packing what all of its rows share, stays small.
+// A piece is this part of a share at the least: halves of halves end, so that a share is a few calls of a
+// kernel.
 constexpr int64_t kParts = 8;
 
 inline void Pause() {
@@ -61,9 +59,18 @@ ThreadPool::ThreadPool(const ThreadPoolOptions &options)
 }
 
 ThreadPool::~ThreadPool() {
-  state_.fetch_add(kNextJob | kStop, std::memory_order_release);
-  state_.notify_all();
+  stop_.store(true, std::memory_order_relaxed);
+  jobs_.fetch_add(1, std::memory_order_release);
+  jobs_.notify_all();
   for (std::thread &worker : workers_) worker.join();
+}
+
+// Where a piece at the front, or at the back, of blocks [first, last) is cut off.
+int64_t ThreadPool::Cut(int64_t first, int64_t last, bool front) const {
+  const int64_t take = std::max((last - first + 1) / 2, least_), down = (last - take) / least_ * least_,
+                up = (first + take - 1) / least_ * least_ + least_;
+  if ((front ? last - up : down - first) < (least_ + 1) / 2) return front ? last : first; // no small rest
+  return front ? up : down;
 }
 
 bool ThreadPool::Pieces::Next(int64_t *begin, int64_t *end) {
@@ -73,15 +80,13 @@ bool ThreadPool::Pieces::Next(int64_t *begin, int64_t *end) {
     for (uint64_t now = left.load(std::memory_order_relaxed);;) {
       const int64_t first = static_cast<int64_t>(now >> 32), last = static_cast<int64_t>(now & 0xffffffff);
       if (first >= last) break;
-      const int64_t blocks = last - first;
-      int64_t take = std::max((blocks + 1) / 2, p.least_);
-      if (2 * (blocks - take) < p.least_) take = blocks; // no small rest
       // One's own from the front, another's from the back.
-      const int64_t at = from_ == 0 ? first : last - take;
-      const uint64_t next = from_ == 0 ? Blocks(first + take, last) : Blocks(first, at);
+      const bool own = from_ == 0;
+      const int64_t cut = p.Cut(first, last, own), at = own ? first : cut, after = own ? cut : last;
+      const uint64_t next = own ? Blocks(cut, last) : Blocks(first, cut);
       if (!left.compare_exchange_weak(now, next, std::memory_order_relaxed)) continue;
       *begin = at * p.grain_;
-      *end = p.items_ - *begin <= take * p.grain_ ? p.items_ : *begin + take * p.grain_;
+      *end = (p.items_ - 1) / p.grain_ < after ? p.items_ : after * p.grain_;
       return true;
     }
   }
@@ -98,15 +103,17 @@ void ThreadPool::Run(int64_t items, int64_t grain, int64_t piece, Function funct
   items_ = items;
   grain_ = grain * together;
   const bool alone = threads_ == 1 || blocks == 1;
-  least_ = alone ? blocks : std::max({int64_t{1}, blocks / threads_ / kParts, (piece - 1) / grain_ + 1});
+  least_ = alone ? blocks : std::max(blocks / threads_ / kParts, (piece - 1) / grain_ + 1);
+  least_ = std::clamp<int64_t>(least_, 1, blocks);
   for (int t = 0; t < threads_; ++t) {
     auto [begin, end] = PartitionItems(blocks, 1, t, threads_);
     shares_[t].left.store(Blocks(begin, end), std::memory_order_relaxed);
   }
   if (!alone) {
-    state_.store((state_.load(std::memory_order_relaxed) & kJob) + (kNextJob | kOpen),
-                 std::memory_order_release);
-    state_.notify_all(); // a system call only if somebody sleeps
+    const uint32_t job = jobs_.load(std::memory_order_relaxed) + 1;
+    state_.store(State(job, kOpen), std::memory_order_release);
+    jobs_.store(job, std::memory_order_release);
+    jobs_.notify_all(); // a system call only if somebody sleeps
   }
   Pieces pieces(this, 0);
   function(context, pieces, 0);
@@ -125,23 +132,28 @@ void ThreadPool::AwaitOthers() {
   }
 }
 
-// Waits for a job that is not `seen`, or the end; returns the state.
+void ThreadPool::AwaitZero(std::atomic<int> &left) {
+  if (Spin(spin_us_, [&] { return left.load(std::memory_order_acquire) == 0; })) return;
+  for (int n; (n = left.load(std::memory_order_acquire)) != 0;) left.wait(n, std::memory_order_acquire);
+}
+
+// Waits for a job that is not `seen`, or the end; returns the job.
 uint32_t ThreadPool::AwaitJob(uint32_t seen) {
-  uint32_t now;
-  auto another = [&] { return ((now = state_.load(std::memory_order_acquire)) & kJob) != seen; };
+  uint32_t now = seen;
+  auto another = [&] { return (now = jobs_.load(std::memory_order_acquire)) != seen; };
   if (Spin(spin_us_, another)) return now;
-  while (!another()) state_.wait(now, std::memory_order_acquire);
+  while (!another()) jobs_.wait(seen, std::memory_order_acquire);
   return now;
 }
 
-bool ThreadPool::Join(uint32_t seen) {
-  for (uint32_t now = state_.load(std::memory_order_relaxed); (now & kJob) == seen && (now & kOpen);)
+bool ThreadPool::Join(uint32_t job) {
+  for (uint64_t now = state_.load(std::memory_order_relaxed); now >> kJobBits == job && (now & kOpen);)
     if (state_.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) return true;
   return false;
 }
 
 void ThreadPool::Leave() {
-  const uint32_t before = state_.fetch_sub(1, std::memory_order_acq_rel);
+  const uint64_t before = state_.fetch_sub(1, std::memory_order_acq_rel);
   if ((before & kWorkers) != 1 || (before & kOpen)) return;
   last_left_.fetch_add(1, std::memory_order_release);
   last_left_.notify_one();
@@ -151,9 +163,8 @@ void ThreadPool::Work(int thread) {
   FlushDenormals flush;
   uint32_t seen = 0;
   for (;;) {
-    const uint32_t now = AwaitJob(seen);
-    if (now & kStop) return;
-    seen = now & kJob;
+    seen = AwaitJob(seen);
+    if (stop_.load(std::memory_order_relaxed)) return;
     if (!Join(seen)) continue;
     Pieces pieces(this, thread);
     function_(context_, pieces, thread);

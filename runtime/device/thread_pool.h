@@ -1,6 +1,9 @@
 // A fixed team of threads, which flush denormals (denormals.h), for one job after another: start and barrier
-// near a microsecond. Each thread begins with an equal share and helps the others when it is done, so that a
-// thread that the system puts aside, or a slower core, does not hold up the rest.
+// near a microsecond.
+//
+// A job is a range of items. Blocks of `grain` items are never cut. Each thread begins with an equal share of
+// the blocks, computes it in pieces, and then takes pieces of what others have left: a thread that the system
+// puts aside, or a slower core, delays a job by the piece that it is at.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -59,7 +62,9 @@ public:
   // Calls f(pieces, thread) on the calling thread and on those that are there in time, at most once on each,
   // and returns when all items are computed; everything that was written is visible to the caller. One caller
   // at a time, and none from inside `f`.
-  // Pieces are multiples of `grain`, but the last, and of `piece` items at the least, where as many are left.
+  // A piece is half of what is left of a share or more, and `piece` items or more where the share has as
+  // many; it ends at a multiple of `piece`, or with the share. What is left of a share when less than half of
+  // `piece` would be belongs to the piece before.
   template <typename F> void RunPieces(int64_t items, int64_t grain, F &&f, int64_t piece = 1) {
     if (items > 0) Run(items, grain, piece, Call<F>, &f);
   }
@@ -79,8 +84,7 @@ public:
     auto once = [&](Pieces &, int thread) {
       f(thread);
       if (left.fetch_sub(1, std::memory_order_acq_rel) == 1) left.notify_one();
-      // The job stays open until the last thread has come.
-      for (int n = 0; thread == 0 && (n = left.load(std::memory_order_acquire)) != 0;) left.wait(n);
+      if (thread == 0) AwaitZero(left); // the job stays open until the last thread has come
     };
     Run(threads_, 1, 1, Call<decltype(once)>, &once);
   }
@@ -98,11 +102,13 @@ private:
     (*static_cast<std::remove_reference_t<F> *>(context))(pieces, thread);
   }
   void Run(int64_t items, int64_t grain, int64_t piece, Function function, void *context);
+  int64_t Cut(int64_t first, int64_t last, bool front) const;
   void Work(int thread);
   uint32_t AwaitJob(uint32_t seen);
-  bool Join(uint32_t seen);
+  bool Join(uint32_t job);
   void Leave();
   void AwaitOthers();
+  void AwaitZero(std::atomic<int> &left);
 
   int threads_;
   int spin_us_;
@@ -112,12 +118,14 @@ private:
   Function function_ = nullptr;
   void *context_ = nullptr;
   int64_t items_ = 0, grain_ = 1; // grain_: of a block
-  int64_t least_ = 1;             // blocks of a piece, where as many are left
+  int64_t least_ = 1;             // blocks of a piece
   std::vector<Share> shares_;
 
-  // How many jobs there were, whether the present one still takes workers, and how many it has. A worker that
-  // comes too late is not waited for.
-  alignas(64) std::atomic<uint32_t> state_{0};
+  alignas(64) std::atomic<uint32_t> jobs_{0}; // counts jobs; workers wait for it to change
+  std::atomic<bool> stop_{false};
+  // The job's number, whether it still takes workers, and how many it has: one that comes too late is not
+  // waited for, and none joins a job twice.
+  alignas(64) std::atomic<uint64_t> state_{0};
   alignas(64) std::atomic<uint32_t> last_left_{0}; // changes when the last worker of a closed job leaves
 };
 

@@ -198,11 +198,7 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   }
   made.disturbed = IsDisturbed(pool, loops[0], made.flops.at("fma").one) || disturbed;
   std::vector<double> launches;
-  for (int i = 0; i < 400; ++i) {
-    double start = NowNs();
-    pool.ParallelFor(pool.size(), 1, [](int64_t, int64_t, int) {});
-    launches.push_back(NowNs() - start);
-  }
+  for (int i = 0; i < 400; ++i) launches.push_back(TimeNs(pool, pool.size(), [](int) {}));
   std::nth_element(launches.begin(), launches.begin() + 100, launches.end());
   made.launch_ns = launches[100];
   made.measured = absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone());

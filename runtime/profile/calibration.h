@@ -31,7 +31,7 @@ struct Calibration {
   int threads = 1;
   std::map<std::string, Rate> flops; // floating-point operations a second, by dot unit; "fma" is always there
   std::vector<MemoryLevel> levels;   // the nearest first, memory last
-  double launch_ns = 0;              // from the call to the end of a launch that computes nothing
+  double launch_ns = 0;              // from the call to the end of a launch of nothing on each thread
   std::string measured;              // "2026-11-26 12:00 UTC"
   bool disturbed = false;            // other processes ran on its processors meanwhile: the rates are too low
 

@@ -1,5 +1,5 @@
 // The nest around a dot unit:
-//   for each run of items of one (batch, n block)        a thread's items, m innermost
+//   for each run of items of one (batch, n block)        a call's items, m innermost
 //     (grouped: for each group that has rows, or K, there)
 //     for each K block                                   partial sums wait in the output, or in scratch when
 //     an epilogue follows
