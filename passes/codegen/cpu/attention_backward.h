@@ -35,10 +35,10 @@ private:
   void packLhs(const RowsOf &rows, const Tile &tile, int64_t to);
   LhsAddress lhsOf(int64_t queriesT, int64_t width, mlir::Value element, mlir::Value firstStep);
   void emitBlock(const Chunk &chunk, const Tile &tile, mlir::Value j);
-  void emitStrip(mlir::Value key, mlir::Value block, mlir::Value row, bool full);
+  void emitStrip(mlir::Value key, mlir::Value block, mlir::Value row, mlir::Value end, bool full);
   mlir::Value keysSeen(mlir::Value key, mlir::Value row, int64_t count);
   std::pair<mlir::Value, mlir::Value> rowsThatSee(const Tile &tile, mlir::Value key);
-  void emitFactors(mlir::Value key, mlir::Value row, bool masked);
+  void emitFactors(mlir::Value key, mlir::Value row, mlir::Value count, bool masked);
   void queryProducts(mlir::Value key, mlir::Value block, mlir::Value low, mlir::Value high, bool full);
   void keyValueProducts(mlir::Value block, mlir::Value low, mlir::Value high, mlir::Value column);
   void forSums(const Chunk &chunk, int64_t sums, const RowsOf &rows, bool load);

@@ -4,11 +4,11 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// p and ds of the strip from `row` of the tile on: as steps of rhs, and ds as lhs too.
-void BackwardEmitter::emitFactors(Value key, Value row, bool masked) {
+// p and ds of `count` rows from `row` of the tile on: as steps of rhs, and ds as lhs too.
+void BackwardEmitter::emitFactors(Value key, Value row, Value count, bool masked) {
   int64_t vectors = plan.keyBlock / kLanes, pack = plan.unit.pack;
   Value factorScale = splat(b, scale()), zero = zeroOf(b, laneType(f32));
-  forLoop(b, 0, constantI64(b, plan.strip), pack, [&](Value i) {
+  forLoop(b, 0, count, pack, [&](Value i) {
     struct Row {
       Value row, scores, lse, delta, left;
     };
@@ -62,9 +62,12 @@ Value BackwardEmitter::keysSeen(Value key, Value row, int64_t count) {
   return maxI64(b, minI64(b, subI64(b, end, key), constantI64(b, plan.keyBlock)), none);
 }
 
-// A strip of the tile's rows against a block of keys, which all rows of the strip see where `full`.
-void BackwardEmitter::emitStrip(Value key, Value block, Value row, bool full) {
-  Value end = constantI64(b, plan.strip);
+// The tile's rows from `row` to `end`, a strip at the most, against a block of keys. `full`: it is a whole
+// strip, whose rows see all of the block. Rows behind `end` that fill up a group see nothing.
+void BackwardEmitter::emitStrip(Value key, Value block, Value row, Value end, bool full) {
+  Value count = constantI64(b, plan.strip);
+  if (!full)
+    count = minI64(b, count, mulI64(b, ceilDivI64(b, subI64(b, end, row), plan.stripUnit), plan.stripUnit));
   auto multiply = [&](int64_t lhs, int64_t width, const Panel &panel, int64_t to) {
     Value at = mulI64(b, block, panel.size()), steps = constantI64(b, panel.steps);
     auto tile = [&](Value column, Value i, int64_t vectors) {
@@ -72,15 +75,15 @@ void BackwardEmitter::emitStrip(Value key, Value block, Value row, bool full) {
                     s.scratch(to, mulI64(b, i, scoreWidth()), f32), false);
     };
     if (full)
-      return s.forTiles(panel, none, end, [&](Value column, Value i) { tile(column, i, panel.vectors); });
-    forLoop(b, none, end, plan.group.rows, [&](Value i) {
+      return s.forTiles(panel, none, count, [&](Value column, Value i) { tile(column, i, panel.vectors); });
+    forLoop(b, none, count, plan.group.rows, [&](Value i) {
       forLoop(b, none, keysSeen(key, addI64(b, row, i), plan.group.rows), plan.pieceVectors() * kLanes,
               [&](Value column) { tile(column, i, plan.pieceVectors()); });
     });
   };
   multiply(plan.queries, plan.width, plan.keysT, plan.scores);
   multiply(plan.douts, plan.valueWidth, plan.valuesT, plan.grads);
-  emitFactors(key, row, !full);
+  emitFactors(key, row, count, !full);
 }
 
 // dq += ds k.
@@ -146,14 +149,16 @@ std::pair<Value, Value> BackwardEmitter::rowsThatSee(const Tile &tile, Value key
 void BackwardEmitter::emitBlock(const Chunk &chunk, const Tile &tile, Value block) {
   Value key = addI64(b, chunk.key, mulI64(b, block, plan.keyBlock));
   auto full = [&] {
-    forLoop(b, none, tile.rows, plan.strip, [&](Value row) { emitStrip(key, block, row, true); });
+    Value whole = mulI64(b, divI64(b, tile.rows, plan.strip), plan.strip);
+    forLoop(b, none, whole, plan.strip, [&](Value row) { emitStrip(key, block, row, tile.rows, true); });
+    ifThen(b, lessThan(b, whole, tile.rows), [&] { emitStrip(key, block, whole, tile.rows, false); });
     if (query) queryProducts(key, block, none, tile.rows, true);
     if (keyValue) keyValueProducts(block, none, tile.rows, {});
     return Values();
   };
   auto partial = [&] {
     auto [low, high] = rowsThatSee(tile, key);
-    forLoop(b, low, high, plan.strip, [&](Value row) { emitStrip(key, block, row, false); });
+    forLoop(b, low, high, plan.strip, [&](Value row) { emitStrip(key, block, row, high, false); });
     if (query) queryProducts(key, block, low, high, false);
     if (!keyValue) return Values();
     forLoop(b, none, constantI64(b, scoreWidth()), plan.pieceVectors() * kLanes, [&](Value column) {
@@ -163,11 +168,8 @@ void BackwardEmitter::emitBlock(const Chunk &chunk, const Tile &tile, Value bloc
     });
     return Values();
   };
-  // Rows behind the tile's are computed with the last strip, and see nothing.
-  Value strips = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, none,
-                                         remI64(b, tile.rows, constantI64(b, plan.strip)));
   Value seen = atLeast(b, tile.leastEnd, addI64(b, key, plan.keyBlock));
-  ifElse(b, TypeRange(), b.create<arith::AndIOp>(strips, seen), full, partial);
+  ifElse(b, TypeRange(), seen, full, partial);
 }
 
 } // namespace weft::cpu

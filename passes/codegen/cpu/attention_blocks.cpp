@@ -77,7 +77,7 @@ AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
   amxConfig = place(unit.kind == UnitKind::amx ? 64 : 0);
 }
 
-// A multiple of `unit` rows, as many as there are at the most.
+// kStripRows, or the tile's rows where these are fewer, filled up to whole units.
 int64_t AttentionPlan::stripOf(int64_t unit) const { return llvm::alignTo(std::min(kStripRows, tile), unit); }
 
 void AttentionPlan::placeForward() {
@@ -100,7 +100,8 @@ void AttentionPlan::placeForward() {
 void AttentionPlan::placeBackward() {
   // A tile begins with a group of k: those of dk and dv are counted from the run's first query.
   tile = llvm::alignTo(tile, unit.kMultiple);
-  strip = stripOf(std::lcm(group.rows, unit.kMultiple));
+  stripUnit = std::lcm(group.rows, unit.kMultiple);
+  strip = stripOf(stripUnit);
   int64_t rows = tile + strip;
   ends = place(rows * 8);
   lses = place(rows * 4);

@@ -59,11 +59,12 @@ struct AttentionPlan {
   int64_t acc;                 // (tile, padded width) f32: out, or dq
 
   Panel keysT;    // k = D; a column a key. Backward: of each block of a chunk
-  int64_t strip;  // query rows whose scores are computed together: whole groups, of rows and of k
+  int64_t strip;  // query rows whose scores are computed together: whole groups of rows, and, backward, of k
   int64_t scores; // (strip, keysT.columns) f32
   int64_t p, ds;  // forward: p as lhs (strip, key block). Backward: as rhs, `factorPanel`
 
   // Backward.
+  int64_t stripUnit;          // rows of the least strip
   int64_t chunkBlocks;        // blocks of keys in a chunk, whose packed keys and sums stay in scratch
   int64_t lses, deltas;       // (tile) f32
   Panel valuesT, keys;        // k = E, a column a key; k = keys, a column an element of D
@@ -151,7 +152,7 @@ public:
   mlir::Value stepsOf(mlir::Value elements);
 
   // Calls f(column, row) for each tile of the panel's columns and each group of rows in [first, end), columns
-  // outermost: a tile of rhs stays in the first level while rows go by.
+  // outermost: a tile of rhs stays in the first level while rows go by. The last group may end behind `end`.
   void forTiles(const Panel &panel, mlir::Value first, mlir::Value end,
                 llvm::function_ref<void(mlir::Value column, mlir::Value row)> f);
   // out[i][c] (f32, rows panel.columns apart) = [out[i][c]] + lhs[i][:] panel[:][c], for the rows of a group
@@ -159,8 +160,8 @@ public:
   // of the panel, from `at` packed elements behind its offset on.
   void productTile(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value column,
                    int64_t vectors, mlir::Value steps, mlir::Value out, bool accumulate);
-  // The same with operands as they lie, where a panel would be read once; not on AMX. Rows [first, first +
-  // count) as columns, `columns` apart in `out`: of whole groups of k. Rows as steps, added to `out`, whose
+  // All columns, with operands as they lie, where a panel would be read once; not on AMX. Rows [first, first
+  // + count) as columns, `columns` apart in `out`: of whole groups of k. Rows as steps, added to `out`, whose
   // width is whole tiles of `panel`. `ahead`: rows of the operand that are asked for meanwhile.
   void productOfColumns(const LhsAddress &lhs, const RowsOf &rows, mlir::Value first, mlir::Value count,
                         mlir::Value out, int64_t columns, const RowsAhead *ahead);

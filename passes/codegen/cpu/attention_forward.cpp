@@ -182,7 +182,7 @@ Value ForwardEmitter::keysSeen(const Block &block, Value row, int64_t rows) {
 
 void ForwardEmitter::emitStrip(const Block &block, Value row) {
   Value none = constantI64(b, 0), count = minI64(b, subI64(b, block.runEnd, row), constantI64(b, plan.strip));
-  // What no row of a group sees is not computed, and its softmax does not look at it.
+  // What no row of a group sees is not computed, and masked below.
   s.forTiles(plan.keysT, none, count, [&](Value column, Value i) {
     Value of = addI64(b, row, i);
     ifThen(b, lessThan(b, column, keysSeen(block, of, plan.group.rows)), [&] {

@@ -76,10 +76,10 @@ TEST(Attention, MatchesTheInterpreterAtOddSizesHeadsAndRanges) {
   for (const char *unit : kUnits) expectInterpreters(unit);
 }
 
-void expectTilesChangeNoBit(const std::string &unit) {
+void expectTilesChangeNoBit(const std::string &unit, int64_t keyBlock, int64_t E) {
   KernelSuite suite;
   std::vector<Attention> ops;
-  for (auto [tile, blocks] : {std::pair<int64_t, int64_t>{1, 1}, {50, 2}, {64, 20}})
+  for (auto [tile, blocks] : {std::pair<int64_t, int64_t>{1, 1}, {20, 2}, {50, 2}, {64, 20}})
     ops.push_back({.name = "tile" + std::to_string(tile),
                    .B = 1,
                    .T = 90,
@@ -87,9 +87,9 @@ void expectTilesChangeNoBit(const std::string &unit) {
                    .H = 2,
                    .G = 1,
                    .D = 16,
-                   .E = 20,
+                   .E = E,
                    .tile = tile,
-                   .keyBlock = 16,
+                   .keyBlock = keyBlock,
                    .chunkBlocks = blocks,
                    .unit = unit});
   for (auto &op : ops) addAll(suite, op, op.chunkBlocks < 20);
@@ -108,7 +108,10 @@ void expectTilesChangeNoBit(const std::string &unit) {
 }
 
 TEST(Attention, TilesChangeNoBit) {
-  for (const char *unit : kUnits) expectTilesChangeNoBit(unit);
+  for (const char *unit : kUnits) {
+    expectTilesChangeNoBit(unit, 16, 20);
+    expectTilesChangeNoBit(unit, 64, 70); // blocks of several tiles, of which rows see a part
+  }
 }
 
 // Scores so far apart that p goes through the smallest numbers to 0: every level has its own way to scale by
