@@ -40,7 +40,7 @@ Made ThreeSteps(std::vector<testing::InstructionPtr> body, int threads) {
 
 std::vector<testing::InstructionPtr> Body() {
   return List(testing::Zero(testing::InArena(0, 960)),
-              Loop(0, 4, List(Axpy(0, 160, 320), Axpy(320, 160, 480, 1))),
+              Loop(0, 4, List(Axpy(0, 160, 320), Axpy(320, 160, 480))),
               testing::Copy(testing::InArena(480, 160), testing::InArena(640, 160)),
               testing::AllReduce(testing::InArena(0, 16), fb::DType::f32, 4, 0));
 }
