@@ -61,8 +61,7 @@ def LoopOp : Program_Op<"loop", [NoTerminator, SingleBlock]> {
 }
 def LaunchOp : Program_Op<"launch"> {
   let summary = "one kernel over work items [0, items)";
-  let description = [{Example: `program.launch @k3 (%a, %b) sizes [4096, 384] items 4096`. A thread takes `piece` items at a time at
-      the least, where as many are left: what the kernel does once a call is worth it for these.}];
+  let description = [{Example: `program.launch @k3 (%a, %b) sizes [4096, 384] items 4096`. A thread takes `piece` items at a time, at the least, where its share has as many: a call of the kernel for fewer is not worth what each call does first, as packing.}];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Program_Buffer>:$buffers, DenseI64ArrayAttr:$sizes, I64Attr:$items,
       DefaultValuedAttr<I64Attr, "1">:$piece, DefaultValuedAttr<I64Attr, "0">:$flops, DefaultValuedAttr<I64Attr, "0">:$bytes,
       DefaultValuedAttr<I64Attr, "0">:$vector_ops);

@@ -114,7 +114,11 @@ TEST(ThreadPool, OthersComputeWhatASlowThreadHasNotTaken) {
   constexpr int64_t items = 64;
   std::vector<int> by(items, -1);
   std::atomic<int64_t> done{0};
+  std::atomic<bool> begun{false};
   pool.ParallelFor(items, 1, [&](int64_t begin, int64_t end, int thread) {
+    if (thread == 0)
+      while (!begun.load()) std::this_thread::yield();
+    begun = true;
     // The worker stays in its first piece until all else is computed: half of its share, or less.
     if (thread == 1)
       while (done.load() < items - (end - begin)) std::this_thread::yield();
@@ -123,6 +127,7 @@ TEST(ThreadPool, OthersComputeWhatASlowThreadHasNotTaken) {
   });
   int64_t slow = 0;
   for (int thread : by) slow += thread == 1;
+  EXPECT_GE(slow, 1);
   EXPECT_LE(slow, items / 4);
   EXPECT_EQ(std::count(by.begin(), by.end(), -1), 0);
 }
