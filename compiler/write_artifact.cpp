@@ -64,8 +64,7 @@ private:
 
 class StageWriter {
 public:
-  StageWriter(fb::ArtifactT &artifact, Lines &lines, const llvm::StringMap<int32_t> &kernels)
-      : artifact(artifact), lines(lines), kernels(kernels) {}
+  StageWriter(Lines &lines, const llvm::StringMap<int32_t> &kernels) : lines(lines), kernels(kernels) {}
 
   std::unique_ptr<fb::StageT> write(ModuleOp module) {
     auto stage = std::make_unique<fb::StageT>();
@@ -165,7 +164,6 @@ private:
     return out;
   }
 
-  fb::ArtifactT &artifact;
   Lines &lines;
   const llvm::StringMap<int32_t> &kernels;
 };
@@ -272,7 +270,7 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     artifact.objects.push_back(std::move(object));
   }
   for (ModuleOp module : stages)
-    artifact.stages.push_back(StageWriter(artifact, lines, kernels).write(module));
+    artifact.stages.push_back(StageWriter(lines, kernels).write(module));
   // Of the entry that needs the most memory.
   program::EntryOp largest;
   for (ModuleOp module : stages)

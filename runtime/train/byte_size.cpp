@@ -31,8 +31,7 @@ std::optional<int64_t> ParseByteSize(std::string_view text) {
 std::string ByteText(int64_t bytes) {
   for (auto [name, factor] : {std::pair{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}}) {
     double value = static_cast<double>(bytes) / factor;
-    if (value >= 1)
-      return absl::StrFormat(value < 10 ? "%.2f %s" : value < 100 ? "%.1f %s" : "%.0f %s", value, name);
+    if (value >= 1) return absl::StrFormat("%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, name);
   }
   return absl::StrFormat("%d B", bytes);
 }
