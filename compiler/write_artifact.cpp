@@ -269,8 +269,7 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
     object->image.assign(image->begin(), image->end());
     artifact.objects.push_back(std::move(object));
   }
-  for (ModuleOp module : stages)
-    artifact.stages.push_back(StageWriter(lines, kernels).write(module));
+  for (ModuleOp module : stages) artifact.stages.push_back(StageWriter(lines, kernels).write(module));
   // Of the entry that needs the most memory.
   program::EntryOp largest;
   for (ModuleOp module : stages)
