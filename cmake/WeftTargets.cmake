@@ -4,7 +4,7 @@ find_package(absl REQUIRED)
 find_package(Threads REQUIRED)
 find_package(GTest REQUIRED)
 
-# False alarms: clang++ of std::stable_sort in g++ 12's library, which uses what it deprecates; g++ (the sanitizers' builds), bugs 105651
+# False alarms: clang++ of std::stable_sort in g++ 12's library, which uses what it deprecates; g++'s bugs 105651
 # and 105329, and what LLVM's Expected asks for.
 set(WEFT_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
   $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
@@ -32,7 +32,9 @@ function(weft_use_headers name from)
 endfunction()
 set(WEFT_COMMON_HEADERS <absl/status/statusor.h> <absl/strings/str_cat.h> <nlohmann/json.hpp>
   <algorithm> <filesystem> <functional> <map> <memory> <optional> <string> <vector>)
-weft_shared_headers(weft_library_headers ${WEFT_COMMON_HEADERS})
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang) # g++ 12 would warn of its own library's headers
+  weft_shared_headers(weft_library_headers ${WEFT_COMMON_HEADERS})
+endif()
 if(WEFT_TESTS)
   weft_shared_headers(weft_test_headers <gtest/gtest.h> ${WEFT_COMMON_HEADERS})
   target_link_libraries(weft_test_headers PRIVATE GTest::gtest)
@@ -45,7 +47,7 @@ function(weft_library name)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_compile_options(${name} PRIVATE ${WEFT_WARNINGS})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
-  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang) # g++ 12 would warn of its own library's headers
+  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
     weft_use_headers(${name} weft_library_headers)
   endif()
 endfunction()
