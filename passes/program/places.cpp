@@ -28,7 +28,8 @@ Value EntryLowering::viewOf(const Ref &r, int64_t offset, int64_t bytes, Locatio
 }
 void EntryLowering::copy(const Ref &from, const Ref &to, int64_t bytes, Location loc) {
   if (from.sameMemory(to) || bytes == 0) return;
-  b.create<program::CopyOp>(loc, viewOf(from, 0, bytes, loc), viewOf(to, 0, bytes, loc));
+  Value target = viewOf(to, 0, bytes, loc), source = viewOf(from, 0, bytes, loc);
+  b.create<program::CopyOp>(loc, source, target);
 }
 
 // The last op of the block that needs this value's memory, through reshapes.
