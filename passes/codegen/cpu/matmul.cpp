@@ -6,10 +6,12 @@
 //       pack rhs      [n tile][k][tile_n] (not where it is packed, or read in place)
 //       for each m block: pack lhs [m tile][k][rows] (likewise); for each m tile, n tile: the micro-kernel,
 //       then the epilogue after the last K block
-// Rows left over by the m tiles run through a micro-kernel of one row (AMX: of 16, not all of them there):
-// the same chain, so the same bits.
+// Rows left over by the m tiles run through a micro-kernel of a few rows (AMX: of 16), of which not all need
+// exist: the same chain, so the same bits. Those that do not are the last one again.
 #include "passes/codegen/cpu/matmul.h"
+#include "mlir/IR/Matchers.h"
 #include "passes/codegen/cpu/matmul_emitter.h"
+#include "passes/codegen/cpu/matmul_heuristics.h"
 #include "passes/codegen/cpu/region.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -32,6 +34,17 @@ Value MatmulEmitter::along(int64_t access, int64_t dim, Value first, Value i) {
   return frame.offset(access, {}, loadScalar(b, at, b.getI32Type()));
 }
 
+Value MatmulEmitter::Rows::some(DotUnit &unit) const {
+  IntegerAttr known;
+  const bool all = matchPattern(count, m_Constant(&known)) && known.getInt() == unit.shape().rows;
+  return all ? Value() : count;
+}
+
+Value MatmulEmitter::Rows::within(Builder &b, DotUnit &unit, int64_t r) const {
+  Value row = constantI64(b, r);
+  return some(unit) ? minI64(b, row, subI64(b, count, constantI64(b, 1))) : row;
+}
+
 Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &rows, Value column,
                               const TileAddress &partial) {
   Values zero = unit.zero();
@@ -43,7 +56,7 @@ Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &row
         b, types, atLeast(b, left, constantI64(b, plan.tile.columns())),
         [&] { return unit.loadAcc(partial); },
         [&] {
-          return unit.loadAcc({partial.pointer, partial.rowStride, left});
+          return unit.loadAcc({partial.pointer, partial.rowStride, left, partial.rows});
         });
   };
   auto start = [&]() -> Values {
@@ -62,7 +75,7 @@ Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &row
     };
     Values acc;
     if (plan.unit.kind != UnitKind::amx) {
-      for (int64_t r = 0; r < unit.shape().rows; ++r) acc.append(loadRow(constantI64(b, r)));
+      for (int64_t r = 0; r < unit.shape().rows; ++r) acc.append(loadRow(rows.within(b, unit, r)));
       return acc;
     }
     // To tiles by way of scratch.
@@ -157,8 +170,10 @@ void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows
   TileAddress partial =
       plan.direct ? TileAddress{access(output, block.batch, rows.row, addI64(b, block.column, column)),
                                 frame.stride(output, 1),
-                                {}}
+                                {},
+                                rows.some(unit)}
                   : partialAt(block, rows, column);
+  if (!plan.direct) partial.rows = rows.some(unit);
   Values acc = initial(unit, block, rows, column, partial);
   acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column),
                                          mulI64(b, frame.stride(kRhsAccess, 2), width), block.steps)
@@ -172,7 +187,7 @@ void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows
     otherwise(
         whole, [&] { unit.storeAcc(partial, acc); },
         [&] {
-          unit.storeAcc({partial.pointer, partial.rowStride, left}, acc);
+          unit.storeAcc({partial.pointer, partial.rowStride, left, partial.rows}, acc);
         });
   } else if (plan.epilogueInRegisters) {
     otherwise(
@@ -200,7 +215,7 @@ TileAddress MatmulEmitter::partialAt(const Block &block, const Rows &rows, Value
                          constantI64(b, plan.chunkBlocks * plan.partialRows));
   Value row = together ? rows.partial : oneOr(0, rows.partial);
   Value place = addI64(b, mulI64(b, column, tileRows), mulI64(b, row, width));
-  return {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}};
+  return {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}, {}};
 }
 
 // The region on vectors of 16 columns of one row.
@@ -280,14 +295,20 @@ private:
 
 void MatmulEmitter::emitEpilogue(DotUnit &unit, const Block &block, const Rows &rows, Value column,
                                  Value columns, ValueRange acc) {
-  for (int64_t r = 0; r < unit.shape().rows; ++r) {
+  auto emitRow = [&](int64_t r) {
     EpilogueRow row(*this, block, addI64(b, rows.row, r));
     for (int64_t v = 0; v < plan.tile.vectors; ++v) {
       Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value();
       if (failed(row.emit(addI64(b, column, v * kLanes), acc[r * plan.tile.vectors + v], mask)))
         status = failure();
     }
-  }
+  };
+  // Once for each row: what it reads may be what it writes.
+  for (int64_t r = 0; r < unit.shape().rows; ++r)
+    if (r > 0 && rows.some(unit))
+      ifThen(b, lessThan(b, constantI64(b, r), rows.count), [&] { emitRow(r); });
+    else
+      emitRow(r);
 }
 
 void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows) {
@@ -332,25 +353,13 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   } else {
     tiled = constantI64(b, 0);
   }
-  forLoop(b, tiled, rows, 1, [&](Value within) {
-    auto unit = makeUnit(b, plan.unit, plan.sum, {1, plan.tile.vectors});
-    Value m = addI64(b, row, within);
-    Value zero = constantI64(b, 0), packed = scratchAt(plan.lhsOffset);
-    LhsAddress lhs{packed, 1, constantI64(b, 1)};
-    if (plan.unit.pack == 2) {
-      packLhsPairs(block, m, 1, 1, packed);
-    } else {
-      Value source = access(kLhsAccess, block.batch, m, block.k);
-      if (isIndexed(kLhsAccess) && op.getGrouped() == kernel::GroupedBy::k) {
-        forLoop(b, 0, block.kCount, 1, [&](Value k) {
-          Value from = at(source, along(kLhsAccess, 2, block.k, k), plan.element);
-          b.create<LLVM::StoreOp>(loadScalar(b, from, plan.element), at(packed, k, plan.element));
-        });
-      } else {
-        lhs = {at(source, along(kLhsAccess, 1, m, zero), plan.element), 0, frame.stride(kLhsAccess, 2)};
-      }
-    }
-    emitTiles(*unit, block, {m, constantI64(b, 1), addI64(b, partialRow, within)}, lhs);
+  const int64_t height = std::min(plan.tile.rows, kTailRows);
+  forLoop(b, tiled, rows, height, [&](Value within) {
+    auto unit = makeUnit(b, plan.unit, plan.sum, {height, plan.tile.vectors});
+    Value count = constantI64(b, 1);
+    if (height > 1) count = minI64(b, subI64(b, rows, within), constantI64(b, height));
+    Rows tail{addI64(b, row, within), count, addI64(b, partialRow, within)};
+    emitTiles(*unit, block, tail, tailLhs(block, tail, height));
   });
 }
 

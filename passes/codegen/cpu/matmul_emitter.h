@@ -27,6 +27,11 @@ private:
   struct Rows {
     mlir::Value row, count; // first, those that exist
     mlir::Value partial;    // the row of partial sums
+
+    // `count` where it may be less than the unit's rows, else null.
+    mlir::Value some(DotUnit &unit) const;
+    // The unit's row r, of those that exist: the last one for what is behind it.
+    mlir::Value within(Builder &b, DotUnit &unit, int64_t r) const;
   };
 
   // Into [n tile][k][tile_n] and [m tile][k][rows], from the first row of K block and tile on.
@@ -35,8 +40,12 @@ private:
   void packLhs(const Block &block, mlir::Value row, mlir::Value tiles);
   mlir::Value nextLhs(int64_t rows); // bytes to the next tile's rows
   mlir::Value rowAhead(int64_t access, int64_t dim, const Block &block, mlir::Value k);
-  // One tile of `rows` rows in pairs, at `to`; `width` of them are written a step.
-  void packLhsPairs(const Block &block, mlir::Value row, int64_t rows, int64_t width, mlir::Value to);
+  // One tile of `rows` rows in pairs, at `to`; `width` of them are written a step. `count` of them exist,
+  // null = all; the last one stands for the others.
+  void packLhsPairs(const Block &block, mlir::Value row, int64_t rows, int64_t width, mlir::Value to,
+                    mlir::Value count = {});
+  // lhs of rows that are left over, for a unit of `height` rows.
+  LhsAddress tailLhs(const Block &block, const Rows &rows, int64_t height);
   // `count` rows one after another, for AMX.
   void packLhsRows(const Block &block, mlir::Value row, mlir::Value count, mlir::Value to);
 

@@ -27,6 +27,10 @@ struct MatmulShape {
 // rows is as low.
 constexpr int64_t kFewRows = 24;
 
+// Rows that are left over by tiles are multiplied so many at a time, of which not all need exist: chains
+// enough for two FMAs a cycle, and little code.
+constexpr int64_t kTailRows = 4;
+
 // The bits of a schedule's `in_place` that the op's code goes by: of f32, in tiles of rows that are not few,
 // of operands whose rows of k lie with m or n together and are not looked up.
 int64_t inPlaceOf(kernel::MatmulOp op, kernel::ScheduleAttr schedule);

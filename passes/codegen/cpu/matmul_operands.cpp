@@ -1,5 +1,6 @@
 // The operands of a matmul into the panels its unit reads; those of bf16: matmul_operands_bf16.cpp.
 #include "passes/codegen/cpu/matmul_emitter.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 namespace weft::cpu {
@@ -69,6 +70,34 @@ void MatmulEmitter::packRhs(const Block &block) {
   });
 }
 
+// As it lies where it can be: it is read once a panel, and there are few such rows.
+LhsAddress MatmulEmitter::tailLhs(const Block &block, const Rows &rows, int64_t height) {
+  Value packed = scratchAt(plan.lhsOffset);
+  LhsAddress lhs{packed, 1, constantI64(b, height), {}};
+  if (plan.unit.pack == 2) {
+    packLhsPairs(block, rows.row, height, height, packed, rows.count);
+    return lhs;
+  }
+  Value source = access(kLhsAccess, block.batch, rows.row, block.k),
+        last = subI64(b, rows.count, constantI64(b, 1));
+  Values offsets;
+  for (int64_t r = 0; r < height; ++r)
+    offsets.push_back(along(kLhsAccess, 1, rows.row, minI64(b, constantI64(b, r), last)));
+  if (isIndexed(kLhsAccess) && op.getGrouped() == kernel::GroupedBy::k) {
+    forLoop(b, 0, block.kCount, 1, [&](Value k) {
+      Value from = at(source, along(kLhsAccess, 2, block.k, k), plan.element),
+            to = at(packed, mulI64(b, k, height), plan.element);
+      for (auto [r, offset] : llvm::enumerate(offsets))
+        storeScalar(b, at(to, constantI64(b, int64_t(r)), plan.element),
+                    loadScalar(b, at(from, offset, plan.element), plan.element));
+    });
+    return lhs;
+  }
+  lhs.kStride = frame.stride(kLhsAccess, 2);
+  for (Value offset : offsets) lhs.rows.push_back(at(source, offset, plan.element));
+  return lhs;
+}
+
 void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
   int64_t rows = plan.tile.rows, width = plan.lhsWidth;
   Type element = plan.element;
@@ -82,16 +111,22 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
   Value source = access(kLhsAccess, block.batch, row, block.k);
   if (frame.strideIs(kLhsAccess, 1, 1)) {
     // k outermost: a row of the block is read front to back.
-    VectorType type = VectorType::get({rows}, element);
-    unsigned bytes = memoryBytes(element);
+    const unsigned bytes = memoryBytes(element);
     forLoop(b, 0, block.kCount, 1, [&](Value k) {
       Value from = at(source, along(kLhsAccess, 2, block.k, k), element), within = mulI64(b, k, width);
       Value ahead = at(source, rowAhead(kLhsAccess, 2, block, k), element);
-      forLoop(b, 0, tiles, 1, [&](Value tile) {
+      auto copy = [&](Value tile, int64_t elements) {
         prefetch(at(ahead, mulI64(b, tile, rows), element));
-        Value part = b.create<LLVM::LoadOp>(type, at(from, mulI64(b, tile, rows), element), bytes);
+        Value part = b.create<LLVM::LoadOp>(VectorType::get({elements}, element),
+                                            at(from, mulI64(b, tile, rows), element), bytes);
         b.create<LLVM::StoreOp>(part, at(lhsTile(tile), within, element), bytes);
-      });
+      };
+      // One move for a tile of 6 or 12 rows, which is two otherwise: what it takes too much is the next
+      // tile's, and what it writes too much is written again with the next k. The last tile has none behind
+      // it.
+      Value last = subI64(b, tiles, constantI64(b, 1));
+      forLoop(b, 0, last, 1, [&](Value tile) { copy(tile, int64_t(llvm::PowerOf2Ceil(rows))); });
+      ifThen(b, lessThan(b, constantI64(b, 0), tiles), [&] { copy(last, rows); });
     });
     return;
   }

@@ -61,20 +61,31 @@ void MatmulEmitter::packRhsPairs(const Block &block, Value source) {
           [&](Value tile) { zeroSteps(b, rhsTile(tile), usedPairs, block.steps, width, width); });
 }
 
-void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, int64_t width, Value to) {
+void MatmulEmitter::packLhsPairs(const Block &block, Value row, int64_t rows, int64_t width, Value to,
+                                 Value count) {
   Type half = b.getI16Type(), packed = b.getI32Type();
+  auto existing = [&](int64_t i) {
+    Value r = constantI64(b, std::min(i, rows - 1));
+    return count ? minI64(b, r, subI64(b, count, constantI64(b, 1))) : r;
+  };
   Value source = access(kLhsAccess, block.batch, row, block.k);
   if (!frame.strideIs(kLhsAccess, 1, 1)) {
     Values pointers;
     for (int64_t i = 0; i < width; ++i)
-      pointers.push_back(at(source, along(kLhsAccess, 1, row, constantI64(b, std::min(i, rows - 1))), half));
+      pointers.push_back(at(source, along(kLhsAccess, 1, row, existing(i)), half));
     packRowsInPairs(b, frame.level, pointers, frame.stride(kLhsAccess, 2), frame.strideIs(kLhsAccess, 2, 1),
                     block.kCount, block.steps, to, width, Packing::byCall, nextLhs(rows));
     return;
   }
   VectorType type = VectorType::get({rows}, half);
   auto load = [&](Value k) -> Value {
-    return b.create<LLVM::LoadOp>(type, at(source, along(kLhsAccess, 2, block.k, k), half), 2);
+    Value from = at(source, along(kLhsAccess, 2, block.k, k), half);
+    if (!count) return b.create<LLVM::LoadOp>(type, from, 2);
+    Value loaded = zeroOf(b, type);
+    for (int64_t r = 0; r < rows; ++r)
+      loaded = b.create<vector::InsertOp>(loadScalar(b, at(from, existing(r), half), half), loaded,
+                                          ArrayRef<int64_t>{r});
+    return loaded;
   };
   auto zip = [&](Value k, bool high) {
     Value first = mulI64(b, k, 2), low = load(first), upper = high ? load(addI64(b, first, 1)) : Value();

@@ -51,10 +51,15 @@ static Values tileMasks(Builder &b, const TileAddress &tile, int64_t vectors) {
   return masks;
 }
 
+static Value rowOffset(Builder &b, const TileAddress &tile, int64_t r) {
+  if (r == 0 || !tile.rows) return mulI64(b, tile.rowStride, r);
+  return mulI64(b, tile.rowStride, minI64(b, constantI64(b, r), subI64(b, tile.rows, constantI64(b, 1))));
+}
+
 Values DotUnit::loadAcc(const TileAddress &from) {
   Values acc, masks = tileMasks(b, from, tile.vectors);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value row = elementAddress(b, from.pointer, mulI64(b, from.rowStride, r), sum);
+    Value row = elementAddress(b, from.pointer, rowOffset(b, from, r), sum);
     for (int64_t v = 0; v < tile.vectors; ++v)
       acc.push_back(loadLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), sum), sum, masks[v]));
   }
@@ -64,7 +69,7 @@ Values DotUnit::loadAcc(const TileAddress &from) {
 void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
   Values masks = tileMasks(b, to, tile.vectors);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value row = elementAddress(b, to.pointer, mulI64(b, to.rowStride, r), sum);
+    Value row = elementAddress(b, to.pointer, rowOffset(b, to, r), sum);
     for (int64_t v = 0; v < tile.vectors; ++v)
       storeLanes(b, elementAddress(b, row, constantI64(b, v * kLanes), sum), acc[r * tile.vectors + v],
                  masks[v]);
@@ -98,10 +103,7 @@ Values StepUnit::chainSteps(ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, 
   auto steps = [&](Value from, Value to, int64_t unrolled, ValueRange start) {
     return forLoop(b, from, to, unrolled, start, [&](Value k, ValueRange carried) {
       Values now(carried);
-      Value row = elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed);
-      for (int64_t i = 0; i < unrolled; ++i)
-        now =
-            step(now, elementAddress(b, row, mulI64(b, lhs.kStride, i), packed), lhs.rowStride, rhsAt(k, i));
+      for (int64_t i = 0; i < unrolled; ++i) now = step(now, lhsAt(lhs, k, i), rhsAt(k, i));
       return now;
     });
   };
@@ -112,9 +114,20 @@ Values StepUnit::chainSteps(ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, 
   return steps(whole, count, 1, now);
 }
 
-Value StepUnit::lhsLanes(Value lhs, int64_t row, int64_t lhsRowStride, Value rhs) {
-  Value x = loadScalar(b, elementAddress(b, lhs, constantI64(b, row * lhsRowStride), packed), packed);
-  return b.create<vector::SplatOp>(cast<VectorType>(rhs.getType()).clone(packed), x);
+Values StepUnit::lhsAt(const LhsAddress &lhs, Value k, int64_t i) {
+  Value first = mulI64(b, k, lhs.kStride), next = mulI64(b, lhs.kStride, i);
+  Values rows;
+  for (Value row : lhs.rows)
+    rows.push_back(elementAddress(b, elementAddress(b, row, first, packed), next, packed));
+  if (!rows.empty()) return rows;
+  Value step = elementAddress(b, elementAddress(b, lhs.pointer, first, packed), next, packed);
+  for (int64_t r = 0; r < tile.rows; ++r)
+    rows.push_back(elementAddress(b, step, constantI64(b, r * lhs.rowStride), packed));
+  return rows;
+}
+
+Value StepUnit::lhsLanes(Value lhs, Value rhs) {
+  return b.create<vector::SplatOp>(cast<VectorType>(rhs.getType()).clone(packed), loadScalar(b, lhs, packed));
 }
 
 Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const ColumnPointers &columns,
@@ -131,8 +144,7 @@ Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Colum
   auto add = [&](Value k, Value rhs, int64_t v, int64_t p, Values &now) {
     Values sums;
     for (size_t i = v; i < acc.size(); i += tile.vectors) sums.push_back(now[i * parts + p]);
-    sums =
-        step(sums, elementAddress(b, lhs.pointer, mulI64(b, k, lhs.kStride), packed), lhs.rowStride, {rhs});
+    sums = step(sums, lhsAt(lhs, k, 0), {rhs});
     for (size_t i = v, from = 0; i < acc.size(); i += tile.vectors) now[i * parts + p] = sums[from++];
   };
   auto forParts = [&](Value begin, Value end, int64_t steps, ValueRange start, auto &&rowsOf) {
@@ -173,10 +185,10 @@ Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Colum
   return sums;
 }
 
-Values FmaUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const Values &rhs) {
+Values FmaUnit::step(ValueRange acc, const Values &lhs, const Values &rhs) {
   Values next;
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value x = lhsLanes(lhs, r, lhsRowStride, rhs[0]);
+    Value x = lhsLanes(lhs[r], rhs[0]);
     for (Value y : rhs) next.push_back(b.create<LLVM::FMAOp>(x, y, acc[next.size()]));
   }
   return next;

@@ -22,11 +22,11 @@ struct MatmulTile {
   int64_t columns() const { return vectors * kLanes; }
 };
 
-// A tile in memory: row r, column c at pointer + r * rowStride + c. `columns`: those that exist (i64), null =
-// all of the tile's.
+// A tile in memory: row r, column c at pointer + r * rowStride + c. `columns`, `rows`: those that exist
+// (i64), null = all of the tile's. A row that does not is the last one that does, again.
 struct TileAddress {
   mlir::Value pointer, rowStride;
-  mlir::Value columns;
+  mlir::Value columns, rows;
 };
 
 // lhs of one tile: element (row, k) at pointer + row * rowStride + k * kStride elements, packed ones where it
@@ -35,6 +35,7 @@ struct LhsAddress {
   mlir::Value pointer;
   int64_t rowStride;   // packed: 1
   mlir::Value kStride; // elements
+  Values rows;         // where each row begins, instead of the two; empty = they are as far apart as that
 };
 
 // A panel of rhs: element (k, column) at pointer + k * stride + column, in packed elements.

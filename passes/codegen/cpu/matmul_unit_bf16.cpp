@@ -15,13 +15,13 @@ Value PairUnit::odd(Value pairs) {
   return b.create<arith::BitcastOp>(type.clone(sum), bits);
 }
 
-Values DotPairUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const Values &rhs) {
+Values DotPairUnit::step(ValueRange acc, const Values &lhs, const Values &rhs) {
   auto asHalves = [&](Value pairs) -> Value {
     return b.create<vector::BitCastOp>(VectorType::get({2 * kLanes}, b.getBF16Type()), pairs);
   };
   Values next;
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value x = asHalves(lhsLanes(lhs, r, lhsRowStride, rhs[0]));
+    Value x = asHalves(lhsLanes(lhs[r], rhs[0]));
     for (Value y : rhs)
       next.push_back(b.create<LLVM::CallIntrinsicOp>(laneType(sum),
                                                      StringRef("llvm.x86.avx512bf16.dpbf16ps.512"),
@@ -32,14 +32,14 @@ Values DotPairUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const 
 }
 
 // The odd k first, as VDPBF16PS adds them.
-Values FmaPairUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const Values &rhs) {
+Values FmaPairUnit::step(ValueRange acc, const Values &lhs, const Values &rhs) {
   Values evens, odds, next;
   for (Value pairs : rhs) {
     evens.push_back(even(pairs));
     odds.push_back(odd(pairs));
   }
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value pairs = lhsLanes(lhs, r, lhsRowStride, rhs[0]), x = odd(pairs), y = even(pairs);
+    Value pairs = lhsLanes(lhs[r], rhs[0]), x = odd(pairs), y = even(pairs);
     for (size_t v = 0; v < rhs.size(); ++v) {
       Value sum = b.create<LLVM::FMAOp>(x, odds[v], acc[next.size()]);
       next.push_back(b.create<LLVM::FMAOp>(y, evens[v], sum));
@@ -48,7 +48,7 @@ Values FmaPairUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const 
   return next;
 }
 
-Values FmaGroupUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const Values &rhs) {
+Values FmaGroupUnit::step(ValueRange acc, const Values &lhs, const Values &rhs) {
   Values evens, odds, next(acc.size());
   const size_t size = tile.rows * rhs.size();
   for (Value pairs : rhs) {
@@ -56,7 +56,7 @@ Values FmaGroupUnit::step(ValueRange acc, Value lhs, int64_t lhsRowStride, const
     odds.push_back(odd(pairs));
   }
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value pairs = lhsLanes(lhs, r, lhsRowStride, rhs[0]), x = even(pairs), y = odd(pairs);
+    Value pairs = lhsLanes(lhs[r], rhs[0]), x = even(pairs), y = odd(pairs);
     for (size_t v = 0; v < rhs.size(); ++v) {
       const size_t i = r * rhs.size() + v;
       next[i] = b.create<LLVM::FMAOp>(x, evens[v], acc[i]);
@@ -71,7 +71,9 @@ Values FmaGroupUnit::sumGroups(
     llvm::function_ref<Values(Value group, ValueRange zeros, const LhsAddress &lhs)> chains) {
   return forLoop(b, constantI64(b, 0), count, kLanes, acc, [&](Value group, ValueRange carried) {
     LhsAddress part = lhs;
-    part.pointer = elementAddress(b, lhs.pointer, mulI64(b, group, lhs.kStride), packed);
+    Value from = mulI64(b, group, lhs.kStride);
+    part.pointer = elementAddress(b, lhs.pointer, from, packed);
+    for (Value &row : part.rows) row = elementAddress(b, row, from, packed);
     Values both = chains(group, Values(2 * acc.size(), zeroOf(b, laneType(sum))), part), sums;
     for (size_t i = 0; i < acc.size(); ++i) {
       Value pair = b.create<arith::AddFOp>(both[i], both[acc.size() + i]);

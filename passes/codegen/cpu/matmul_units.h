@@ -17,13 +17,15 @@ public:
 
 protected:
   // `acc`: for each chain that a sum is made of, each row and each of rhs, a vector of as many lanes as rhs
-  // has.
-  virtual Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) = 0;
-  // Element (row, k) of lhs in all lanes of a vector like `rhs`.
-  mlir::Value lhsLanes(mlir::Value lhs, int64_t row, int64_t lhsRowStride, mlir::Value rhs);
+  // has. `lhs`: where each row has the step's element.
+  virtual Values step(mlir::ValueRange acc, const Values &lhs, const Values &rhs) = 0;
+  // What lies at `lhs` in all lanes of a vector like `rhs`.
+  mlir::Value lhsLanes(mlir::Value lhs, mlir::Value rhs);
   mlir::Type packed; // an element of the panels
 
 private:
+  // Where each row of lhs has step k + i.
+  Values lhsAt(const LhsAddress &lhs, mlir::Value k, int64_t i);
   void prefetch(mlir::Value line);
   void prefetch(const Ahead &ahead, mlir::Value k);
 
@@ -36,7 +38,7 @@ public:
       : StepUnit(b, sum, tile, columnsTogether, sum) {}
 
 private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
+  Values step(mlir::ValueRange acc, const Values &lhs, const Values &rhs) override;
 };
 
 // bf16 in pairs: an i32 of a panel holds k (low half) and k + 1.
@@ -55,7 +57,7 @@ public:
   using PairUnit::PairUnit;
 
 private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
+  Values step(mlir::ValueRange acc, const Values &lhs, const Values &rhs) override;
 };
 
 class FmaPairUnit : public PairUnit {
@@ -63,7 +65,7 @@ public:
   using PairUnit::PairUnit;
 
 private:
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
+  Values step(mlir::ValueRange acc, const Values &lhs, const Values &rhs) override;
 };
 
 // 16 pairs at a time, whole groups of them: the even k and the odd k from zero, then acc += even + odd.
@@ -76,7 +78,7 @@ public:
 
 private:
   // `acc`: the even chains, then the odd ones.
-  Values step(mlir::ValueRange acc, mlir::Value lhs, int64_t lhsRowStride, const Values &rhs) override;
+  Values step(mlir::ValueRange acc, const Values &lhs, const Values &rhs) override;
   Values sumGroups(
       mlir::ValueRange acc, const LhsAddress &lhs, mlir::Value count,
       llvm::function_ref<Values(mlir::Value group, mlir::ValueRange zeros, const LhsAddress &lhs)> chains);

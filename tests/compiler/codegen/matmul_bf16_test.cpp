@@ -101,10 +101,10 @@ TEST(MatmulBf16, AddsInTheUnitsOrderAtOddShapesAndLayouts) {
 // Whole and broken tiles of AMX's 16 and 32 rows, 16 and 32 columns, groups of 32 k.
 TEST(MatmulBf16, NumbersOfRowsAroundATile) {
   std::vector<Matmul> ops;
-  int64_t rows[] = {1, 15, 16, 17, 31, 32, 33, 65};
+  int64_t rows[] = {1, 15, 16, 17, 31, 32, 33, 65, 27, 28, 29, 30, 34, 35, 37, 38};
   for (int64_t i = 0; i < int64_t(std::size(rows)); ++i) {
-    Matmul op =
-        plain("rows" + std::to_string(rows[i]), 1, rows[i], 15 + 8 * i, 65 - 9 * i, i & 1, i & 2, "bf16");
+    Matmul op = plain("rows" + std::to_string(rows[i]), 1, rows[i], 15 + 8 * (i % 8), 65 - 9 * (i % 8), i & 1,
+                      i & 2, "bf16");
     op.init = i & 4;
     op.schedule = "tile_m = 8, tile_n = 32, block_m = 96, block_n = 96, block_k = 32";
     ops.push_back(op);

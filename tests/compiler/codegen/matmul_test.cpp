@@ -280,19 +280,42 @@ TEST(Matmul, EpiloguesLookExtrasUp) {
   }
 }
 
-// A residual added in place: partial sums of earlier K blocks must not land on it.
+// A residual added in place: partial sums of earlier K blocks must not land on it, and rows left over by
+// tiles are added once, however many they are.
 TEST(Matmul, AResultMayLieOverAnExtra) {
   KernelSuite suite;
-  Matmul op = plain("residual", 1, 30, 70, 100, false, true);
-  op.extras = {op.outputs[0]};
-  op.region = "%s = arith.addf %acc, %x0 : f32\nkernel.yield %s : f32";
-  suite.add(op.name, op.text());
+  std::vector<Matmul> ops;
+  for (int64_t m : {26, 27, 28, 29, 30, 31, 33})
+    for (int64_t k : {30, 100}) {
+      Matmul op = plain("residual" + std::to_string(ops.size()), 1, m, 70, k, k == 100, true);
+      op.extras = {op.outputs[0]};
+      op.region = "%s = arith.addf %acc, %x0 : f32\nkernel.yield %s : f32";
+      op.schedule = "tile_m = 8, tile_n = 32, block_m = 48, block_n = 64, block_k = 40";
+      ops.push_back(op);
+      suite.add(op.name, op.text());
+    }
   suite.compile();
-  Data data(op);
-  std::vector<Bytes> inputs{bytesOf(data.a), bytesOf(data.b), bytesOf(data.start)};
-  auto got = valuesOf<float>(suite.run(op.name, inputs, {Bytes(30 * 70 * 4)}, {{0, 2}}).at(0));
-  auto acc = chains<float>(op, data.a, data.b, {});
-  for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], acc[i] + data.start[i]) << i;
+  for (const Matmul &op : ops) {
+    SCOPED_TRACE(op.name);
+    Data data(op);
+    std::vector<Bytes> inputs{bytesOf(data.a), bytesOf(data.b), bytesOf(data.start)};
+    auto got = valuesOf<float>(suite.run(op.name, inputs, {Bytes(op.m * 70 * 4)}, {{0, 2}}).at(0));
+    auto acc = chains<float>(op, data.a, data.b, {});
+    for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], acc[i] + data.start[i]) << i;
+  }
+}
+
+// Every number of rows left over, of sums that begin in the result, of lhs either way.
+TEST(Matmul, RowsLeftOverKeepTheChain) {
+  std::vector<Matmul> ops;
+  for (int64_t m = 25; m < 37; ++m)
+    for (bool transposed : {false, true}) {
+      Matmul op = plain("left" + std::to_string(ops.size()), 1, m, 37, 90, transposed, false);
+      op.schedule = "tile_m = 12, tile_n = 32, block_m = 48, block_n = 64, block_k = 40";
+      op.init = true;
+      ops.push_back(op);
+    }
+  expectAllChains(ops);
 }
 
 TEST(Matmul, F64TakesTheSamePath) {
