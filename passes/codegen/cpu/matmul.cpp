@@ -355,7 +355,7 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   }
   const int64_t height = std::min(plan.tile.rows, kTailRows);
   forLoop(b, tiled, rows, height, [&](Value within) {
-    auto unit = makeUnit(b, plan.unit, plan.sum, {height, plan.tile.vectors});
+    auto unit = makeUnit(b, plan.unit, plan.sum, {height, plan.tile.vectors, plan.tile.rows > 1});
     Value count = constantI64(b, 1);
     if (height > 1) count = minI64(b, subI64(b, rows, within), constantI64(b, height));
     Rows tail{addI64(b, row, within), count, addI64(b, partialRow, within)};

@@ -10,8 +10,9 @@ using namespace mlir;
 namespace weft::cpu {
 
 // Steps a loop iteration: as many as make a few dozen products, which hide what a loop costs. More only make
-// more code, and these loops are most of a program's.
+// more code, and these loops are most of a program's. What is seldom run is not worth more than one.
 static int64_t unrollFor(MatmulTile tile) {
+  if (tile.seldom) return 1;
   int64_t steps = 48 / (tile.rows * tile.vectors);
   return std::clamp<int64_t>(llvm::bit_floor(uint64_t(steps)), 1, 4);
 }

@@ -17,8 +17,9 @@ namespace weft::cpu {
 
 // The register tile of one level.
 struct MatmulTile {
-  int64_t rows;    // of lhs
-  int64_t vectors; // of 16 columns
+  int64_t rows;        // of lhs
+  int64_t vectors;     // of 16 columns
+  bool seldom = false; // run: for little code
   int64_t columns() const { return vectors * kLanes; }
 };
 
