@@ -3,6 +3,7 @@
 #include "compiler/diagnostic_log.h"
 #include "compiler/kernels/kernel_source.h"
 #include "compiler/kernels/merge_kernels.h"
+#include "compiler/kernels/object_cache.h"
 #include "compiler/stage_builder.h"
 #include <chrono>
 #include <filesystem>
@@ -98,7 +99,12 @@ std::variant<CompileReport, std::string> compileProgram(MLIRContext &context, co
   option("dot_unit", settings.bf16Unit.empty() ? std::string("fma") : settings.bf16Unit);
   option("config", recipe.model.config);
   if (!recipe.run.memory_budget.empty()) option("memory_budget", recipe.run.memory_budget);
+  KernelObjects objects(KernelObjects::userFolder());
+  inputs.objects = &objects;
   auto artifact = makeArtifact(modules, inputs);
+  objects.prune();
+  report.codeFound = objects.found();
+  report.codePieces = objects.asked();
   if (failed(artifact)) return log.errors.empty() ? std::string("code generation failed") : log.errors;
   report.artifact = std::move(*artifact);
   std::string problem = checkSubstituted(

@@ -139,8 +139,12 @@ void printReport(const CompileReport &report, const CompileRequest &request, boo
   for (auto &entry : report.artifact.stages[0]->entries)
     printf("  %-12s %s arena\n", entry->name.c_str(), ByteText(entry->arena_bytes).c_str());
   printPeak(report.artifact);
-  printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s\n", report.modelSeconds,
+  printf("time: model's C++ %.2f s, trace %.2f s, passes %.2f s, code %.2f s", report.modelSeconds,
          report.traceSeconds, report.passSeconds, report.codeSeconds);
+  if (report.codeFound > 0)
+    printf(" (%lld of %lld pieces found compiled)", (long long)report.codeFound,
+           (long long)report.codePieces);
+  printf("\n");
 }
 
 } // namespace weft

@@ -262,6 +262,7 @@ FailureOr<fb::ArtifactT> makeArtifact(ArrayRef<ModuleOp> stages, const ArtifactI
         replaced[entry.first()] = it->second;
     cpu::CompileOptions options;
     options.replaced = &replaced;
+    options.cache = inputs.objects;
     auto image = cpu::compileKernels(first, *cpu::findCpuLevel(name), options);
     if (failed(image)) return failure();
     auto object = std::make_unique<fb::ObjectT>();

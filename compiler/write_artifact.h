@@ -3,6 +3,7 @@
 #include "dialects/graph/graph.h"
 #include "dialects/program/program.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "passes/codegen/cpu/compile.h"
 #include "runtime/artifact/artifact_generated.h"
 #include "llvm/ADT/StringMap.h"
 #include <map>
@@ -29,6 +30,7 @@ struct ArtifactInputs {
   std::vector<std::string> levels; // of the CPU, lowest first
   std::vector<Remark> remarks;
   llvm::StringMap<Substituted> substituted; // by the kernel's name
+  cpu::ObjectCache *objects = nullptr;      // of earlier compilations
   llvm::StringMap<std::string> tuned;       // likewise: what another schedule than the compiler's own gains
 };
 

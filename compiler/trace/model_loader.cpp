@@ -1,13 +1,13 @@
 #include "compiler/trace/model_loader.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Program.h"
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace weft {
@@ -32,43 +32,76 @@ std::vector<std::string> builtinModels() {
   return names;
 }
 
-static std::string readAll(const fs::path &path) {
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
+namespace {
+// $CXX, of one word or several as with make ("ccache g++"), else g++; that through ccache where there is one,
+// so that a model that was compiled before is not waited for.
+std::vector<std::string> compilerWords() {
+  const char *given = getenv("CXX");
+  llvm::SmallVector<llvm::StringRef> words;
+  llvm::SplitString(given ? given : "", words, " \t");
+  if (!words.empty()) return {words.begin(), words.end()};
+  std::vector<std::string> own{"g++"};
+  if (llvm::sys::findProgramByName("ccache")) own.insert(own.begin(), "ccache");
+  return own;
 }
+
+// Runs a compiler in a folder of its own, where what it says is kept.
+class ModelCompiler {
+public:
+  explicit ModelCompiler(std::string folder) : folder(std::move(folder)), words(compilerWords()) {}
+
+  // An error's text, or nothing.
+  std::string run(const std::vector<std::string> &arguments) {
+    std::string problem = runOnce(arguments);
+    if (words.front() != "ccache" || getenv("CXX") || problem.find("ccache: error") == std::string::npos)
+      return problem;
+    words.erase(words.begin()); // nobody asked for it, and it cannot write, say
+    return runOnce(arguments);
+  }
+
+private:
+  std::string runOnce(const std::vector<std::string> &arguments) {
+    std::string first = words.front();
+    auto program = llvm::sys::findProgramByName(first);
+    if (!program) return "cannot start the C++ compiler " + first + "; install g++ or set CXX";
+    llvm::SmallVector<llvm::StringRef> all(words.begin(), words.end());
+    all.append(arguments.begin(), arguments.end());
+    const std::string log = folder + "/log";
+    std::optional<llvm::StringRef> redirects[] = {std::nullopt, std::nullopt, llvm::StringRef(log)};
+    std::string error;
+    const int status = llvm::sys::ExecuteAndWait(*program, all, std::nullopt, redirects, 0, 0, &error);
+    if (status == 0) return "";
+    auto said = llvm::MemoryBuffer::getFile(log);
+    return said && !(*said)->getBuffer().empty() ? (*said)->getBuffer().str()
+                                                 : first + " failed" + (error.empty() ? "" : ": " + error);
+  }
+
+  const std::string folder;
+  std::vector<std::string> words;
+};
+} // namespace
 
 std::variant<LoadedModel, std::string> loadModel(const std::string &file, const std::string &name) {
   if (!fs::exists(file)) return "cannot find the model file " + file;
   std::string folder = (fs::temp_directory_path() / "weft-model-XXXXXX").string();
   if (!mkdtemp(folder.data()))
     return "cannot make a folder for the compiled model under " + fs::temp_directory_path().string();
-  fs::path object = fs::path(folder) / "model.so", log = fs::path(folder) / "log";
+  const std::string object = folder + "/model.o", library = folder + "/model.so";
   auto start = std::chrono::steady_clock::now();
-  const char *compiler = getenv("CXX");
-  std::string include = installedRoot() + "/include";
-  pid_t child = fork();
-  if (child == 0) {
-    if (!freopen(log.c_str(), "w", stderr)) _exit(126);
-    execlp(compiler ? compiler : "g++", compiler ? compiler : "g++", "-std=c++20", "-O0", "-w", "-shared",
-           "-fPIC", "-I", include.c_str(), file.c_str(), "-o", object.c_str(), nullptr);
-    _exit(127);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  std::string messages = readAll(log);
+  // Apart, since a compiler's cache does not keep what is linked.
+  ModelCompiler compiler(folder);
+  std::string problem = compiler.run(
+      {"-std=c++20", "-O0", "-w", "-fPIC", "-I", installedRoot() + "/include", "-c", file, "-o", object});
+  if (problem.empty()) problem = compiler.run({"-shared", object, "-o", library});
   LoadedModel model;
   model.file = file;
   model.compileSeconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  void *handle = status == 0 ? dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
-  std::string problem = handle ? "" : status == 0 ? dlerror() : "";
+  void *handle = problem.empty() ? dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
+  const std::string notLoaded = problem.empty() && !handle ? dlerror() : "";
   fs::remove_all(folder);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-    return "cannot start the C++ compiler " + std::string(compiler ? compiler : "g++") +
-           "; install g++ or set CXX";
-  if (status != 0) return file + " does not compile:\n" + messages;
-  if (!handle) return file + " cannot be loaded: " + problem;
+  if (problem.starts_with("cannot start")) return problem;
+  if (!problem.empty()) return file + " does not compile:\n" + problem;
+  if (!handle) return file + " cannot be loaded: " + notLoaded;
   auto table = reinterpret_cast<ModelTableFunction *>(dlsym(handle, model_table_symbol));
   if (!table || !table()->first) return file + " holds no model; end it with WEFT_MODEL(name)";
   if (table()->version != interface_version)

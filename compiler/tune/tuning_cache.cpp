@@ -118,9 +118,8 @@ private:
 std::string folderOf(const char *what) {
   const char *use = std::getenv("WEFT_TUNING_CACHE");
   if (use && std::string_view(use) == "off") return "";
-  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-  std::string folder = cache && *cache == '/' ? cache : home && *home ? absl::StrCat(home, "/.cache") : "";
-  return folder.empty() ? "" : absl::StrCat(folder, "/weft/", what);
+  const std::string folder = UserCacheFolder();
+  return folder.empty() ? "" : absl::StrCat(folder, "/", what);
 }
 
 template <typename Tuned>

@@ -3,6 +3,7 @@
 #include "runtime/data/str_cat.h"
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -189,6 +190,12 @@ absl::StatusOr<std::string> ReadFile(const std::string &path, uint64_t max_bytes
   if (!got.ok()) return got.status();
   content.resize(*got);
   return content;
+}
+
+std::string UserCacheFolder() {
+  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  if (cache && *cache == '/') return std::string(cache) + "/weft";
+  return home && *home ? std::string(home) + "/.cache/weft" : "";
 }
 
 } // namespace weft

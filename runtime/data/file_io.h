@@ -57,6 +57,10 @@ absl::StatusOr<UnsyncedFile> WriteUnsynced(const std::string &path, std::string_
 // Waits until the disk has a folder's entries.
 absl::Status SyncFolder(const std::string &path);
 
+// Where a user's programs keep what they can find out again: $XDG_CACHE_HOME/weft, or ~/.cache/weft; ""
+// without a home. A relative $XDG_CACHE_HOME counts as unset (XDG Base Directory Specification).
+std::string UserCacheFolder();
+
 absl::Status WriteFileAtomically(const std::string &path, std::string_view content);
 
 // A regular file that is read in parts. Errors as of ReadFile.

@@ -100,11 +100,10 @@ absl::StatusOr<Calibration> ParseCalibration(std::string_view text, const std::s
 }
 
 std::string CalibrationPath(const Calibration &machine) {
-  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-  std::string folder = cache && *cache == '/' ? cache : home && *home ? absl::StrCat(home, "/.cache") : "";
+  const std::string folder = UserCacheFolder();
   if (folder.empty()) return "";
   std::string key = absl::StrCat(machine.processor, "\n", machine.cpu_level, "\n", machine.threads);
-  return absl::StrCat(folder, "/weft/machine-", HashName(HashText(key)), ".json");
+  return absl::StrCat(folder, "/machine-", HashName(HashText(key)), ".json");
 }
 
 absl::StatusOr<Calibration> CachedCalibration(ThreadPool &pool, const std::string &cpu_level, bool again,

@@ -4,20 +4,17 @@
 #include "passes/codegen/cpu/emit.h"
 #include "passes/codegen/cpu/lower.h"
 #include "passes/codegen/cpu/object.h"
-#include "passes/codegen/cpu/share_code.h"
+#include "passes/codegen/cpu/unit_code.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Threading.h"
-#include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
 
 #include <deque>
 
@@ -32,22 +29,8 @@ void registerCodegenDialects(DialectRegistry &registry) {
 }
 
 namespace {
-// Some of the code, in an LLVM context of its own.
-struct Part {
-  OwningOpRef<ModuleOp> module;
-  size_t size = 0;
-  llvm::LLVMContext context;
-  CompileOptions options;
-  std::string llvmIr, assembly, object, error;
-};
-constexpr size_t kMaxParts = 8;
-
-// A scope for the locations of each function: LLVM keeps none without.
-LogicalResult addLines(ModuleOp module) {
-  PassManager passes(module.getContext(), ModuleOp::getOperationName());
-  passes.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
-  return passes.run(module);
-}
+// Pieces that ops are emitted in: not a matter of the machine's cores, so that the bytes are not either.
+constexpr size_t kMaxPieces = 8;
 
 // Threads for what is compiled here; weftc does without elsewhere, where ops are made one after another.
 class Threads {
@@ -62,34 +45,19 @@ private:
   bool had;
 };
 
-// The largest first, each to the part that has least so far.
-void deal(ArrayRef<CodeUnit> units, std::deque<Part> &parts) {
-  SmallVector<const CodeUnit *> bySize;
-  for (const CodeUnit &unit : units) bySize.push_back(&unit);
-  llvm::stable_sort(bySize, [](const CodeUnit *a, const CodeUnit *b) { return a->size > b->size; });
-  for (const CodeUnit *unit : bySize) {
-    Part &part =
-        *std::min_element(parts.begin(), parts.end(), [](Part &a, Part &b) { return a.size < b.size; });
-    part.size += unit->size;
-    Block *to = part.module->getBody();
-    for (Operation *symbol : unit->symbols) symbol->moveBefore(to, to->end());
+// A unit each, so that it can be found again whatever else there is; a single kernel's has its helpers too,
+// and no other global symbol.
+std::deque<UnitCode> unitCodes(ArrayRef<CodeUnit> units, Location loc) {
+  std::deque<UnitCode> codes;
+  const bool together = llvm::count_if(units, [](const CodeUnit &u) { return !u.kernels.empty(); }) <= 1;
+  if (together) keepHelpers(units);
+  for (const CodeUnit &unit : units) {
+    if (codes.empty() || !together) codes.emplace_back().module = ModuleOp::create(loc);
+    codes.back().size += unit.size;
+    Block *to = codes.back().module->getBody();
+    for (Operation *symbol : unit.symbols) symbol->moveBefore(to, to->end());
   }
-}
-
-void compilePart(Part &part, const CpuLevel &level, bool lines) {
-  declareHelpers(*part.module);
-  std::unique_ptr<llvm::Module> code;
-  if (!lines || succeeded(addLines(*part.module)))
-    code = translateModuleToLLVMIR(*part.module, part.context, "weft", /*disableVerification=*/true);
-  if (!code) {
-    part.error = "generated code does not translate to LLVM IR";
-    return;
-  }
-  auto object = compileToObject(*code, level, part.options);
-  if (object)
-    part.object = std::move(*object);
-  else
-    part.error = llvm::toString(object.takeError());
+  return codes;
 }
 } // namespace
 
@@ -111,9 +79,7 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
     else
       kernels.push_back(kernel);
 
-  // The number of pieces and of parts does not depend on the machine's cores, so that the bytes do not
-  // either.
-  const size_t numPieces = std::clamp<size_t>(kernels.size(), 1, kMaxParts),
+  const size_t numPieces = std::clamp<size_t>(kernels.size(), 1, kMaxPieces),
                each = llvm::divideCeil(kernels.size(), numPieces);
   SmallVector<OwningOpRef<ModuleOp>> pieces;
   SmallVector<ModuleOp> emitted;
@@ -131,16 +97,11 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
   if (llvm::any_of(done, [](LogicalResult r) { return failed(r); })) return failure();
 
   SmallVector<CodeUnit> units = shareCode(emitted, options.only);
-  const size_t numUnits = llvm::count_if(units, [](const CodeUnit &u) { return !u.kernels.empty(); });
-  std::deque<Part> parts(std::clamp<size_t>(numUnits, 1, kMaxParts));
-  if (parts.size() == 1) keepHelpers(units); // an object of one kernel has no other global symbol
-  for (Part &part : parts) {
-    part.module = ModuleOp::create(module.getLoc());
-    if (options.llvmIr) part.options.llvmIr = &part.llvmIr;
-    if (options.assembly) part.options.assembly = &part.assembly;
-  }
-  deal(units, parts);
-  parallelForEach(context, parts, [&](Part &part) { compilePart(part, level, options.lines); });
+  std::deque<UnitCode> codes = unitCodes(units, module.getLoc());
+  SmallVector<UnitCode *> largestFirst;
+  for (UnitCode &code : codes) largestFirst.push_back(&code);
+  llvm::stable_sort(largestFirst, [](UnitCode *a, UnitCode *b) { return a->size > b->size; });
+  parallelForEach(context, largestFirst, [&](UnitCode *code) { compileUnit(*code, level, options); });
   if (options.sharers)
     for (CodeUnit &unit : units)
       if (!unit.kernels.empty()) options.sharers->assign(unit.kernels.begin(), unit.kernels.end());
@@ -148,11 +109,11 @@ FailureOr<std::string> compileKernels(ModuleOp module, const CpuLevel &level, co
   auto failedWith = [&](const std::string &why) {
     return module.emitError() << "compiling kernels for " << level.name << ": " << why;
   };
-  for (Part &part : parts) {
-    if (!part.error.empty()) return failedWith(part.error);
-    objects.push_back(std::move(part.object));
-    if (options.llvmIr) *options.llvmIr += part.llvmIr;
-    if (options.assembly) *options.assembly += part.assembly;
+  for (UnitCode &code : codes) {
+    if (!code.error.empty()) return failedWith(code.error);
+    objects.push_back(std::move(code.object));
+    if (options.llvmIr) *options.llvmIr += code.llvmIr;
+    if (options.assembly) *options.assembly += code.assembly;
   }
   if (!options.link) return objects.front();
   auto image = linkSharedObject(objects);

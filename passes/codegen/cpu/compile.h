@@ -8,6 +8,16 @@
 
 namespace weft::cpu {
 
+// Objects of kernels' code that were compiled before. Called by several threads.
+class ObjectCache {
+public:
+  virtual ~ObjectCache() = default;
+  // The object kept under `key`, a name of letters and digits that stands for the code and the level; "" =
+  // none.
+  virtual std::string find(llvm::StringRef key) = 0;
+  virtual void keep(llvm::StringRef key, llvm::StringRef object) = 0;
+};
+
 struct CompileOptions {
   // Filled with the LLVM IR, as it is before instructions are chosen, and the assembly where set.
   std::string *llvmIr = nullptr;
@@ -22,6 +32,8 @@ struct CompileOptions {
   std::vector<std::string> *sharers = nullptr;
   // Relocatable objects in place of the kernels of these names, of which no code is generated.
   const llvm::StringMap<std::string> *replaced = nullptr;
+  // Where objects are looked up and kept. The result's bytes are the same without.
+  ObjectCache *cache = nullptr;
 };
 
 // Compiles every program.kernel of `module` for `level`: the bytes of an ELF shared object that needs no

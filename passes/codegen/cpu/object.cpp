@@ -4,6 +4,10 @@
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/ObjCopy/ConfigManager.h"
+#include "llvm/ObjCopy/ObjCopy.h"
+#include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -95,18 +99,33 @@ static Error write(const TemporaryFile &file, StringRef bytes) {
   return bad ? failed("cannot write " + file.path + ": is the disk full?") : Error::success();
 }
 
+Expected<std::string> renameInObject(StringRef object, const StringMap<std::string> &names) {
+  auto file = object::ObjectFile::createObjectFile(MemoryBufferRef(object, "kernels.o"));
+  if (!file) return file.takeError();
+  objcopy::ConfigManager config;
+  for (auto &entry : names) config.Common.SymbolsToRename[entry.getKey()] = entry.getValue();
+  SmallString<0> bytes;
+  raw_svector_ostream stream(bytes);
+  if (Error e = objcopy::executeObjcopyOnBinary(config, **file, stream)) return std::move(e);
+  return std::string(bytes);
+}
+
 Expected<std::string> linkSharedObject(ArrayRef<std::string> objects) {
   auto linker = sys::findProgramByName("ld.lld", {"/usr/lib/llvm-19/bin"});
   if (!linker) linker = sys::findProgramByName("ld.lld");
   if (!linker) return failed("cannot find the linker ld.lld: install lld-19");
-  std::deque<TemporaryFile> inputs(objects.size());
-  TemporaryFile output, messages;
-  for (auto [file, object] : llvm::zip(inputs, objects)) {
-    if (Error e = file.create("o")) return std::move(e);
-    if (Error e = write(file, object)) return std::move(e);
-  }
-  for (auto [file, suffix] : {std::pair{&output, "so"}, {&messages, "txt"}})
+  // One file of all objects.
+  std::deque<std::string> names;
+  std::vector<NewArchiveMember> members;
+  for (const std::string &object : objects)
+    members.emplace_back(MemoryBufferRef(object, names.emplace_back(std::to_string(members.size()) + ".o")));
+  auto archive = writeArchiveToBuffer(members, SymtabWritingMode::NoSymtab, object::Archive::K_GNU,
+                                      /*Deterministic=*/true, /*Thin=*/false);
+  if (!archive) return archive.takeError();
+  TemporaryFile input, output, messages;
+  for (auto [file, suffix] : {std::pair{&input, "a"}, {&output, "so"}, {&messages, "txt"}})
     if (Error e = file->create(suffix)) return std::move(e);
+  if (Error e = write(input, (*archive)->getBuffer())) return std::move(e);
   // -z defs: an undefined symbol is an error. -soname keeps the temporary name out of the bytes.
   SmallVector<StringRef> arguments = {*linker,
                                       "-shared",
@@ -123,8 +142,9 @@ Expected<std::string> linkSharedObject(ArrayRef<std::string> objects) {
                                       "weft-kernels.so",
                                       "--threads=1",
                                       "-o",
-                                      output.path};
-  for (TemporaryFile &file : inputs) arguments.push_back(file.path);
+                                      output.path,
+                                      "--whole-archive",
+                                      input.path};
   std::optional<StringRef> redirects[] = {std::nullopt, std::nullopt, StringRef(messages.path)};
   std::string error;
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects, 0, 0, &error);

@@ -12,6 +12,9 @@ namespace weft::cpu {
 llvm::Expected<std::string> compileToObject(llvm::Module &module, const CpuLevel &level,
                                             const CompileOptions &options);
 
+// Gives symbols other names: old → new.
+llvm::Expected<std::string> renameInObject(llvm::StringRef object, const llvm::StringMap<std::string> &names);
+
 // Links objects with ld.lld. An undefined symbol (a call to libm that slipped in) is an error.
 llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<std::string> objects);
 

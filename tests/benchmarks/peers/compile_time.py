@@ -1,7 +1,7 @@
 """Seconds before the first step: compiling the dense model's training program, and starting where it is compiled already.
 
 Compiling: `weft compile` as a whole and by the parts that it names; the first step of torch.compile and of JAX, less a later step. Nothing is kept from before: PyTorch's cache is a
-new folder each time. Starting: from the process's start to the end of the first step, less a later step. Weft with artifact, tokenizer and tokens of an earlier run; torch.compile with the
+new folder each time, Weft's of kernels' code and ccache are off. Starting: from the process's start to the end of the first step, less a later step. Weft with artifact, tokenizer and tokens of an earlier run; torch.compile with the
 cache that it has just filled. Before each start a few GB of memory are written and given back: a virtual machine whose host has taken unused memory away gets
 it back slowly (0.8 GB in 1.8 s where this was written; 0.1 s when it had just been in use), and the first program to ask would pay for all."""
 import ctypes
@@ -21,6 +21,7 @@ from steps import timed_peer, train
 
 PACKAGES = ("torch", "jax")
 CASE = "dense"
+COLD = os.environ | {"WEFT_OBJECT_CACHE": "off", "CCACHE_DISABLE": "1"}  # nothing of an earlier compilation
 KEPT = ("model.weft", "tokenizer.json", "data")  # of a run
 
 
@@ -39,7 +40,7 @@ def compile_once(options, precision):
     sets = [word for setting in (*case.settings, f"train.precision={precision}") for word in ("--set", setting)]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        said = output_of([options.weft, "compile", ROOT / "docs/benchmarks" / case.recipe, "-o", f"{folder}/model.weft", *sets])
+        said = output_of([options.weft, "compile", ROOT / "docs/benchmarks" / case.recipe, "-o", f"{folder}/model.weft", *sets], env=COLD)
         whole = time.perf_counter() - start
     line = next((line for line in said.splitlines() if line.startswith("time:")), None)
     if not line:
