@@ -1,6 +1,7 @@
 #include "compiler/trace/model_loader.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 #include <algorithm>
@@ -67,10 +68,13 @@ private:
     llvm::SmallVector<llvm::StringRef> all(words.begin(), words.end());
     all.append(arguments.begin(), arguments.end());
     const std::string log = folder + "/log";
+    llvm::sys::fs::remove(log); // it would be written over, not cut
     std::optional<llvm::StringRef> redirects[] = {std::nullopt, std::nullopt, llvm::StringRef(log)};
     std::string error;
     const int status = llvm::sys::ExecuteAndWait(*program, all, std::nullopt, redirects, 0, 0, &error);
     if (status == 0) return "";
+    if (status == -1)
+      return "cannot start the C++ compiler " + first + ": " + error + "; install g++ or set CXX";
     auto said = llvm::MemoryBuffer::getFile(log);
     return said && !(*said)->getBuffer().empty() ? (*said)->getBuffer().str()
                                                  : first + " failed" + (error.empty() ? "" : ": " + error);

@@ -51,6 +51,7 @@ std::deque<UnitCode> unitCodes(ArrayRef<CodeUnit> units, Location loc) {
   std::deque<UnitCode> codes;
   const bool together = llvm::count_if(units, [](const CodeUnit &u) { return !u.kernels.empty(); }) <= 1;
   if (together) keepHelpers(units);
+  if (units.empty()) codes.emplace_back().module = ModuleOp::create(loc); // the linker wants something
   for (const CodeUnit &unit : units) {
     if (codes.empty() || !together) codes.emplace_back().module = ModuleOp::create(loc);
     codes.back().size += unit.size;

@@ -13,6 +13,7 @@
 #include "passes/codegen/cpu/matmul_emitter.h"
 #include "passes/codegen/cpu/matmul_heuristics.h"
 #include "passes/codegen/cpu/region.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -353,7 +354,8 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   } else {
     tiled = constantI64(b, 0);
   }
-  const int64_t height = std::min(plan.tile.rows, kTailRows);
+  // Pairs are packed in rows of a power of two.
+  const int64_t height = llvm::bit_floor(uint64_t(std::min(plan.tile.rows, kTailRows)));
   forLoop(b, tiled, rows, height, [&](Value within) {
     auto unit = makeUnit(b, plan.unit, plan.sum, {height, plan.tile.vectors, plan.tile.rows > 1});
     Value count = constantI64(b, 1);

@@ -112,6 +112,18 @@ TEST(MatmulBf16, NumbersOfRowsAroundATile) {
   expectAllSums(ops);
 }
 
+// Tiles of three rows, whose tails are of two.
+TEST(MatmulBf16, RowsLeftOverByATileOfThree) {
+  std::vector<Matmul> ops;
+  for (int64_t m : {4, 5, 7, 8})
+    for (int layout = 0; layout < 4; ++layout) {
+      ops.push_back(
+          plain("three" + std::to_string(ops.size()), 1, m, 33, 80, layout & 1, layout & 2, "bf16"));
+      ops.back().schedule = "tile_m = 3, tile_n = 32, block_m = 96, block_n = 96, block_k = 64";
+    }
+  expectAllSums(ops);
+}
+
 TEST(MatmulBf16, BatchesStridesAndAccumulation) {
   std::vector<Matmul> ops;
   for (bool init : {false, true})
