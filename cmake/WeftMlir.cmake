@@ -27,3 +27,13 @@ function(weft_mlir_library name)
   weft_mlir_sources(${name})
   target_link_libraries(${name} PUBLIC MLIR LLVM)
 endfunction()
+
+# weft_mlir_tests(PREFIX DEPS...): a test program PREFIX_NAME for each NAME.cpp of the folder that ends in _test.
+function(weft_mlir_tests prefix)
+  file(GLOB tests CONFIGURE_DEPENDS *_test.cpp)
+  foreach(test ${tests})
+    get_filename_component(name ${test} NAME_WE)
+    weft_test(${prefix}_${name} SOURCES ${name}.cpp DEPS ${ARGN})
+    weft_mlir_sources(${prefix}_${name})
+  endforeach()
+endfunction()

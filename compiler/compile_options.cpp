@@ -26,7 +26,8 @@ MODEL is a built-in model (llama), FILE.cc a model of yours, RECIPE.toml takes e
   --tune[=SECONDS]        measures other fusions and other schedules of the kernels on this machine, with the recipe's
                           threads, for about that long (default 60), what takes most of a step first, and keeps the
                           fastest; no bit changes. They are kept in $XDG_CACHE_HOME/weft (~/.cache), where every
-                          compilation looks; WEFT_TUNING_CACHE=off: neither read nor written
+                          compilation looks; WEFT_TUNING_CACHE=off: neither read nor written. Kernels' code is kept there
+                          by any compilation; WEFT_OBJECT_CACHE=off: not
   --check-phases          interpret the program after each phase and compare, run the compiled kernels on the values
                           that reach them, and name the first pass, op or kernel that is off; on random data, or with
   --checkpoint RUN|CHECKPOINT

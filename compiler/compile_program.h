@@ -34,8 +34,7 @@ struct CompileReport {
   std::vector<Remark> remarks;
   std::string stopped; // the module's text, when stopped early
   double modelSeconds = 0, traceSeconds = 0, passSeconds = 0, codeSeconds = 0;
-  int64_t codeFound = 0,
-          codePieces = 0; // pieces of kernels' code that an earlier compilation has left, of all
+  int64_t codeFound = 0, codePieces = 0; // of the kernels' code: found compiled, and all
   int64_t parameters = 0, persistentBytes = 0, arenaBytes = 0;
   int64_t derivedBytes = 0; // of derived variables, which generating makes; not in persistentBytes
   size_t numKernels = 0;

@@ -1,5 +1,6 @@
 #include "compiler/kernels/object_cache.h"
 #include "absl/strings/str_cat.h"
+#include "mlir/Target/LLVMIR/Export.h"
 #include "runtime/data/file_io.h"
 #include "runtime/train/file_hash.h"
 #include "llvm/ADT/StringExtras.h"
@@ -20,11 +21,11 @@ extern const std::string_view code_generator; // a hash of sources: compiler/CMa
 constexpr uint64_t kMostBytes = 64 << 20;
 constexpr size_t kHashBytes = 32;
 
-// The library that generates code may be another one than Weft was built with.
-static std::string llvmInUse() {
+// The library that a function lies in: the ones that generate code may be others than Weft was built with.
+static std::string libraryOf(void *function) {
   Dl_info info;
   std::error_code error;
-  if (!dladdr(reinterpret_cast<void *>(&LLVMInitializeX86Target), &info) || !info.dli_fname) return "";
+  if (!dladdr(function, &info) || !info.dli_fname) return "";
   const auto time = fs::last_write_time(info.dli_fname, error).time_since_epoch().count();
   return absl::StrCat(info.dli_fname, " ", fs::file_size(info.dli_fname, error), " ", time);
 }
@@ -38,7 +39,9 @@ std::string KernelObjects::userFolder() {
 
 static std::string makerNow() {
   return HashName(
-      HashText(absl::StrCat(std::string(code_generator), "\n", LLVM_VERSION_STRING, "\n", llvmInUse())));
+      HashText(absl::StrCat(std::string(code_generator), "\n", LLVM_VERSION_STRING, "\n",
+                            libraryOf(reinterpret_cast<void *>(&LLVMInitializeX86Target)), "\n",
+                            libraryOf(reinterpret_cast<void *>(&mlir::translateModuleToLLVMIR)))));
 }
 
 KernelObjects::KernelObjects(std::string folder) : folder(std::move(folder)), maker(makerNow()) {}
@@ -69,7 +72,8 @@ void KernelObjects::keep(llvm::StringRef key, llvm::StringRef object) {
   if (folder.empty()) return;
   std::error_code error;
   fs::create_directories(folder, error);
-  const std::string to = path(key), beside = absl::StrCat(to, ".", getpid());
+  static std::atomic<int64_t> written = 0; // two alike pieces of a program are kept at once
+  const std::string to = path(key), beside = absl::StrCat(to, ".", getpid(), ".", ++written);
   std::ofstream out(beside, std::ios::binary);
   out << std::string_view(object) << hashOf(object);
   out.close();
@@ -78,7 +82,9 @@ void KernelObjects::keep(llvm::StringRef key, llvm::StringRef object) {
 }
 
 void KernelObjects::prune() {
-  if (folder.empty()) return;
+  // llvm::pruneCache ends the program where it is not told how much is free.
+  std::error_code error;
+  if (folder.empty() || fs::space(folder, error).capacity == 0 || error) return;
   llvm::CachePruningPolicy policy;
   policy.Interval = std::chrono::hours(1);
   policy.Expiration = std::chrono::hours(24 * 30);

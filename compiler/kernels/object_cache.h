@@ -17,7 +17,8 @@ public:
   std::string find(llvm::StringRef key) override;
   // What cannot be written (no permission, a full disk) is not kept; nobody waits for the disk.
   void keep(llvm::StringRef key, llvm::StringRef object) override;
-  // Removes what has not been used for a month, and the oldest beyond half a gigabyte; at most once an hour.
+  // Removes what has not been read for a month (as the file system notes it), and the oldest beyond half a
+  // gigabyte or half of what is free; at most once an hour.
   void prune();
 
   int64_t found() const { return numFound; }
@@ -26,8 +27,8 @@ public:
 private:
   std::string path(llvm::StringRef key) const;
   const std::string folder;
-  const std::string
-      maker; // a hash of what else decides the code: the generator's sources, the LLVM that runs
+  // A hash of what else decides the code: the generator's sources, the LLVM and MLIR that run.
+  const std::string maker;
   std::atomic<int64_t> numFound = 0, numAsked = 0;
 };
 

@@ -54,7 +54,8 @@ public:
   // An error's text, or nothing.
   std::string run(const std::vector<std::string> &arguments) {
     std::string problem = runOnce(arguments);
-    if (words.front() != "ccache" || getenv("CXX") || problem.find("ccache: error") == std::string::npos)
+    const char *given = getenv("CXX");
+    if (words.front() != "ccache" || (given && *given) || problem.find("ccache: error") == std::string::npos)
       return problem;
     words.erase(words.begin()); // nobody asked for it, and it cannot write, say
     return runOnce(arguments);
