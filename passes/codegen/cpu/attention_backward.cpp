@@ -112,39 +112,53 @@ void BackwardEmitter::zeroSums(const Chunk &chunk, int64_t sums, int64_t width) 
           [&](Value i) { storeLanes(b, s.scratch(sums, i, f32), zero); });
 }
 
-// A chunk's dkᵀ or dvᵀ from rows of the result, or to them, 16 x 16 elements at a time.
+// A chunk's dkᵀ or dvᵀ from rows of the result, or to them, a square of lanes at a time.
 void BackwardEmitter::forSums(const Chunk &chunk, int64_t sums, const RowsOf &rows, bool load) {
   Value end = addI64(b, chunk.key, chunk.count), last = subI64(b, end, constantI64(b, 1));
-  Value stride = s.columnStride(rows), zero = zeroOf(b, laneType(f32));
-  auto square = [&](Value j, Value element, Value columns) { // keys from j on, elements from `element` on
+  Value stride = s.columnStride(rows);
+  const int64_t squareLanes = stride ? kLanes : transposedLanes(s.frame.level);
+  // Keys from j on, elements from `element` on. A mask says which elements exist; null: all.
+  auto square = [&](Value j, Value element, int64_t lanes, Value columns) {
     Value block = divI64(b, j, plan.keyBlock), column = remI64(b, j, constantI64(b, plan.keyBlock));
     Value base = addI64(b, mulI64(b, block, plan.sumRows(rows.width) * scoreWidth()), column);
     base = s.scratch(sums, addI64(b, base, mulI64(b, element, scoreWidth())), f32);
     Value within = stride ? mulI64(b, stride, element) : element;
+    const VectorType type = VectorType::get({lanes}, f32);
+    const bool plain = !columns && !stride;
     auto sumsAt = [&](int64_t i) { return elementAddress(b, base, constantI64(b, i * scoreWidth()), f32); };
     auto result = [&](int64_t i) {
       Value row = minI64(b, addI64(b, addI64(b, chunk.key, j), i), last);
       return elementAddress(b, s.address(rows, row, {}), within, f32);
     };
     Values now;
-    for (int64_t i = 0; i < kLanes; ++i)
-      now.push_back(load ? loadLanes(b, result(i), f32, columns, stride) : loadLanes(b, sumsAt(i), f32));
-    now = interleave(b, now);
-    for (int64_t i = 0; i < kLanes; ++i) {
+    for (int64_t i = 0; i < lanes; ++i)
+      now.push_back(load && !plain ? loadLanes(b, result(i), f32, columns, stride)
+                                   : b.create<LLVM::LoadOp>(type, load ? result(i) : sumsAt(i), 4));
+    now = transpose(b, now);
+    for (int64_t i = 0; i < lanes; ++i) {
       if (load) {
-        storeLanes(b, sumsAt(i), now[i]);
+        b.create<LLVM::StoreOp>(now[i], sumsAt(i), 4);
         continue;
       }
-      Value inside = splat(b, lessThan(b, addI64(b, j, i), chunk.count));
-      if (columns) inside = b.create<arith::AndIOp>(inside, columns);
-      storeLanes(b, result(i), b.create<arith::AddFOp>(now[i], zero), inside, stride);
+      ifThen(b, lessThan(b, addI64(b, j, i), chunk.count), [&] {
+        Value sum = b.create<arith::AddFOp>(now[i], zeroOf(b, type));
+        if (plain)
+          b.create<LLVM::StoreOp>(sum, result(i), 4);
+        else
+          storeLanes(b, result(i), sum, columns, stride);
+      });
     }
   };
-  int64_t whole = rows.width / kLanes * kLanes;
-  forLoop(b, none, chunk.count, kLanes, [&](Value j) {
-    if (whole) forLoop(b, none, constantI64(b, whole), kLanes, [&](Value e) { square(j, e, {}); });
-    if (whole < rows.width) square(j, constantI64(b, whole), s.columnsMask(rows.width, whole / kLanes));
-  });
+  auto squares = [&](Value first, Value end, int64_t lanes, Value columns) {
+    forLoop(b, none, chunk.count, lanes, [&](Value j) {
+      forLoop(b, first, end, lanes, [&](Value element) { square(j, element, lanes, columns); });
+    });
+  };
+  const int64_t whole = rows.width / kLanes * kLanes; // as sumRows counts
+  Value width = constantI64(b, rows.width);
+  if (whole) squares(none, constantI64(b, whole), squareLanes, {});
+  if (whole < rows.width)
+    squares(constantI64(b, whole), width, kLanes, tailMask(b, constantI64(b, rows.width - whole)));
 }
 
 void BackwardEmitter::emitChunk(const Run &run, Value key) {

@@ -9,7 +9,6 @@
 // Rows left over by the m tiles run through a micro-kernel of a few rows (AMX: of 16), of which not all need
 // exist: the same chain, so the same bits. Those that do not are the last one again.
 #include "passes/codegen/cpu/matmul.h"
-#include "mlir/IR/Matchers.h"
 #include "passes/codegen/cpu/matmul_emitter.h"
 #include "passes/codegen/cpu/matmul_heuristics.h"
 #include "passes/codegen/cpu/region.h"
@@ -35,303 +34,6 @@ Value MatmulEmitter::along(int64_t access, int64_t dim, Value first, Value i) {
   return frame.offset(access, {}, loadScalar(b, at, b.getI32Type()));
 }
 
-Value MatmulEmitter::Rows::some(DotUnit &unit) const {
-  IntegerAttr known;
-  const bool all = matchPattern(count, m_Constant(&known)) && known.getInt() == unit.shape().rows;
-  return all ? Value() : count;
-}
-
-Value MatmulEmitter::Rows::within(Builder &b, DotUnit &unit, int64_t r) const {
-  Value row = constantI64(b, r);
-  return some(unit) ? minI64(b, row, subI64(b, count, constantI64(b, 1))) : row;
-}
-
-Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &rows, Value column,
-                              const TileAddress &partial) {
-  Values zero = unit.zero();
-  SmallVector<Type> types(zero.size(), laneType(plan.sum));
-  Value left = subI64(b, block.columns, column);
-  auto loadPartial = [&] {
-    if (!plan.direct) return unit.loadAcc(partial);
-    return ifElse(
-        b, types, atLeast(b, left, constantI64(b, plan.tile.columns())),
-        [&] { return unit.loadAcc(partial); },
-        [&] {
-          return unit.loadAcc({partial.pointer, partial.rowStride, left, partial.rows});
-        });
-  };
-  auto start = [&]() -> Values {
-    if (!op.getInit()) return zero;
-    // Only without `direct`: the running value lies in result 0's buffer, whatever its strides.
-    auto loadRow = [&](Value r) {
-      Values row;
-      for (int64_t v = 0; v < plan.tile.vectors; ++v) {
-        Value mask = tailMask(b, lanesLeft(b, left, v)),
-              n = addI64(b, addI64(b, block.column, column), v * kLanes);
-        Value stride = frame.strideIs(output, 2, 1) ? Value() : frame.stride(output, 2);
-        row.push_back(
-            loadLanes(b, access(output, block.batch, addI64(b, rows.row, r), n), plan.sum, mask, stride));
-      }
-      return row;
-    };
-    Values acc;
-    if (plan.unit.kind != UnitKind::amx) {
-      for (int64_t r = 0; r < unit.shape().rows; ++r) acc.append(loadRow(rows.within(b, unit, r)));
-      return acc;
-    }
-    // To tiles by way of scratch.
-    forLoop(b, 0, rows.count, 1, [&](Value r) {
-      Value to = at(partial.pointer, mulI64(b, r, partial.rowStride), plan.sum);
-      for (auto [v, vector] : llvm::enumerate(loadRow(r)))
-        storeLanes(b, at(to, constantI64(b, v * kLanes), plan.sum), vector);
-    });
-    return unit.loadAcc(partial);
-  };
-  if (plan.direct && op.getInit()) return loadPartial();
-  return ifElse(b, types, block.first, start, loadPartial);
-}
-
-PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
-  int64_t width = plan.tile.columns(), panel = kernel::kPanelColumns;
-  if (!op.getPackedRhs()) {
-    Value tile = divI64(b, column, width), stride = constantI64(b, width);
-    Value packed = rhsTile(tile);
-    if (!plan.rhsInPlace) return {packed, stride};
-    Value whole = atLeast(b, subI64(b, block.columns, column), stride);
-    auto choose = [&](Value x, Value y) -> Value { return b.create<arith::SelectOp>(whole, x, y); };
-    Value rows = access(kRhsAccess, block.batch, block.k, addI64(b, block.column, column));
-    return {choose(rows, packed), choose(frame.stride(kRhsAccess, 1), stride)};
-  }
-  // In pairs: a panel has k / 2 rows of 32, of which a narrower tile takes a part.
-  Value n = addI64(b, block.column, column), row = divI64(b, block.k, 2);
-  Value pairs = mulI64(b, ceilDivI64(b, frame.size(3), kernel::kPanelDepth), kernel::kPanelDepth / 2);
-  row = addI64(b, row, mulI64(b, divI64(b, n, panel), pairs));
-  Value pair = addI64(b, mulI64(b, row, panel), remI64(b, n, constantI64(b, panel)));
-  Value none = constantI64(b, 0);
-  return {at(access(kRhsAccess, block.batch, none, none), pair, plan.packed), constantI64(b, panel)};
-}
-
-// Columns past the end repeat the last one: nobody reads what comes of them.
-ColumnPointers MatmulEmitter::columnsAt(const Block &block, Value column) {
-  Value source = access(kRhsAccess, block.batch, block.k, block.column), stride = frame.stride(kRhsAccess, 2);
-  Value last = subI64(b, block.columns, constantI64(b, 1));
-  ColumnPointers pointers;
-  for (int64_t i = 0; i < plan.tile.columns(); ++i)
-    pointers.push_back(at(source, mulI64(b, minI64(b, addI64(b, column, i), last), stride), plan.element));
-  return pointers;
-}
-
-// All of the panel that is read after the one at `column`.
-Ahead MatmulEmitter::nextPanel(const Block &block, Value column) {
-  const int64_t bytes = memoryBytes(plan.packed);
-  PanelAddress next = panelAt(block, addI64(b, column, plan.tile.columns()));
-  return {next.pointer, mulI64(b, next.stride, bytes), plan.tile.columns() * bytes / kLineBytes};
-}
-
-// A short epilogue takes the sums from registers; a longer one follows behind the last tile, over whole rows
-// of the block, which lie together in memory where tiles' do not.
-void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs) {
-  forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
-    // A product of one row does nothing but wait for its panels.
-    const bool waits = op.getSchedule()->getTileM() == 1 && op.getPackedRhs();
-    Ahead next = waits ? nextPanel(block, column) : Ahead();
-    emitTile(unit, block, rows, column, lhs, next);
-  });
-  emitLongEpilogue(block, rows);
-}
-
-// Few rows: each panel comes from memory once. The tiles of rows share it while it is in the second level,
-// and ask for the next one: of a packed panel a part each.
-void MatmulEmitter::emitStreamedTiles(const Block &block, Value row, Value partialRow, Value tiles) {
-  auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
-  auto rowsOf = [&](Value tile) {
-    Value within = mulI64(b, tile, plan.tile.rows);
-    return Rows{addI64(b, row, within), constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
-  };
-  forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
-    Ahead next = plan.inPlace ? Ahead() : nextPanel(block, column);
-    if (plan.streamedTiles > 1) next.stride = constantI64(b, kLineBytes), next.lines = 1;
-    forLoop(b, 0, tiles, 1, [&](Value tile) {
-      Ahead part = next;
-      if (plan.streamedTiles > 1 && next.pointer)
-        part.pointer = at(next.pointer, mulI64(b, tile, mulI64(b, block.steps, kLineBytes)), b.getI8Type());
-      emitTile(*unit, block, rowsOf(tile), column, {lhsTile(tile), 1, constantI64(b, plan.lhsWidth)}, part);
-    });
-  });
-  forLoop(b, 0, tiles, 1, [&](Value tile) { emitLongEpilogue(block, rowsOf(tile)); });
-}
-
-void MatmulEmitter::emitLongEpilogue(const Block &block, const Rows &rows) {
-  if (!plan.direct && !plan.epilogueInRegisters) ifThen(b, block.last, [&] { emitEpilogue(block, rows); });
-}
-
-void MatmulEmitter::emitTile(DotUnit &unit, const Block &block, const Rows &rows, Value column,
-                             const LhsAddress &lhs, const Ahead &ahead) {
-  int64_t width = plan.tile.columns();
-  TileAddress partial =
-      plan.direct ? TileAddress{access(output, block.batch, rows.row, addI64(b, block.column, column)),
-                                frame.stride(output, 1),
-                                {},
-                                rows.some(unit)}
-                  : partialAt(block, rows, column);
-  if (!plan.direct) partial.rows = rows.some(unit);
-  Values acc = initial(unit, block, rows, column, partial);
-  acc = plan.inPlace ? unit.chainColumns(acc, lhs, columnsAt(block, column),
-                                         mulI64(b, frame.stride(kRhsAccess, 2), width), block.steps)
-                     : unit.chain(acc, lhs, panelAt(block, column), ahead, block.steps);
-  Value left = subI64(b, block.columns, column), whole = atLeast(b, left, constantI64(b, width));
-  auto otherwise = [&](Value condition, auto &&then, auto &&other) {
-    auto none = [&](auto &&make) { return [&] { return make(), Values(); }; };
-    ifElse(b, TypeRange(), condition, none(then), none(other));
-  };
-  if (plan.direct) {
-    otherwise(
-        whole, [&] { unit.storeAcc(partial, acc); },
-        [&] {
-          unit.storeAcc({partial.pointer, partial.rowStride, left, partial.rows}, acc);
-        });
-  } else if (plan.epilogueInRegisters) {
-    otherwise(
-        block.last,
-        [&] {
-          otherwise(
-              whole, [&] { emitEpilogue(unit, block, rows, column, {}, acc); },
-              [&] { emitEpilogue(unit, block, rows, column, left, acc); });
-        },
-        [&] { unit.storeAcc(partial, acc); });
-  } else {
-    unit.storeAcc(partial, acc);
-  }
-}
-
-// [n tile][row][tile_n]. With one K block the partial sums live until the epilogue of their rows, always in
-// the same place, or that of a block of rows where tiles are streamed.
-TileAddress MatmulEmitter::partialAt(const Block &block, const Rows &rows, Value column) {
-  int64_t width = plan.tile.columns();
-  auto oneOr = [&](int64_t one, Value more) -> Value {
-    return b.create<arith::SelectOp>(block.oneBlock, constantI64(b, one), more);
-  };
-  bool together = plan.streamedTiles > 0;
-  Value tileRows = oneOr(together ? plan.partialRows : plan.tile.rows,
-                         constantI64(b, plan.chunkBlocks * plan.partialRows));
-  Value row = together ? rows.partial : oneOr(0, rows.partial);
-  Value place = addI64(b, mulI64(b, column, tileRows), mulI64(b, row, width));
-  return {at(scratchAt(plan.partialOffset), place, plan.sum), constantI64(b, width), {}, {}};
-}
-
-// The region on vectors of 16 columns of one row.
-class MatmulEmitter::EpilogueRow {
-public:
-  EpilogueRow(MatmulEmitter &e, const Block &block, Value row) : e(e), block(block), row(row) {
-    for (size_t i = 0; i < e.op.getExtras().size() + e.op->getNumResults(); ++i) {
-      int64_t which = i < e.op.getExtras().size() ? 2 + i : e.output + i - e.op.getExtras().size();
-      Value start = e.access(which, block.batch, row, block.column);
-      if (e.isIndexed(which)) { // looked up once a row
-        int64_t from = e.frame.layout.accesses[which].getIndex();
-        Type type = elementOf(from), element = elementOf(which);
-        Value place = loadScalar(e.b, e.access(from, block.batch, row, block.column), type);
-        start = e.at(start, e.frame.offset(which, {}, place), element);
-      }
-      starts.push_back(start);
-    }
-  }
-
-  // Asks for what the next row reads at `column`: a row's part of a block is too short for the processor to
-  // see it coming (1 % of a product with SwiGLU behind it).
-  void prefetchNext(Value column) {
-    Builder &b = e.b;
-    for (size_t i = 0; i < e.op.getExtras().size(); ++i) {
-      int64_t which = 2 + i;
-      if (e.isIndexed(which) || !e.frame.strideIs(which, 2, 1)) continue;
-      Value next = addI64(b, e.frame.stride(which, 1), column);
-      b.create<LLVM::Prefetch>(e.at(starts[i], next, elementOf(which)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
-    }
-  }
-
-  // `column` of the block and its sums. A mask says which lanes exist.
-  LogicalResult emit(Value column, Value sum, Value mask) {
-    Builder &b = e.b;
-    mlir::Block &body = e.op.getBody().front();
-    IRMapping map;
-    map.map(body.getArgument(0), sum);
-    auto place = [&](int64_t i, int64_t which, Type type) {
-      return e.at(starts[i], mulI64(b, column, e.frame.stride(which, 2)), type);
-    };
-    auto strideOf = [&](int64_t which) {
-      return e.frame.strideIs(which, 2, 1) ? Value() : e.frame.stride(which, 2);
-    };
-    for (auto [i, extra] : llvm::enumerate(e.op.getExtras())) {
-      int64_t which = 2 + i;
-      Type type = cast<RankedTensorType>(extra.getType()).getElementType();
-      bool oneValue = e.frame.strideIs(which, 2, 0);
-      map.map(body.getArgument(1 + i),
-              oneValue ? loadScalar(b, starts[i], type)
-                       : loadLanes(b, place(i, which, type), type, mask, strideOf(which)));
-    }
-    auto index = [&](int64_t dim) -> Value { // kernel.index along (b, m, n)
-      Value first = dim == 0 ? block.batch : dim == 1 ? row : addI64(b, block.column, column);
-      first = b.create<arith::TruncIOp>(b.getI32Type(), first);
-      return dim < 2 ? first : b.create<arith::AddIOp>(splat(b, first), iota(b));
-    };
-    if (failed(emitRegion(b, body, map, index))) return failure();
-    for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
-      int64_t which = e.output + i;
-      Type type = cast<RankedTensorType>(e.op->getResult(i).getType()).getElementType();
-      storeLanes(b, place(e.op.getExtras().size() + i, which, type), lanesOf(b, map, value), mask,
-                 strideOf(which));
-    }
-    return success();
-  }
-
-private:
-  Type elementOf(int64_t access) {
-    return cast<RankedTensorType>(kernel::accessedValue(e.op, access).getType()).getElementType();
-  }
-
-  MatmulEmitter &e;
-  const Block &block;
-  Value row;
-  Values starts; // of extras, then results: this row, the block's first column
-};
-
-void MatmulEmitter::emitEpilogue(DotUnit &unit, const Block &block, const Rows &rows, Value column,
-                                 Value columns, ValueRange acc) {
-  auto emitRow = [&](int64_t r) {
-    EpilogueRow row(*this, block, addI64(b, rows.row, r));
-    for (int64_t v = 0; v < plan.tile.vectors; ++v) {
-      Value mask = columns ? tailMask(b, lanesLeft(b, columns, v)) : Value();
-      if (failed(row.emit(addI64(b, column, v * kLanes), acc[r * plan.tile.vectors + v], mask)))
-        status = failure();
-    }
-  };
-  // Once for each row: what it reads may be what it writes.
-  for (int64_t r = 0; r < unit.shape().rows; ++r)
-    if (r > 0 && rows.some(unit))
-      ifThen(b, lessThan(b, constantI64(b, r), rows.count), [&] { emitRow(r); });
-    else
-      emitRow(r);
-}
-
-void MatmulEmitter::emitEpilogue(const Block &block, const Rows &rows) {
-  int64_t width = plan.tile.columns();
-  Value tail = remI64(b, block.columns, constantI64(b, width)), whole = subI64(b, block.columns, tail);
-  forLoop(b, 0, rows.count, 1, [&](Value r) {
-    EpilogueRow row(*this, block, addI64(b, rows.row, r));
-    auto vector = [&](Value column, Value v, Value mask) {
-      TileAddress tile = partialAt(block, rows, column);
-      if (!mask) row.prefetchNext(addI64(b, column, v));
-      Value sum = at(tile.pointer, addI64(b, mulI64(b, r, width), v), plan.sum);
-      if (failed(row.emit(addI64(b, column, v), loadLanes(b, sum, plan.sum), mask))) status = failure();
-    };
-    forLoop(b, 0, whole, width, [&](Value column) {
-      for (int64_t v = 0; v < width; v += kLanes) vector(column, constantI64(b, v), {});
-    });
-    forLoop(b, 0, tail, kLanes, [&](Value v) {
-      vector(whole, v, tailMask(b, minI64(b, subI64(b, tail, v), constantI64(b, kLanes))));
-    });
-  });
-}
-
 void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   Value row = addI64(b, block.rowBegin, mulI64(b, mBlock, plan.blockM));
   Value rows = minI64(b, subI64(b, block.rowEnd, row), constantI64(b, plan.blockM));
@@ -343,13 +45,22 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
   if (plan.tile.rows > 1) {
     packLhs(block, row, tiles);
     if (plan.streamedTiles > 0) emitStreamedTiles(block, row, partialRow, tiles);
+    const Value columnTiles = ceilDivI64(b, block.columns, plan.tile.columns());
+    const Coming lhsNext = lhsComing(block, mBlock, mulI64(b, tiles, columnTiles)),
+                 rhsNext = rhsComing(block, mBlock, columnTiles);
     forLoop(b, 0, plan.streamedTiles > 0 ? constantI64(b, 0) : tiles, 1, [&](Value tile) {
       auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows), first = addI64(b, row, within);
       LhsAddress lhs{lhsTile(tile), 1, constantI64(b, plan.lhsWidth)};
       if (plan.lhsInPlace)
         lhs = {access(kLhsAccess, block.batch, first, block.k), 1, frame.stride(kLhsAccess, 2)};
-      emitTiles(*unit, block, {first, constantI64(b, plan.tile.rows), addI64(b, partialRow, within)}, lhs);
+      const Rows here{first, constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
+      auto ask = [&](Value column) {
+        Value done = addI64(b, mulI64(b, tile, columnTiles), divI64(b, column, plan.tile.columns()));
+        askFor(lhsNext, done);
+        askFor(rhsNext, done);
+      };
+      emitTiles(*unit, block, here, lhs, ask);
     });
   } else {
     tiled = constantI64(b, 0);
@@ -394,7 +105,7 @@ void MatmulEmitter::emitColumns(Block block) {
   Value chunks = divI64(b, subI64(b, addI64(b, mBlocks, chunk), constantI64(b, 1)), chunk);
   forLoop(b, 0, chunks, 1, [&](Value index) {
     block.chunk = mulI64(b, index, chunk);
-    Value chunkEnd = minI64(b, addI64(b, block.chunk, chunk), mBlocks);
+    block.chunkEnd = minI64(b, addI64(b, block.chunk, chunk), mBlocks);
     // At least once: a sum of nothing is zero, too.
     Value kEnd = maxI64(b, block.kEnd, addI64(b, block.kBegin, 1));
     forLoop(b, block.kBegin, kEnd, plan.blockK, [&](Value k) {
@@ -406,7 +117,7 @@ void MatmulEmitter::emitColumns(Block block) {
       block.first = b.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, block.kBegin);
       block.last = atLeast(b, addI64(b, k, plan.blockK), block.kEnd);
       if (!op.getPackedRhs() && !plan.inPlace) packRhs(block);
-      forLoop(b, block.chunk, chunkEnd, 1, [&](Value mBlock) { emitRows(block, mBlock); });
+      forLoop(b, block.chunk, block.chunkEnd, 1, [&](Value mBlock) { emitRows(block, mBlock); });
     });
   });
 }

@@ -22,6 +22,7 @@ private:
     mlir::Value first, last; // i1: of the K blocks
     mlir::Value oneBlock;    // i1: it is the only one
     mlir::Value chunk;       // m block at which the partial sums in scratch begin
+    mlir::Value chunkEnd;    // the one behind the last whose sums it holds
   };
   // Rows that go through a unit together.
   struct Rows {
@@ -33,6 +34,21 @@ private:
     // The unit's row r, of those that exist: the last one for what is behind it.
     mlir::Value within(Builder &b, DotUnit &unit, int64_t r) const;
   };
+
+  // Rows of k of an operand that are packed next, asked for as tiles are computed.
+  struct Coming {
+    int64_t access = 0, bytes = 0; // lhs or rhs; of a row
+    mlir::Value source;            // the first row; null: nothing comes
+    mlir::Value first, rows;       // its k; how many
+    mlir::Value each, done;        // rows with each tile; tiles before this m block's
+  };
+  std::pair<mlir::Value, mlir::Value> nextK(const Block &block); // and where k ends then
+  Coming comingRows(int64_t access, mlir::Value source, mlir::Value k, mlir::Value end, int64_t elements,
+                    mlir::Value parts, mlir::Value done);
+  Coming lhsComing(const Block &block, mlir::Value mBlock, mlir::Value tiles);
+  Coming rhsComing(const Block &block, mlir::Value mBlock, mlir::Value columnTiles);
+  void askFor(const Coming &coming, mlir::Value tile); // the m block's tile, of rows and columns
+  void askForSums(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column);
 
   // Into [n tile][k][tile_n] and [m tile][k][rows], from the first row of K block and tile on.
   void packRhs(const Block &block);
@@ -63,7 +79,8 @@ private:
   void emitRows(const Block &block, mlir::Value mBlock);
   void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);
   // The rows times all columns of the block; `lhs` holds their first k.
-  void emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs);
+  void emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs,
+                 llvm::function_ref<void(mlir::Value column)> before = nullptr);
   // The same for `tiles` tiles of rows from `row` on, a column at a time.
   void emitStreamedTiles(const Block &block, mlir::Value row, mlir::Value partialRow, mlir::Value tiles);
   void emitTile(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,

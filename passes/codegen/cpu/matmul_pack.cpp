@@ -25,7 +25,7 @@ Values interleave(Builder &b, Values rows) {
   return rows;
 }
 
-Values transposeEight(Builder &b, ArrayRef<Value> rows) {
+static Values transposeEight(Builder &b, ArrayRef<Value> rows) {
   auto pair = [&](Value x, Value y, ArrayRef<int64_t> low, ArrayRef<int64_t> high) {
     return Values{b.create<vector::ShuffleOp>(x, y, low), b.create<vector::ShuffleOp>(x, y, high)};
   };
@@ -48,6 +48,12 @@ Values transposeEight(Builder &b, ArrayRef<Value> rows) {
   return out;
 }
 
+Values transpose(Builder &b, ArrayRef<Value> rows) {
+  return rows.size() == kLanes ? interleave(b, Values(rows)) : transposeEight(b, rows);
+}
+
+int64_t transposedLanes(const CpuLevel &level) { return level.vectorBytes < 64 ? kLanes / 2 : kLanes; }
+
 void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, Value from, Value count,
                  Value destination, int64_t step) {
   forLoop(b, from, count, 1, [&](Value k) {
@@ -63,8 +69,8 @@ void packScalars(Builder &b, Type element, ArrayRef<Value> rows, Value stride, V
 static void packLanes(Builder &b, const CpuLevel &level, Type element, ArrayRef<Value> rows, Value k,
                       Value destination, Value step) {
   Value at = elementAddress(b, destination, mulI64(b, k, step), element);
-  const int64_t numRows = int64_t(rows.size()), half = kLanes / 2;
-  if (level.vectorBytes < 64 && numRows >= half && memoryBytes(element) == 4) { // squares that registers hold
+  const int64_t numRows = int64_t(rows.size()), half = transposedLanes(level);
+  if (half < kLanes && numRows >= half && memoryBytes(element) == 4) {
     const VectorType lanes = VectorType::get({half}, element);
     for (int64_t from = 0; from < kLanes; from += half)
       for (int64_t row = 0; row < numRows; row += half) {
@@ -72,7 +78,7 @@ static void packLanes(Builder &b, const CpuLevel &level, Type element, ArrayRef<
         for (Value pointer : rows.slice(row, half))
           now.push_back(
               b.create<LLVM::LoadOp>(lanes, elementAddress(b, pointer, addI64(b, k, from), element), 4));
-        for (auto [i, vector] : llvm::enumerate(transposeEight(b, now))) {
+        for (auto [i, vector] : llvm::enumerate(transpose(b, now))) {
           Value to = addI64(b, mulI64(b, step, from + int64_t(i)), row);
           b.create<LLVM::StoreOp>(vector, elementAddress(b, at, to, element), 4);
         }

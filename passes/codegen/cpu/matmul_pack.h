@@ -27,8 +27,11 @@ void packScalars(Builder &b, mlir::Type element, llvm::ArrayRef<mlir::Value> row
 // second ones. 16 of them are transposed.
 Values interleave(Builder &b, Values rows);
 
-// 8 vectors of 8 transposed, in 24 shuffles of AVX2 where zips of 16 lanes take more than twice as many.
-Values transposeEight(Builder &b, llvm::ArrayRef<mlir::Value> rows);
+// A square of 16 x 16 elements transposed, or of 8 x 8: in 24 shuffles of AVX2, where zips of 16 lanes take
+// more than twice as many an element.
+Values transpose(Builder &b, llvm::ArrayRef<mlir::Value> rows);
+// The edge of the squares of 4-byte elements that a level's registers hold.
+int64_t transposedLanes(const CpuLevel &level);
 
 // bf16 in pairs: an i32 for each i16 of `low` and, in its upper half, of `high`; null: zero.
 mlir::Value joinPairs(Builder &b, mlir::Value low, mlir::Value high);

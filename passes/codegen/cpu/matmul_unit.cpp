@@ -166,7 +166,7 @@ Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Colum
       rows.push_back(b.create<LLVM::LoadOp>(lanes, elementAddress(b, column, k, packed), 4));
       if (next) prefetch(elementAddress(b, column, addI64(b, k, next), packed));
     }
-    return width == kLanes ? interleave(b, rows) : transposeEight(b, rows);
+    return transpose(b, rows);
   });
   IntegerAttr known;
   const bool even = matchPattern(count, m_Constant(&known)) && known.getInt() % width == 0;
