@@ -70,15 +70,17 @@ void BackwardEmitter::emitStrip(Value key, Value block, Value row, Value end, bo
     count = minI64(b, count, mulI64(b, ceilDivI64(b, subI64(b, end, row), plan.stripUnit), plan.stripUnit));
   auto multiply = [&](int64_t lhs, int64_t width, const Panel &panel, int64_t to) {
     Value at = mulI64(b, block, panel.size()), steps = constantI64(b, panel.steps);
-    auto tile = [&](Value column, Value i, int64_t vectors) {
-      s.productTile(s.lhsRows(lhs, addI64(b, row, i), width), panel, at, column, vectors, steps,
+    auto tile = [&](Value column, Value i, MatmulTile shape) {
+      s.productTile(s.lhsRows(lhs, addI64(b, row, i), width), panel, at, column, shape, steps,
                     s.scratch(to, mulI64(b, i, scoreWidth()), f32), false);
     };
     if (full)
-      return s.forTiles(panel, none, count, [&](Value column, Value i) { tile(column, i, panel.vectors); });
-    forLoop(b, none, count, plan.group.rows, [&](Value i) {
-      forLoop(b, none, keysSeen(key, addI64(b, row, i), plan.group.rows), plan.pieceVectors() * kLanes,
-              [&](Value column) { tile(column, i, plan.pieceVectors()); });
+      return s.forTiles(panel, none, count,
+                        [&](Value column, Value i) { tile(column, i, s.wholeTile(panel)); });
+    const MatmulTile piece = plan.piece();
+    forLoop(b, none, count, piece.rows, [&](Value i) {
+      forLoop(b, none, keysSeen(key, addI64(b, row, i), piece.rows), piece.columns(),
+              [&](Value column) { tile(column, i, piece); });
     });
   };
   multiply(plan.queries, plan.width, plan.keysT, plan.scores);
@@ -93,7 +95,7 @@ void BackwardEmitter::queryProducts(Value key, Value block, Value low, Value hig
     LhsAddress lhs = plan.unit.pack == 2 ? s.lhsRows(plan.dsRows, row, plan.keyBlock)
                                          : LhsAddress{s.scratch(plan.ds, mulI64(b, row, scoreWidth()), f32),
                                                       scoreWidth(), constantI64(b, 1)};
-    s.productTile(lhs, plan.keys, mulI64(b, block, plan.keys.size()), column, plan.keys.vectors,
+    s.productTile(lhs, plan.keys, mulI64(b, block, plan.keys.size()), column, s.wholeTile(plan.keys),
                   s.stepsOf(seen), s.scratch(plan.acc, mulI64(b, row, plan.keys.columns), f32), true);
   });
 }
@@ -119,16 +121,15 @@ void BackwardEmitter::keyValueProducts(Value block, Value low, Value high, Value
     Value at = mulI64(b, firstStep, panel.stepStride());
     Value to = mulI64(b, block, plan.sumRows(width) * scoreWidth());
     Value end = constantI64(b, width);
-    auto tile = [&](Value column, Value element, int64_t vectors) {
-      s.productTile(lhsOf(queriesT, width, element, firstStep), panel, at, column, vectors, steps,
+    auto tile = [&](Value column, Value element, MatmulTile shape) {
+      s.productTile(lhsOf(queriesT, width, element, firstStep), panel, at, column, shape, steps,
                     s.scratch(sums, addI64(b, to, mulI64(b, element, scoreWidth())), f32), true);
     };
     if (column)
-      forLoop(b, none, end, plan.group.rows,
-              [&](Value element) { tile(column, element, plan.pieceVectors()); });
+      forLoop(b, none, end, plan.piece().rows, [&](Value element) { tile(column, element, plan.piece()); });
     else
       s.forTiles(panel, none, end,
-                 [&](Value column, Value element) { tile(column, element, panel.vectors); });
+                 [&](Value column, Value element) { tile(column, element, s.wholeTile(panel)); });
   };
   add(plan.queriesT, plan.width, plan.ds, plan.keySums);
   add(plan.doutsT, plan.valueWidth, plan.p, plan.valueSums);
@@ -161,7 +162,7 @@ void BackwardEmitter::emitBlock(const Chunk &chunk, const Tile &tile, Value bloc
     forLoop(b, low, high, plan.strip, [&](Value row) { emitStrip(key, block, row, high, false); });
     if (query) queryProducts(key, block, low, high, false);
     if (!keyValue) return Values();
-    forLoop(b, none, constantI64(b, scoreWidth()), plan.pieceVectors() * kLanes, [&](Value column) {
+    forLoop(b, none, constantI64(b, scoreWidth()), plan.piece().columns(), [&](Value column) {
       auto [low, high] = rowsThatSee(tile, addI64(b, key, column));
       ifThen(b, lessThan(b, low, high),
              [&, low = low, high = high] { keyValueProducts(block, low, high, column); });

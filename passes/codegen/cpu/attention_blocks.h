@@ -79,9 +79,12 @@ struct AttentionPlan {
   int64_t rowBytes(int64_t elements) const { return padded(elements) * (unit.pack == 2 ? 2 : 4); }
   int64_t accWidth(int64_t columns) const { return panelOf(columns, 0).columns; }
   int64_t sumRows(int64_t width) const; // rows of dkᵀ or dvᵀ that are written
-  // Vectors of a piece of keysT's tiles: what a block that is seen in part is computed in.
-  int64_t pieceVectors() const {
-    return unit.kind == UnitKind::amx || keysT.vectors % 2 ? keysT.vectors : keysT.vectors / 2;
+  // What a block that is seen in part is computed in: tiles half as wide as keysT's and twice as tall, so
+  // that as many chains are under way.
+  MatmulTile piece() const {
+    const int64_t vectors = panelOf(keyBlock, 0).vectors;
+    return unit.kind == UnitKind::amx || vectors % 2 ? MatmulTile{group.rows, vectors}
+                                                     : MatmulTile{2 * group.rows, vectors / 2};
   }
   Panel panelOf(int64_t columns, int64_t k) const; // not placed yet
   Panel pairsOf(int64_t columns) const;            // likewise: a tile's rows in pairs, a column an element
@@ -155,11 +158,13 @@ public:
   // outermost: a tile of rhs stays in the first level while rows go by. The last group may end behind `end`.
   void forTiles(const Panel &panel, mlir::Value first, mlir::Value end,
                 llvm::function_ref<void(mlir::Value column, mlir::Value row)> f);
-  // out[i][c] (f32, rows panel.columns apart) = [out[i][c]] + lhs[i][:] panel[:][c], for the rows of a group
-  // and `vectors` vectors of columns from `column` on, which lie in one of the panel's tiles; k over `steps`
-  // of the panel, from `at` packed elements behind its offset on.
+  // out[i][c] (f32, rows panel.columns apart) = [out[i][c]] + lhs[i][:] panel[:][c], for the rows and vectors
+  // of `shape` from `column` on, which lie in one of the panel's tiles; k over `steps` of the panel, from
+  // `at` packed elements behind its offset on.
   void productTile(const LhsAddress &lhs, const Panel &panel, mlir::Value at, mlir::Value column,
-                   int64_t vectors, mlir::Value steps, mlir::Value out, bool accumulate);
+                   MatmulTile shape, mlir::Value steps, mlir::Value out, bool accumulate);
+  // All of a panel's tile, for a group of rows.
+  MatmulTile wholeTile(const Panel &panel) const { return {plan.group.rows, panel.vectors}; }
   // All columns, with operands as they lie, where a panel would be read once; not on AMX. Rows [first, first
   // + count) as columns, `columns` apart in `out`: of whole groups of k. Rows as steps, added to `out`, whose
   // width is whole tiles of `panel`. `ahead`: rows of the operand that are asked for meanwhile.

@@ -186,8 +186,8 @@ void ForwardEmitter::emitStrip(const Block &block, Value row) {
   s.forTiles(plan.keysT, none, count, [&](Value column, Value i) {
     Value of = addI64(b, row, i);
     ifThen(b, lessThan(b, column, keysSeen(block, of, plan.group.rows)), [&] {
-      s.productTile(s.lhsRows(plan.queries, of, plan.width), plan.keysT, none, column, plan.keysT.vectors,
-                    constantI64(b, plan.keysT.steps),
+      s.productTile(s.lhsRows(plan.queries, of, plan.width), plan.keysT, none, column,
+                    s.wholeTile(plan.keysT), constantI64(b, plan.keysT.steps),
                     s.scratch(plan.scores, mulI64(b, i, plan.keysT.columns), f32), false);
     });
   });
@@ -196,7 +196,7 @@ void ForwardEmitter::emitStrip(const Block &block, Value row) {
   s.forTiles(plan.values, none, count, [&](Value column, Value i) {
     Value of = addI64(b, row, i), keys = keysSeen(block, of, plan.group.rows);
     ifThen(b, lessThan(b, none, keys), [&] {
-      s.productTile(s.lhsRows(plan.p, i, plan.keyBlock), plan.values, none, column, plan.values.vectors,
+      s.productTile(s.lhsRows(plan.p, i, plan.keyBlock), plan.values, none, column, s.wholeTile(plan.values),
                     s.stepsOf(keys), accAt(of, 0), true);
     });
   });

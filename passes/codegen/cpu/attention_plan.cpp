@@ -61,7 +61,7 @@ Panel AttentionPlan::pairsOf(int64_t columns) const {
 }
 
 int64_t AttentionPlan::sumRows(int64_t columns) const {
-  return std::max(llvm::alignTo(columns, kLanes), llvm::alignTo(columns, group.rows));
+  return std::max(llvm::alignTo(columns, kLanes), llvm::alignTo(columns, piece().rows));
 }
 
 AttentionPlan::AttentionPlan(kernel::AttentionOp op, const CpuLevel &level)
@@ -99,7 +99,7 @@ void AttentionPlan::placeForward() {
 void AttentionPlan::placeBackward() {
   // A tile begins with a group of k: those of dk and dv are counted from the run's first query.
   tile = llvm::alignTo(tile, unit.kMultiple);
-  stripUnit = std::lcm(group.rows, unit.kMultiple);
+  stripUnit = std::lcm(piece().rows, unit.kMultiple);
   strip = stripOf(stripUnit);
   int64_t rows = tile + strip;
   ends = place(rows * 8);
@@ -122,7 +122,7 @@ void AttentionPlan::placeBackward() {
     auto lhs = [&](int64_t columns) {
       if (amx) return place(llvm::alignTo(columns, group.rows) * rowBytes(tile));
       // Rows come in groups, the last of which may read past the last step.
-      return place((pairsOf(columns).size() + group.rows) * 4);
+      return place((pairsOf(columns).size() + piece().rows) * 4);
     };
     queriesT = lhs(width);
     doutsT = lhs(valueWidth);

@@ -25,8 +25,8 @@ void AttentionBlocks::forTiles(const Panel &panel, Value first, Value end,
 }
 
 void AttentionBlocks::productTile(const LhsAddress &lhs, const Panel &panel, Value at, Value column,
-                                  int64_t vectors, Value steps, Value out, bool accumulate) {
-  auto unit = makeUnit(b, plan.unit, f32, {plan.group.rows, vectors});
+                                  MatmulTile shape, Value steps, Value out, bool accumulate) {
+  auto unit = makeUnit(b, plan.unit, f32, shape);
   int64_t tileColumns = panel.tileColumns();
   Value tile = divI64(b, column, tileColumns), within = remI64(b, column, constantI64(b, tileColumns));
   Value first = addI64(b, addI64(b, at, mulI64(b, tile, panel.tileStride())), within);
