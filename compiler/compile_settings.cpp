@@ -115,9 +115,11 @@ std::variant<CompileSettings, std::string> resolveSettings(const Recipe &recipe,
   options.train = options.evaluate = forTraining;
   // A pipeline's stages train and evaluate; their checkpoints are served by programs of one stage.
   options.generate = forGeneration && recipe.pipeline <= 1;
-  options.optimizer = {recipe.optimizer.name, recipe.optimizer.beta1,    recipe.optimizer.beta2,
-                       recipe.optimizer.eps,  recipe.optimizer.momentum, recipe.optimizer.weight_decay,
-                       recipe.optimizer.clip};
+  options.optimizer = {
+      recipe.optimizer.name,     recipe.optimizer.beta1,
+      recipe.optimizer.beta2,    recipe.optimizer.eps,
+      recipe.optimizer.momentum, recipe.optimizer.weight_decay,
+      recipe.optimizer.clip,     recipe.optimizer.moments == "bf16" ? DType::bf16 : DType::f32};
   int64_t rows = recipe.train.micro_batch * recipe.data_parallel;
   if (rows <= 0 || recipe.train.batch % rows)
     return "train.batch is " + std::to_string(recipe.train.batch) +

@@ -59,6 +59,8 @@ Type GraphBuilder::elementType(DType dtype) const {
     return b.getI64Type();
   case DType::boolean:
     return b.getI1Type();
+  case DType::bf16:
+    return b.getBF16Type();
   }
   llvm_unreachable("dtype");
 }
@@ -71,6 +73,7 @@ Value GraphBuilder::wrap(mlir::Value v) {
   Type e = t.getElementType();
   out.dtype = e.isF32()         ? DType::f32
               : e.isF64()       ? DType::f64
+              : e.isBF16()      ? DType::bf16
               : e.isInteger(32) ? DType::i32
               : e.isInteger(64) ? DType::i64
                                 : DType::boolean;

@@ -13,7 +13,8 @@
 namespace weft {
 
 using i64 = int64_t;
-enum class DType : uint8_t { f32 = 0, f64 = 1, i32 = 2, i64 = 3, boolean = 4 };
+// bf16 is what a variable is kept in; nothing is computed in it but by a pass (docs/compiler.md: precision).
+enum class DType : uint8_t { f32 = 0, f64 = 1, i32 = 2, i64 = 3, boolean = 4, bf16 = 5 };
 using Shape = std::vector<i64>;
 
 // A place in the model's source, and the module path ("layers.self_attn") at that moment.

@@ -61,6 +61,9 @@ Pair unify(const Operand &a, const Operand &b, const char *verb, const SourceLin
          std::string("cannot ") + verb + " " + dtype_name(x.dtype()) + " " + shape_text(x.shape()) + " and " +
              dtype_name(y.dtype()) + " " + shape_text(y.shape()) + ": cast one of them",
          {{x.line(), "left operand made here"}, {y.line(), "right operand made here"}});
+  if (x.dtype() == DType::bf16)
+    fail(at, std::string("cannot ") + verb + " bf16 tensors: cast them to f32 first",
+         {{x.line(), "left operand made here"}, {y.line(), "right operand made here"}});
   LineGuard guard(at);
   Shape shape = broadcast_shape(x, y, verb, at);
   return {broadcast_to(x, shape), broadcast_to(y, shape)};

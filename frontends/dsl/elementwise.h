@@ -44,7 +44,8 @@ Tensor operator|(Arg a, Arg b);
 // a where the condition (bool) holds, else b; all three broadcast.
 Tensor where(Arg condition, Operand a, Operand b);
 
-// Converts the element type; float to integer truncates towards zero.
+// Converts the element type; float to integer truncates towards zero, f32 to bf16 rounds to nearest, ties to
+// even.
 Tensor cast(Arg x, DType element);
 
 // The same value, through which no gradient flows.

@@ -3,7 +3,7 @@
 namespace weft {
 
 const char *dtype_name(DType dtype) {
-  static const char *const names[] = {"f32", "f64", "i32", "i64", "bool"};
+  static const char *const names[] = {"f32", "f64", "i32", "i64", "bool", "bf16"};
   return names[static_cast<int>(dtype)];
 }
 bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }

@@ -22,15 +22,15 @@ void adamw(const std::vector<Gradient> &gradients, Arg lr, Arg step, Arg scale, 
   Tensor keep = 1 - lr * o.weight_decay;
   for (const Gradient &gradient : gradients) {
     const Variable &parameter = gradient.parameter;
-    Variable m_state = state_of(parameter, "m"), v_state = state_of(parameter, "v");
+    Variable m_state = state_of(parameter, "m", o.moments), v_state = state_of(parameter, "v", o.moments);
     Tensor g = gradient.gradient * scale;
-    Tensor m = read_variable(m_state) * o.beta1 + g * (1 - o.beta1);
-    Tensor v = read_variable(v_state) * o.beta2 + g * g * (1 - o.beta2);
+    Tensor m = read_state(m_state, parameter) * o.beta1 + g * (1 - o.beta1);
+    Tensor v = read_state(v_state, parameter) * o.beta2 + g * g * (1 - o.beta2);
     Tensor p = read_variable(parameter);
     if (parameter.decay && o.weight_decay != 0) p = p * keep;
     p = p - rate * (m / (sqrt(v) * variance_scale + o.eps));
-    update_variable(m_state, m, apply);
-    update_variable(v_state, v, apply);
+    update_state(m_state, m, apply);
+    update_state(v_state, v, apply);
     update_variable(parameter, p, apply);
   }
 }

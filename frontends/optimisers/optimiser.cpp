@@ -7,7 +7,7 @@
 
 namespace weft {
 
-Variable state_of(const Variable &parameter, const std::string &name) {
+Variable state_of(const Variable &parameter, const std::string &name, DType moments) {
   Variable v = parameter;
   v.path = "optimizer." + name + "." + parameter.path;
   // A layer's state has one name, whichever range of layers holds it.
@@ -16,7 +16,18 @@ Variable state_of(const Variable &parameter, const std::string &name) {
   v.init = InitKind::zeros;
   v.init_scale = 0;
   v.decay = false;
+  if (moments == DType::bf16) v.dtype = moments;
   return v;
+}
+
+Tensor read_state(const Variable &state, const Variable &parameter) {
+  return cast(read_variable(state), parameter.dtype);
+}
+
+void update_state(const Variable &state, const Tensor &value, const Tensor &apply) {
+  // Chosen before it is rounded: what was kept is the same again.
+  Tensor now = apply.empty() ? value : where(apply, value, cast(read_variable(state), value.dtype()));
+  write_variable(state, cast(now, state.dtype));
 }
 
 Tensor read_variable(const Variable &v, Caller at) {

@@ -12,8 +12,12 @@ struct Gradient {
 };
 
 // The optimiser's state `name` of a parameter: a variable "optimizer.<name>.<path>" laid out as the parameter
-// is, zero at first.
-Variable state_of(const Variable &parameter, const std::string &name);
+// is, zero at first. `moments`: what it is kept in, f32 (then a parameter of f64 has one of f64) or bf16, to
+// which it is rounded at the end of each step.
+Variable state_of(const Variable &parameter, const std::string &name, DType moments = DType::f32);
+// As the parameter's type, whatever it is kept in; and what update_variable writes of it.
+Tensor read_state(const Variable &state, const Variable &parameter);
+void update_state(const Variable &state, const Tensor &value, const Tensor &apply);
 Tensor read_variable(const Variable &v, Caller at = {});
 void write_variable(const Variable &v, Arg value);
 

@@ -9,9 +9,9 @@ void sgd(const std::vector<Gradient> &gradients, Arg lr, Arg scale, const SgdOpt
     const Variable &parameter = gradient.parameter;
     Tensor direction = gradient.gradient * scale;
     if (o.momentum != 0) {
-      Variable state = state_of(parameter, "momentum");
-      direction = read_variable(state) * o.momentum + direction;
-      update_variable(state, direction, apply);
+      Variable state = state_of(parameter, "momentum", o.moments);
+      direction = read_state(state, parameter) * o.momentum + direction;
+      update_state(state, direction, apply);
     }
     Tensor p = read_variable(parameter);
     if (parameter.decay && o.weight_decay != 0) p = p * (1 - lr * o.weight_decay);

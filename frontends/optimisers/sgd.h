@@ -7,6 +7,7 @@ namespace weft {
 struct SgdOptions {
   double momentum = 0.9; // 0: none, and no state
   double weight_decay = 0;
+  DType moments = DType::f32; // what b is kept in between steps: f32 or bf16
 };
 
 // One step: b = momentum b + g, p = p (1 - lr wd) - lr b, with g the gradient times `scale`; lr and scale are

@@ -10,9 +10,10 @@ namespace weft {
 struct OptimizerOptions {
   std::string name = "adamw"; // or "sgd"
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-  double momentum = 0.9;     // sgd's
-  double weight_decay = 0.1; // of parameters with `decay`: matrices and embeddings, not norms and biases
-  double clip = 1.0;         // largest global gradient norm; 0: no clipping
+  double momentum = 0.9;      // sgd's
+  double weight_decay = 0.1;  // of parameters with `decay`: matrices and embeddings, not norms and biases
+  double clip = 1.0;          // largest global gradient norm; 0: no clipping
+  DType moments = DType::f32; // or bf16: what adamw's means and sgd's momentum are kept in
 };
 
 struct ProgramOptions {

@@ -96,9 +96,9 @@ void build_train_step(const ModelInfo &model, const ProgramOptions &options) {
   Tensor norm = global_norm(gradients), scale = clip_scale(norm, o.clip);
   Tensor apply = within_limits(losses.front().value, loss_limit, norm, norm_limit);
   if (o.name == "adamw")
-    adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay}, apply);
+    adamw(gradients, lr, step, scale, {o.beta1, o.beta2, o.eps, o.weight_decay, o.moments}, apply);
   else
-    sgd(gradients, lr, scale, {o.momentum, o.weight_decay}, apply);
+    sgd(gradients, lr, scale, {o.momentum, o.weight_decay, o.moments}, apply);
   for (const Gradient &g : loads) {
     declare_output("expert_load." + g.parameter.path, g.gradient);
     declare_output("expert_bias." + g.parameter.path, read_variable(g.parameter));

@@ -332,8 +332,8 @@ absl::Status CheckVariables(const Where &at, const fb::Artifact &artifact, const
     if (variable.kind() > fb::VariableKind::derived) return here.Error("kind is unknown");
     if (variable.init() > fb::InitKind::constant) return here.Error("init is unknown");
     if (variable.dtype() == fb::DType::bf16 && variable.kind() != fb::VariableKind::derived &&
-        variable.kind() != fb::VariableKind::cache)
-      return here.Error("is bf16 when only caches and what is derived may be");
+        variable.kind() != fb::VariableKind::cache && variable.kind() != fb::VariableKind::optimizer)
+      return here.Error("is bf16 when only caches, what is derived and an optimiser's state may be");
     if (variable.dtype() == fb::DType::bf16 && variable.init() != fb::InitKind::zeros)
       return here.Error("is bf16 and should start as zeros");
     if (!std::isfinite(variable.init_scale())) return here.Error("init_scale is not finite");

@@ -162,7 +162,7 @@ void InitialiseElements(const fb::Variable &variable, uint64_t seed, int64_t beg
     case fb::DType::boolean:
       return Fill<bool>(variable, begin, end, data);
     case fb::DType::bf16:
-      return; // derived or a cache, which start as zeros
+      return; // no parameter: it starts as zeros
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "runtime/train/file_hash.h"
 #include "runtime/train/safetensors.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -186,8 +187,15 @@ absl::Status ReadCheckpoint(const std::string &path, absl::Span<const VariableVi
     const SafetensorsReader &reader = weight ? *model : *state;
     for (const CheckpointTensor &tensor : CheckpointTensors(view))
       if (absl::Status status = reader.Read(tensor.name, view.variable->dtype(), tensor.shape, tensor.memory);
-          !status.ok())
-        return status;
+          !status.ok()) {
+        auto kept = reader.tensors().find(tensor.name);
+        if (kind != fb::VariableKind::optimizer || kept == reader.tensors().end() ||
+            kept->second.dtype == SafetensorsName(view.variable->dtype()))
+          return status;
+        return absl::InvalidArgumentError(
+            absl::StrCat(std::string(status.message()), "\nhint: optimizer.moments=",
+                         absl::AsciiStrToLower(kept->second.dtype), " goes on as the run was"));
+      }
   }
   return absl::OkStatus();
 }

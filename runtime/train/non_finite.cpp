@@ -8,13 +8,12 @@
 #include <cstring>
 
 namespace weft {
-namespace {
 
 bool IsFloat(fb::DType dtype) {
   return dtype == fb::DType::f32 || dtype == fb::DType::f64 || dtype == fb::DType::bf16;
 }
 
-double ValueAt(fb::DType dtype, const char *at) {
+double FloatAt(fb::DType dtype, const char *at) {
   if (dtype == fb::DType::f64) {
     double value;
     std::memcpy(&value, at, sizeof value);
@@ -32,6 +31,8 @@ double ValueAt(fb::DType dtype, const char *at) {
   std::memcpy(&value, &word, sizeof value);
   return value;
 }
+
+namespace {
 
 struct Dimension {
   int size_number; // of the launch's sizes
@@ -119,7 +120,7 @@ FloatScan ScanBuffer(const ObservedLaunch &launch, int number,
   if (!IsFloat(dtype)) return scan;
   const char *data = launch.buffers[number];
   ForEachElement(launch, number, fixed, [&](int64_t address, const auto &dimensions, const auto &index) {
-    Add(scan, ValueAt(dtype, data + address * ByteSize(dtype)), address, dimensions, index);
+    Add(scan, FloatAt(dtype, data + address * ByteSize(dtype)), address, dimensions, index);
   });
   return scan;
 }
@@ -144,7 +145,7 @@ void NonFiniteFinder::Before(const ObservedLaunch &launch) {
     const int64_t size = ByteSize(buffer.dtype());
     ForEachElement(launch, i, {}, [&](int64_t address, const auto &, const auto &) {
       char *at = launch.buffers[i] + address * size;
-      if (!std::isfinite(ValueAt(buffer.dtype(), at))) std::memset(at, 0, size);
+      if (!std::isfinite(FloatAt(buffer.dtype(), at))) std::memset(at, 0, size);
     });
   }
 }

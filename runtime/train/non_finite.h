@@ -9,6 +9,10 @@
 
 namespace weft {
 
+// f32, f64 or bf16; and an element of one, as it lies in memory.
+bool IsFloat(fb::DType dtype);
+double FloatAt(fb::DType dtype, const char *at);
+
 // Elements of one buffer of a launch as floats; integers have none to look at.
 struct FloatScan {
   int64_t nans = 0, infinities = 0, elements = 0;

@@ -51,6 +51,7 @@ struct Recipe {
     int64_t warmup = 50, decay_steps = -1;
     double decay_fraction = 0.2, weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, momentum = 0.9,
            clip = 1.0;
+    std::string moments = "f32";
   } optimizer;
   struct {
     std::string dir = "runs/run";

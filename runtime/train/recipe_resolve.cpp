@@ -69,6 +69,24 @@ absl::Status CheckSpikes(const Recipe &recipe) {
       10 * std::max<int64_t>(1, t.spike_most)));
 }
 
+// bf16 has 8 bits of significand: what loses less than 1/256 of itself a step is rounded back to what it was,
+// and an average would never fall.
+absl::Status CheckMoments(const Recipe &recipe) {
+  const auto &o = recipe.optimizer;
+  if (o.moments != "bf16") return absl::OkStatus();
+  std::vector<std::pair<const char *, double>> decays = {{"beta1", o.beta1}, {"beta2", o.beta2}};
+  if (o.name == "sgd") decays = {{"momentum", o.momentum}};
+  for (const auto &[key, value] : decays)
+    if (value > 0.996)
+      return absl::InvalidArgumentError(
+          absl::StrCat("optimizer.", key, " is ", value,
+                       " when it should be at most 0.996 with optimizer.moments = \"bf16\""
+                       "\nhint: bf16 rounds away what an average loses in a step; use optimizer.moments=f32, "
+                       "or for example optimizer.",
+                       key, "=0.95"));
+  return absl::OkStatus();
+}
+
 absl::Status CheckBatch(Recipe &recipe) {
   int64_t batch = recipe.train.batch, micro = recipe.train.micro_batch, dp = recipe.data_parallel;
   auto wrong = [](const std::string &message, const std::string &hint) {
@@ -130,6 +148,7 @@ absl::Status ResolveRecipe(Recipe &recipe) {
   if (absl::Status status = ParseBudget(recipe); !status.ok()) return status;
   if (absl::Status status = CheckBatch(recipe); !status.ok()) return status;
   if (absl::Status status = CheckSpikes(recipe); !status.ok()) return status;
+  if (absl::Status status = CheckMoments(recipe); !status.ok()) return status;
   if (recipe.run.dir.empty())
     return absl::InvalidArgumentError("run.dir is empty\nhint: name the folder for the run");
   recipe.run.dir = std::filesystem::absolute(recipe.run.dir).lexically_normal().string();

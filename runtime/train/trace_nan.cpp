@@ -1,4 +1,5 @@
 #include "runtime/train/trace_nan.h"
+#include "runtime/artifact/dtype.h"
 #include "runtime/data/file_io.h"
 #include "runtime/train/compile.h"
 #include "runtime/train/non_finite.h"
@@ -64,13 +65,13 @@ std::string AlreadyThere(Ranks &ranks) {
   for (int rank = 0; rank < ranks.size(); ++rank)
     for (const VariableView &view : ranks.Variables(rank)) {
       const fb::Variable &v = *view.variable;
-      if (v.dtype() != fb::DType::f32 || v.kind() == fb::VariableKind::derived) continue;
-      const float *values = reinterpret_cast<const float *>(view.memory.data());
-      for (int64_t i = 0; i < v.bytes() / 4; ++i)
-        if (!std::isfinite(values[i]))
+      if (!IsFloat(v.dtype()) || v.kind() == fb::VariableKind::derived) continue;
+      const int64_t size = ByteSize(v.dtype());
+      for (int64_t i = 0; i < static_cast<int64_t>(v.bytes()) / size; ++i)
+        if (double value = FloatAt(v.dtype(), view.memory.data() + i * size); !std::isfinite(value))
           return absl::StrCat(
               v.kind() == fb::VariableKind::parameter ? "parameter " : "variable ", v.name()->str(), " is ",
-              values[i], " at element ", i,
+              value, " at element ", i,
               " before the step has begun: what the run started from, or the update of a step before");
     }
   return "";

@@ -34,6 +34,7 @@ refuse optimizer.lr=fast 'optimizer.lr is "fast" when it should be a number'
 refuse optimizer.lr=nan 'optimizer.lr is nan'
 refuse data.validation=half 'data.validation is "half" when it should be a number'
 refuse data.validation=0.9 'data.validation is 0.9 when it should be between 0 and 0.5'
+refuse optimizer.moments=f16 'optimizer.moments is "f16" when it should be one of f32, bf16'
 refuse optimizer.name=adam 'optimizer.name is "adam" when it should be one of adamw, sgd' 'did you mean adamw?'
 refuse train.precision=f64 'train.precision is "f64" when it should be one of f32, bf16'
 refuse run.threads=-1 'run.threads is -1'
@@ -42,6 +43,7 @@ refuse_recipe $'[run]\nsave_initial = "yes"' 'bad.toml:2: run.save_initial is "y
 refuse_recipe $'[data]\ntrain = [1, 2]' 'bad.toml:2: data.train' 'a list of texts in quotes'
 
 # What does not fit together.
+refuse_recipe $'[optimizer]\nmoments = "bf16"\nbeta2 = 0.999' 'optimizer.beta2 is 0.999 when it should be at most 0.996' 'optimizer.moments=f32'
 refuse train.batch=7 'train.micro_batch is 4 rows' '(train.batch 7 over 1 data-parallel ranks)' 'divides them'
 refuse train.shards=3 'train.shards is 3 when train.batch, 8 rows, should be a multiple of it'
 refuse train.shards=16 'train.shards is 16' 'a shard is a whole number of rows'

@@ -8,6 +8,7 @@ train run train.steps=4
 files() { (cd "$work/run" && sha256sum recipe.toml model.weft model.weft.key tokenizer.json checkpoints/*/*); }
 before=$(files)
 expect_error 1 'has the shape' -- weft train "$work/run" --resume train.steps=8 model.dim=32
+expect_error 1 'has the type F32 when the model has BF16' 'optimizer.moments=f32' -- weft train "$work/run" --resume train.steps=8 optimizer.moments=bf16
 expect_error 1 'the checkpoint has 4 steps when train.steps is 2' -- weft train "$work/run" --resume train.steps=2
 expect_error 1 'threads on' 'more than make sense' -- weft train "$work/run" --resume train.steps=8 run.threads=4096
 [[ $(files) == "$before" ]] || fail "a refused resumption changed the run" "$(diff <(echo "$before") <(files))"

@@ -74,6 +74,33 @@ TEST_F(OptimiserTest, AdamwKeepsTwoStatesAParameterLaidOutAsItIs) {
   EXPECT_EQ(recording.count("tanh"), 2); // bias corrections
 }
 
+TEST_F(OptimiserTest, MomentsKeptInBf16AreRoundedAtTheEndOfAStep) {
+  Tensor apply = make({}, DType::boolean);
+  adamw({gradient("w", {4}, 0, false)}, make({}), make({}), make({}),
+        {.weight_decay = 0, .moments = DType::bf16}, apply);
+  for (const char *name : {"optimizer.m.w", "optimizer.v.w"}) {
+    EXPECT_EQ(recording.variables.at(name).dtype, DType::bf16);
+    EXPECT_EQ(recording.variables.at(name).init, InitKind::zeros);
+  }
+  EXPECT_EQ(recording.variables.at("w").dtype, DType::f32);
+  EXPECT_EQ(recording.count("cast"), 6); // of each read to be averaged, read to be kept, and written
+  for (const auto &op : recording.ops)   // nothing is computed in it
+    if (op.result.dtype == DType::bf16)
+      EXPECT_TRUE(op.text.rfind("cast ", 0) == 0 || op.text.rfind("variable ", 0) == 0) << op.text;
+}
+
+TEST_F(OptimiserTest, Bf16IsNotComputedWith) {
+  Tensor x = make({4}, DType::bf16);
+  try {
+    x *x;
+    FAIL();
+  } catch (const ModelError &e) {
+    EXPECT_NE(std::string(e.what()).find("cannot multiply bf16 tensors: cast them to f32 first"),
+              std::string::npos)
+        << e.what();
+  }
+}
+
 TEST_F(OptimiserTest, ParametersWithoutDecayAreNotScaled) {
   Tensor lr = make({}), step = make({}), scale = make({});
   adamw({gradient("w", {4})}, lr, step, scale);

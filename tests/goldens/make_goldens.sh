@@ -10,7 +10,7 @@ python=${PYTHON:-build/interop-venv/bin/python} weft=${WEFT:-build/bin/weft}
 [ -x "$(command -v "$python")" ] || { echo "error: no $python; ./run interop makes it" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-[ $# -gt 0 ] || set -- llama llama_odd qwen2 qwen3 deepseek_v3 deepseek_v3_mtp
+[ $# -gt 0 ] || set -- llama llama_odd llama_moments qwen2 qwen3 deepseek_v3 deepseek_v3_mtp
 for name in "$@"; do
   "$weft" train "tests/goldens/$name.toml" run.dir="$work/$name" run.save_initial=true
   # The curve is PyTorch's own; what differs from Weft's is shown and fails here, but is written all the same.

@@ -178,6 +178,10 @@ def train(run, steps, dtype, autocast=False, noise=0.0):
         for group in adamw.param_groups:
             group["lr"] = metrics[step]["lr"]
         adamw.step()
+        if o.get("moments") == "bf16":  # kept rounded; the step was made of what they were before
+            for state in adamw.state.values():
+                for name in ("exp_avg", "exp_avg_sq"):
+                    state[name].copy_(state[name].bfloat16())
         adamw.zero_grad()
         for at, load in loads.items():
             biases[at + "gate.e_score_correction_bias"] += model.get("bias_rate", 1e-3) * torch.sign(load.double().mean() - load).to(dtype)

@@ -12,16 +12,16 @@ layout() { # NAME KEY=VALUE…: NAME_whole is what NAME's other layouts are comp
 }
 
 # A run that stopped after step 4 in one layout goes on in another, here one rank.
-moved() { # NAME
-  local from=$work/shards4_$1 to=$work/moved_$1
+moved() { # NAME [KEY=VALUE]…
+  local from=$work/shards4_$1 to=$work/moved_$1 whole=$work/shards4_${1%_*}_whole
   rm -rf "$to"
   mkdir -p "$to/checkpoints"
   cp -r "$from/checkpoints/step-000004" "$to/checkpoints/"
   cp "$from/metrics.jsonl" "$to/"
-  cp -r "$work"/shards4_own_whole/{model.weft,model.weft.key,data} "$to/"
-  train "moved_$1" train.eval_batches=0 train.shards=4 train.micro_batch=8 --resume
+  cp -r "$whole"/{model.weft,model.weft.key,data} "$to/"
+  train "moved_$1" train.eval_batches=0 train.shards=4 train.micro_batch=8 "${@:2}" --resume
   ! grep -q warning "$work/moved_$1.out" || fail "the change of layout is warned of" "$(cat "$work/moved_$1.out")"
-  expect_equal_bits "$work/shards4_own_whole" "$to" 8 "from $1 to one rank"
+  expect_equal_bits "$whole" "$to" 8 "from $1 to one rank"
 }
 
 case $1 in
@@ -48,6 +48,14 @@ pipeline) # after accumulation
   grep -q '2 ranks of' "$work/shards4_own_pp2.out" || fail "there are not two ranks" "$(cat "$work/shards4_own_pp2.out")"
   moved own_pp2
   layout own_dp2pp2 train.micro_batch=2 run.plan=dp2,pp2
+  ;;
+moments) # kept in bf16: rounded at the end of a step, by whichever rank
+  layout moments_whole train.micro_batch=8 optimizer.moments=bf16
+  layout moments_two train.micro_batch=4 optimizer.moments=bf16
+  layout moments_dp2 train.micro_batch=4 optimizer.moments=bf16 run.plan=dp2
+  layout moments_pp2 train.micro_batch=4 optimizer.moments=bf16 run.plan=pp2
+  moved moments_dp2 optimizer.moments=bf16
+  moved moments_pp2 optimizer.moments=bf16
   ;;
 tied) # the head is the embedding's table: the first and the last stage hold it
   layout tied_whole train.micro_batch=8 model.tied=true

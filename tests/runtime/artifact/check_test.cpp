@@ -185,7 +185,7 @@ TEST(ArtifactCheck, WhatIsDerivedHasAnEntryThatMakesIt) {
               Variable(a, 1).dtype = fb::DType::bf16;
               Variable(a, 1).shape = {16};
             }),
-            at + "variables[1]: is bf16 when only caches and what is derived may be");
+            at + "variables[1]: is bf16 when only caches, what is derived and an optimiser's state may be");
   EXPECT_EQ(ErrorAfter([](fb::ArtifactT &a) {
               Variable(a, 1).dtype = fb::DType::bf16;
               Variable(a, 1).shape = {16};
