@@ -6,6 +6,7 @@ namespace weft {
 namespace detail {
 Tensor reduce(i64 kind, const char *what, const Arg &x, std::vector<i64> axes, bool keepdims) {
   require_tensor(x, what, x.at);
+  refuse_bf16(x, what, x.at);
   if (axes.empty())
     for (i64 i = 0; i < x.rank(); ++i) axes.push_back(i);
   std::vector<bool> reduced(x.rank(), false);

@@ -53,6 +53,8 @@ Pair unify(const Operand &a, const Operand &b, const char *verb, const SourceLin
     fail(at, std::string("cannot ") + verb + " two numbers into a tensor: make one with full()");
   if (!a.is_number) require_tensor(a.tensor, verb, at);
   if (!b.is_number) require_tensor(b.tensor, verb, at);
+  for (const Operand *x : {&a, &b})
+    if (!x->is_number) refuse_bf16(x->tensor, verb, at);
   if (a.is_number) return {number_as(a.number, b.tensor, verb, at), b.tensor};
   if (b.is_number) return {a.tensor, number_as(b.number, a.tensor, verb, at)};
   const Tensor &x = a.tensor, &y = b.tensor;
@@ -60,9 +62,6 @@ Pair unify(const Operand &a, const Operand &b, const char *verb, const SourceLin
     fail(at,
          std::string("cannot ") + verb + " " + dtype_name(x.dtype()) + " " + shape_text(x.shape()) + " and " +
              dtype_name(y.dtype()) + " " + shape_text(y.shape()) + ": cast one of them",
-         {{x.line(), "left operand made here"}, {y.line(), "right operand made here"}});
-  if (x.dtype() == DType::bf16)
-    fail(at, std::string("cannot ") + verb + " bf16 tensors: cast them to f32 first",
          {{x.line(), "left operand made here"}, {y.line(), "right operand made here"}});
   LineGuard guard(at);
   Shape shape = broadcast_shape(x, y, verb, at);

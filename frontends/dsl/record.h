@@ -5,6 +5,8 @@
 namespace weft::detail {
 
 void require_tensor(const Tensor &x, const char *what, const SourceLine &at);
+// bf16 is for keeping.
+void refuse_bf16(const Tensor &x, const char *what, const SourceLine &at);
 void require_float(const Tensor &x, const char *what, const SourceLine &at);
 void require_int(const Tensor &x, const char *what, const SourceLine &at);
 

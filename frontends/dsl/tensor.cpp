@@ -36,6 +36,11 @@ namespace detail {
 void require_tensor(const Tensor &x, const char *what, const SourceLine &at) {
   if (x.empty()) fail(at, std::string(what) + " of a tensor that was never set");
 }
+void refuse_bf16(const Tensor &x, const char *what, const SourceLine &at) {
+  if (x.dtype() == DType::bf16)
+    fail(at, std::string(what) + " of bf16 " + shape_text(x.shape()) + ": cast it to f32 first",
+         {{x.line(), "operand made here"}});
+}
 void require_float(const Tensor &x, const char *what, const SourceLine &at) {
   require_tensor(x, what, at);
   if (!is_float(x.dtype()))

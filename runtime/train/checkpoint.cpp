@@ -190,7 +190,8 @@ absl::Status ReadCheckpoint(const std::string &path, absl::Span<const VariableVi
           !status.ok()) {
         auto kept = reader.tensors().find(tensor.name);
         if (kind != fb::VariableKind::optimizer || kept == reader.tensors().end() ||
-            kept->second.dtype == SafetensorsName(view.variable->dtype()))
+            kept->second.dtype == SafetensorsName(view.variable->dtype()) ||
+            (kept->second.dtype != "F32" && kept->second.dtype != "BF16"))
           return status;
         return absl::InvalidArgumentError(
             absl::StrCat(std::string(status.message()), "\nhint: optimizer.moments=",

@@ -64,7 +64,7 @@ const std::vector<RecipeKey> &RecipeKeys() {
       {"optimizer.beta2", "number", "", "adamw's decay of the gradient's square", {}, 0, 1, FIELD(optimizer.beta2)},
       {"optimizer.eps", "number", "", "added to the root of the square", {}, 0, 1, FIELD(optimizer.eps)},
       {"optimizer.momentum", "number", "", "sgd's", {}, 0, 1, FIELD(optimizer.momentum)},
-      {"optimizer.moments", "text", "", "what adamw's means and sgd's momentum are kept in between steps; bf16: half of their memory, for a beta of 0.996 at most", {"f32", "bf16"}, 0, 0, FIELD(optimizer.moments)},
+      {"optimizer.moments", "text", "", "what adamw's means and sgd's momentum are kept in between steps; bf16: half of their memory, for a beta of 0.99 at most", {"f32", "bf16"}, 0, 0, FIELD(optimizer.moments)},
       {"optimizer.clip", "number", "", "largest global norm of the gradient (0 = off)", {}, 0, 1e30, FIELD(optimizer.clip)},
 
       {"run.dir", "text", "", "the run directory, relative to where weft is started", {}, 0, 0, FIELD(run.dir)},

@@ -43,7 +43,7 @@ refuse_recipe $'[run]\nsave_initial = "yes"' 'bad.toml:2: run.save_initial is "y
 refuse_recipe $'[data]\ntrain = [1, 2]' 'bad.toml:2: data.train' 'a list of texts in quotes'
 
 # What does not fit together.
-refuse_recipe $'[optimizer]\nmoments = "bf16"\nbeta2 = 0.999' 'optimizer.beta2 is 0.999 when it should be at most 0.996' 'optimizer.moments=f32'
+refuse_recipe $'[optimizer]\nmoments = "bf16"\nbeta2 = 0.999' 'optimizer.beta2 is 0.999 when it should be at most 0.99' 'optimizer.moments=f32'
 refuse train.batch=7 'train.micro_batch is 4 rows' '(train.batch 7 over 1 data-parallel ranks)' 'divides them'
 refuse train.shards=3 'train.shards is 3 when train.batch, 8 rows, should be a multiple of it'
 refuse train.shards=16 'train.shards is 16' 'a shard is a whole number of rows'

@@ -13,6 +13,8 @@ for model in llama qwen3 deepseek_v3; do
       -- weft compile $model --config tiny "${sizes[@]}" --precision $precision --check-phases
   done
 done
+# Moments that are rounded at the end of a step.
+checked 'the program as a whole, to the bit' -- weft compile llama --config tiny "${sizes[@]}" --set optimizer.moments=bf16 --check-phases
 # Every level gives the same bits; ranks; virtual shards.
 checked '(avx' -- weft compile llama --config tiny "${sizes[@]}" --target cpu --check-phases -o "$work/all.weft"
 [[ -s $work/all.weft ]] || fail "-o is not written"

@@ -56,8 +56,8 @@ TEST_P(GoldenCurve, FollowsPyTorchWithinAThousandthNat) { ExpectFollows(GetParam
 // The curves are of f64: what bf16 costs. Beside PyTorch's own bf16: ./run interop.
 TEST_P(GoldenCurve, FollowsItInBf16WithinTwoHundredths) { ExpectFollows(GetParam(), "bf16", 2e-2, 0.3); }
 
-// PyTorch's AdamW, whose averages are rounded to bf16 after each step.
-TEST(GoldenCurveOfMoments, FollowsRoundedAverages) { ExpectFollows("llama_moments", "f32", 1e-3, 1e-2); }
+// PyTorch's AdamW, whose averages are rounded to bf16 after each step; those that are not are 3e-4 nats away.
+TEST(GoldenCurveOfMoments, FollowsRoundedAverages) { ExpectFollows("llama_moments", "f32", 5e-5, 5e-3); }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, GoldenCurve,
                          ::testing::Values("llama", "llama_odd", "qwen2", "qwen3", "deepseek_v3",

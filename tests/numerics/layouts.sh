@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# layouts.sh accumulation|data_parallel|pipeline|tied|mtp|balance: with the same virtual shards, how the global batch is cut into
+# layouts.sh accumulation|data_parallel|pipeline|moments|tied|mtp|balance: with the same virtual shards, how the global batch is cut into
 # micro-batches and ranks does not show in the bits: of the weights, the losses, and the validation losses.
 source "$(dirname "$0")/../e2e/lib.sh"
 

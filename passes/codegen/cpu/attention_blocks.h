@@ -39,8 +39,8 @@ struct Panel {
   int64_t size() const { return columns * steps; } // packed elements
 };
 
-// Where things lie in a thread's scratch, in bytes. Rows come in groups of group.rows, so arrays of rows have
-// some to spare.
+// Where things lie in a thread's scratch, in bytes. Rows come in groups of group.rows, or of a piece's, so
+// arrays of rows have some to spare.
 struct AttentionPlan {
   AttentionPlan(kernel::AttentionOp op, const CpuLevel &level);
   UnitFacts unit;
@@ -72,7 +72,7 @@ struct AttentionPlan {
   Panel factorPanel;          // of p and of ds: k = queries, a column a key
   int64_t dsRows;             // ds as lhs (tile, key block)
   int64_t pairs;              // AMX: `pairsOf` queries or douts, on their way to be lhs
-  int64_t queriesT, doutsT;   // lhs of dkᵀ and dvᵀ: a row an element, k = queries; see columnsT
+  int64_t queriesT, doutsT;   // lhs of dkᵀ and dvᵀ: a row an element, k = queries; see lhsOf
   int64_t keySums, valueSums; // (blocks, sumRows, keysT.columns) f32: dkᵀ and dvᵀ
 
   int64_t padded(int64_t elements) const; // of k: filled up to the unit's groups

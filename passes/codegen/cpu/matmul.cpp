@@ -11,7 +11,6 @@
 #include "passes/codegen/cpu/matmul.h"
 #include "passes/codegen/cpu/matmul_emitter.h"
 #include "passes/codegen/cpu/matmul_heuristics.h"
-#include "passes/codegen/cpu/region.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/MathExtras.h"
 

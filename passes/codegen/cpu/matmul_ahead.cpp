@@ -44,11 +44,15 @@ MatmulEmitter::Coming MatmulEmitter::rhsComing(const Block &block, Value mBlock,
   if (plan.rhsInPlace || plan.inPlace || op.getPackedRhs() || plan.streamedTiles > 0 ||
       !frame.strideIs(kRhsAccess, 2, 1))
     return {};
-  Value tiles = mulI64(b, columnTiles, std::max<int64_t>(plan.blockM / plan.tile.rows, 1));
+  // The tiles of the chunk's m blocks, of which the last may have fewer.
+  auto tilesBefore = [&](Value mBlocks) {
+    Value rows = minI64(b, mulI64(b, mBlocks, plan.blockM), subI64(b, block.rowEnd, block.rowBegin));
+    return mulI64(b, columnTiles, divI64(b, rows, plan.tile.rows));
+  };
+  Value done = tilesBefore(block.chunk);
   auto [k, end] = nextK(block);
   return comingRows(kRhsAccess, access(kRhsAccess, block.batch, k, block.column), k, end, plan.blockN,
-                    mulI64(b, subI64(b, block.chunkEnd, block.chunk), tiles),
-                    mulI64(b, subI64(b, mBlock, block.chunk), tiles));
+                    subI64(b, tilesBefore(block.chunkEnd), done), subI64(b, tilesBefore(mBlock), done));
 }
 
 void MatmulEmitter::askFor(const Coming &coming, Value tile) {
@@ -67,9 +71,10 @@ void MatmulEmitter::askFor(const Coming &coming, Value tile) {
 // The next tile's sums, in the rows below behind the last column: a line of each row at a time is no stream
 // that the processor would see.
 void MatmulEmitter::askForSums(DotUnit &unit, const Block &block, const Rows &rows, Value column) {
+  if (plan.streamedTiles > 0) return; // rows are innermost there
   const int64_t lineElements = kLineBytes / memoryBytes(plan.sum);
   Value next = addI64(b, column, plan.tile.columns()), more = lessThan(b, next, block.columns);
-  Value row = addI64(b, rows.row, choose(b, more, constantI64(b, 0), constantI64(b, plan.tile.rows)));
+  Value row = addI64(b, rows.row, choose(b, more, constantI64(b, 0), constantI64(b, unit.shape().rows)));
   next = addI64(b, block.column, choose(b, more, next, constantI64(b, 0)));
   for (int64_t r = 0; r < unit.shape().rows; ++r)
     for (int64_t at = 0; at < plan.tile.columns(); at += lineElements)

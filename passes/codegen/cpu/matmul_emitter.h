@@ -1,4 +1,6 @@
-// The code of one kernel.matmul: the nest of matmul.cpp, and how operands are packed (matmul_operands.cpp).
+// The code of one kernel.matmul: the nest (matmul.cpp), its tiles and what follows them (matmul_tiles.cpp,
+// matmul_epilogue.cpp), how operands are packed (matmul_operands.cpp) and asked for before
+// (matmul_ahead.cpp).
 #pragma once
 #include "passes/codegen/cpu/matmul_pack.h"
 #include "passes/codegen/cpu/matmul_plan.h"

@@ -169,6 +169,47 @@ TEST(Attention, TakesAnyStrides) {
               << b << " " << t << " " << h << " " << e;
 }
 
+// Elements of a row that do not lie together, of widths that no square of lanes divides.
+TEST(Attention, WritesGradientsOfAnyStrides) {
+  for (auto [D, E] : {std::pair<int64_t, int64_t>{20, 7}, {28, 72}, {1, 16}}) {
+    Attention op{.name = "strided",
+                 .B = 2,
+                 .T = 37,
+                 .S = 37,
+                 .H = 4,
+                 .G = 2,
+                 .D = D,
+                 .E = E,
+                 .keyBlock = 16,
+                 .chunkBlocks = 2};
+    Attention plain = op;
+    plain.name = "plain";
+    auto across = [](int64_t width) {
+      return Operand{{2, 2, width, 37}, {2 * width * 37, 1, width * 37, 37}, 0};
+    };
+    auto out = op.outputs("backward");
+    out[1] = across(D), out[2] = across(E);
+    KernelSuite suite;
+    suite.add("strided", op.text("backward", op.inputs(false), out));
+    suite.add("plain", plain.text("backward"));
+    suite.compile();
+    Data data(plain, documents(37, {6, 30}));
+    data.lse = randomFloats(2 * 37 * 4, 5), data.delta = randomFloats(2 * 37 * 4, 6);
+    const std::vector<Bytes> none{Bytes(2 * 37 * 4 * D * 4), Bytes(2 * 37 * 2 * D * 4),
+                                  Bytes(2 * 37 * 2 * E * 4)};
+    auto want = suite.run("plain", data.backward(), none), got = suite.run("strided", data.backward(), none);
+    for (auto [result, width] : {std::pair<int64_t, int64_t>{1, D}, {2, E}}) {
+      auto x = valuesOf<float>(want[result]), y = valuesOf<float>(got[result]);
+      for (int64_t b = 0; b < 2; ++b)
+        for (int64_t s = 0; s < 37; ++s)
+          for (int64_t g = 0; g < 2; ++g)
+            for (int64_t e = 0; e < width; ++e)
+              ASSERT_EQ(y[((b * 2 + g) * width + e) * 37 + s], x[((b * 37 + s) * 2 + g) * width + e])
+                  << result << " " << b << " " << s << " " << g << " " << e;
+    }
+  }
+}
+
 TEST(Attention, SaysWhatItCannotCompile) {
   auto diagnosticsOf = [](const std::string &text) {
     KernelSuite suite;

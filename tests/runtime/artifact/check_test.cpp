@@ -193,6 +193,15 @@ TEST(ArtifactCheck, WhatIsDerivedHasAnEntryThatMakesIt) {
               Variable(a, 1).init = fb::InitKind::constant;
             }),
             at + "variables[1]: is bf16 and should start as zeros");
+  auto moment = [](fb::ArtifactT &a) {
+    Variable(a, 1).dtype = fb::DType::bf16;
+    Variable(a, 1).shape = {16};
+    Variable(a, 1).kind = fb::VariableKind::optimizer;
+    Variable(a, 1).init = fb::InitKind::zeros;
+  };
+  EXPECT_EQ(ErrorAfter(moment).find("bf16"), std::string::npos);
+  EXPECT_EQ(ErrorAfter([&](fb::ArtifactT &a) { moment(a), Variable(a, 1).init = fb::InitKind::ones; }),
+            at + "variables[1]: is bf16 and should start as zeros");
 }
 
 TEST(ArtifactCheck, VariablesHaveTheirOwnPlace) {
