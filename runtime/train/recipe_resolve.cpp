@@ -71,7 +71,7 @@ absl::Status CheckSpikes(const Recipe &recipe) {
 
 // bf16 has 8 bits of significand: what changes by less than 1/256 to 1/512 of itself in a step is rounded
 // back to what it was. With a decay of 0.99 an average of equal values stops within 1.6 times of them, with
-// 0.996 at 31 times.
+// 0.996 at 32 times.
 absl::Status CheckMoments(const Recipe &recipe) {
   const auto &o = recipe.optimizer;
   if (o.moments != "bf16") return absl::OkStatus();

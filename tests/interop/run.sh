@@ -26,6 +26,7 @@ follow() { # NAME RECIPE [KEY=VALUE…]: trains with Weft, then with PyTorch
 }
 follow llama tests/goldens/llama.toml
 follow llama_odd tests/goldens/llama_odd.toml
+follow llama_moments tests/goldens/llama_moments.toml
 follow llama_bf16 tests/goldens/llama.toml train.precision=bf16
 follow llama_odd_bf16 tests/goldens/llama_odd.toml train.precision=bf16
 # Smaller steps than the demo's own: at its rate on so little text, PyTorch in f32 leaves PyTorch in f64 within 15 steps

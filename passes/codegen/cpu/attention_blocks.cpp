@@ -1,3 +1,4 @@
+// Addresses, ranges and rows of the operands in memory, and what is computed of vectors.
 #include "passes/codegen/cpu/attention_blocks.h"
 #include "passes/codegen/cpu/vector_math.h"
 

@@ -199,7 +199,7 @@ TEST(ArtifactCheck, WhatIsDerivedHasAnEntryThatMakesIt) {
     Variable(a, 1).kind = fb::VariableKind::optimizer;
     Variable(a, 1).init = fb::InitKind::zeros;
   };
-  EXPECT_EQ(ErrorAfter(moment).find("bf16"), std::string::npos);
+  EXPECT_EQ(ErrorAfter(moment), "");
   EXPECT_EQ(ErrorAfter([&](fb::ArtifactT &a) { moment(a), Variable(a, 1).init = fb::InitKind::ones; }),
             at + "variables[1]: is bf16 and should start as zeros");
 }
