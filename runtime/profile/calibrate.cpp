@@ -20,9 +20,10 @@
 namespace weft {
 namespace {
 
-constexpr int kBursts = 24;         // the best one counts: others on the machine make the rest slower
-constexpr double kBurstNs = 2e6;    // of registers and caches
-constexpr int kMemoryPasses = 6;    // over memory
+constexpr int kBursts = 24;      // the best one counts: others on the machine make the rest slower
+constexpr int kMostBursts = 250; // where threads are slower together than apart: one may wait for a processor
+constexpr double kBurstNs = 2e6; // of registers and caches
+constexpr int kMemoryPasses = 6; // over memory
 constexpr int64_t kAlign = 3 * 256; // three arrays, whole rounds of the loops
 
 double NowNs() {
@@ -41,16 +42,18 @@ template <typename F> double TimeNs(ThreadPool &pool, int threads, const F &f) {
   return NowNs() - start;
 }
 
-// The best rate of `amount` a thread and round: rounds are made until a burst takes kBurstNs.
+// The best rate of `amount` a thread and round: rounds are made until a burst takes `burst_ns`. More bursts
+// than `bursts` while none has reached `enough`.
 template <typename F>
-double BestRate(ThreadPool &pool, int threads, double amount, int bursts, double burst_ns, const F &f) {
+double BestRate(ThreadPool &pool, int threads, double amount, int bursts, double burst_ns, double enough,
+                const F &f) {
   int64_t rounds = 1;
   double ns = 0, best = 0;
   while ((ns = TimeNs(pool, threads, [&](int thread) { f(thread, rounds); })) < burst_ns / 4 &&
          rounds < (int64_t{1} << 40))
     rounds *= 4;
   rounds = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(rounds) * burst_ns / ns));
-  for (int burst = 0; burst < bursts; ++burst) {
+  for (int burst = 0; burst < bursts || (best < enough && burst < kMostBursts); ++burst) {
     ns = TimeNs(pool, threads, [&](int thread) { f(thread, rounds); });
     best = std::max(best, amount * threads * static_cast<double>(rounds) / ns * 1e9);
   }
@@ -146,15 +149,17 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   if (loops.empty())
     return absl::FailedPreconditionError(
         absl::StrCat("a machine of level ", cpu_level, " cannot be measured: avx2 is the least"));
-  auto both = [&](const auto &measure) {
-    return Rate{measure(1), pool.size() > 1 ? measure(pool.size()) : 0};
+  // `measure(threads, enough)`: of one thread, and of all, which reach as much each unless they share
+  // something.
+  auto both = [&](bool shared, const auto &measure) {
+    const double one = measure(1, 0), enough = shared ? 0 : 0.9 * pool.size() * one;
+    return Rate{one, pool.size() > 1 ? std::max(one, measure(pool.size(), enough)) : one};
   };
-  auto known = [](Rate rate) { return Rate{rate.one, std::max(rate.one, rate.all)}; };
   for (const PeakLoop &loop : loops)
-    made.flops[loop.unit] = known(both([&](int threads) {
-      return BestRate(pool, threads, static_cast<double>(loop.flops_a_round), kBursts, kBurstNs,
+    made.flops[loop.unit] = both(false, [&](int threads, double enough) {
+      return BestRate(pool, threads, static_cast<double>(loop.flops_a_round), kBursts, kBurstNs, enough,
                       [&](int, int64_t rounds) { loop.run(rounds); });
-    }));
+    });
 
   const bool disturbed = IsDisturbed(pool, loops[0], made.flops.at("fma").one); // and again at the end
 
@@ -168,29 +173,29 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   absl::StatusOr<Memory> arrays = Memory::Allocate(memory * threads, "arrays to measure the memory with");
   if (!arrays.ok()) return arrays.status();
   pool.OnEach([&](int thread) { std::memset(arrays->data() + thread * memory, 0, memory); });
-  // `bytes` a thread, `passes` bursts.
-  auto rate = [&](int64_t bytes, int bursts, double burst_ns) {
+  // `bytes` a thread; `shared`: threads share what is measured.
+  auto rate = [&](int64_t bytes, int bursts, double burst_ns, bool shared) {
     const int64_t third = bytes / 3 / 256 * 256;
-    return known(both([&](int n) {
+    return both(shared, [&](int n, double enough) {
       double read =
-          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns,
+          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, enough,
                    [&](int t, int64_t rounds) { ReadLoop(arrays->data() + t * memory, 3 * third, rounds); });
       double triad =
-          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, [&](int t, int64_t rounds) {
+          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, 0, [&](int t, int64_t rounds) {
             char *a = arrays->data() + t * memory;
             TriadLoop(a, a + third, a + 2 * third, third, rounds);
           });
       return std::max(read, triad);
-    }));
+    });
   };
   for (const CacheSize &cache : caches) {
     int64_t sharing = std::min(cache.shared_by, threads),
             instances = (threads + cache.shared_by - 1) / cache.shared_by;
     int64_t bytes = std::min(cache.bytes / sharing / 2, memory) / kAlign * kAlign; // half of a thread's part
     if (bytes <= 0) continue;
-    made.levels.push_back({cache.name, cache.bytes * instances, rate(bytes, kBursts, kBurstNs)});
+    made.levels.push_back({cache.name, cache.bytes * instances, rate(bytes, kBursts, kBurstNs, sharing > 1)});
   }
-  made.levels.push_back({"memory", INT64_MAX, rate(memory, kMemoryPasses, 1)});
+  made.levels.push_back({"memory", INT64_MAX, rate(memory, kMemoryPasses, 1, true)});
   // A level further away is not faster; a cloud's neighbours may have made it look so.
   for (size_t i = made.levels.size() - 1; i > 0; --i) {
     Rate &near = made.levels[i - 1].rate;
