@@ -54,15 +54,12 @@ std::vector<std::string> explainReduction(Operation *op) {
 }
 
 static std::string packingText(kernel::MatmulOp op, kernel::ScheduleAttr s) {
-  const int64_t inPlace = cpu::inPlaceOf(op, s);
   const bool few = s.getTileM() == 1 || s.getBlockM() <= cpu::kFewRows;
-  std::string rhs = op.getPackedRhs()                                    ? "rhs lies in panels"
-                    : (inPlace & 2) || (few && cpu::takesRhsInPlace(op)) ? "rhs is read where it lies"
-                                                                         : "rhs is packed for a block";
-  std::string lhs = inPlace & 1         ? ", lhs read where it lies"
-                    : s.getTileM() == 1 ? ", lhs row by row"
-                                        : ", lhs packed for a block";
-  return rhs + lhs + (inPlace ? "; both packed at levels whose registers hold no tile as wide" : "");
+  std::string rhs = op.getPackedRhs()                 ? "rhs lies in panels"
+                    : few && cpu::takesRhsInPlace(op) ? "rhs is read where it lies"
+                                                      : "rhs is packed for a block";
+  std::string lhs = s.getTileM() == 1 ? ", lhs row by row" : ", lhs packed for a block";
+  return rhs + lhs;
 }
 
 std::vector<std::string> explainSchedule(Operation *op) {

@@ -26,12 +26,12 @@ double now() {
 }
 
 ScheduleFields fieldsOf(kernel::ScheduleAttr s) {
-  return {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(), s.getInPlace()};
+  return {s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK()};
 }
 
 // "tile_m 12 → 8, block_k 128 → 192".
 std::string changes(kernel::ScheduleAttr from, kernel::ScheduleAttr to) {
-  const char *names[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k", "in_place"};
+  const char *names[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k"};
   ScheduleFields a = fieldsOf(from), b = fieldsOf(to);
   std::string out;
   for (size_t i = 0; i < a.size(); ++i)

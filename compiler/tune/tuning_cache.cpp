@@ -20,7 +20,7 @@ using nlohmann::json;
 constexpr uint64_t kMostBytes = 1 << 20;
 constexpr int64_t kFormat = 1, kMostField = 1 << 20;
 constexpr size_t kMostText = 200, kMostValues = 64;
-constexpr const char *kFields[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k", "in_place"};
+constexpr const char *kFields[] = {"tile_m", "tile_n", "block_m", "block_n", "block_k"};
 
 static json fieldsJson(const ScheduleFields &fields) {
   json out = json::object();

@@ -11,7 +11,7 @@
 namespace weft {
 
 // The fields of #kernel.schedule, in its order.
-using ScheduleFields = std::array<int64_t, 6>;
+using ScheduleFields = std::array<int64_t, 5>;
 
 // Of one question: everything that the answer depends on, and how it was found.
 struct TunedFor {

@@ -52,10 +52,9 @@ def Kernel_Schedule : AttrDef<Kernel_Dialect, "Schedule"> {
   let mnemonic = "schedule";
   let summary = "how a kernel is computed; changes no bit of the result";
   let description = [{
-    matmul: register tile `tile_m` x `tile_n`, cache blocks `block_m`, `block_n`, `block_k`; `in_place` 1 reads lhs where it lies and 2 rhs, 3 both, 0 packs them
-    (what cannot be read so is packed). loops: `block_n` columns a work item where there is no row reduction. attention: `tile_m` query rows a tile; backward: `tile_n` keys whose packed form and sums are kept. Zero: not used by the family.
+    matmul: register tile `tile_m` x `tile_n`, cache blocks `block_m`, `block_n`, `block_k`. loops: `block_n` columns a work item where there is no row reduction. attention: `tile_m` query rows a tile; backward: `tile_n` keys whose packed form and sums are kept. Zero: not used by the family.
   }];
-  let parameters = (ins "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$block_m, "int64_t":$block_n, "int64_t":$block_k, "int64_t":$in_place);
+  let parameters = (ins "int64_t":$tile_m, "int64_t":$tile_n, "int64_t":$block_m, "int64_t":$block_n, "int64_t":$block_k);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

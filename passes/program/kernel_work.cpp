@@ -70,10 +70,8 @@ static int64_t lanesOfMatmul(kernel::MatmulOp op, ArrayRef<int64_t> s) {
     const int64_t nBlocks = llvm::divideCeil(n, schedule->getBlockN()),
                   kBlocks =
                       llvm::divideCeil(std::max<int64_t>(byK ? k / groups : k, 1), schedule->getBlockK());
-    const int64_t inPlace = cpu::inPlaceOf(op, *schedule);
-    if (!(inPlace & 1))
-      lanes += double(nBlocks) * m * k * packing(element, op.getLhsAccess().getStrides()[1] == 1);
-    if (!op.getPackedRhs() && !(inPlace & 2))
+    lanes += double(nBlocks) * m * k * packing(element, op.getLhsAccess().getStrides()[1] == 1);
+    if (!op.getPackedRhs())
       lanes += double(byK ? 1 : groups) * n * k * packing(element, op.getRhsAccess().getStrides()[2] == 1);
     lanes += 2.0 * (kBlocks - 1) * m * n * (byK ? groups : 1); // partial sums
   }

@@ -32,7 +32,7 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
       op.setScheduleAttr(cpu::scheduleMatmul(op, threads));
     });
     getOperation().walk(
-        [&](kernel::SortOp op) { op.setScheduleAttr(kernel::ScheduleAttr::get(ctx, 0, 0, 0, 0, 0, 0)); });
+        [&](kernel::SortOp op) { op.setScheduleAttr(kernel::ScheduleAttr::get(ctx, 0, 0, 0, 0, 0)); });
     SmallVector<kernel::AttentionOp> backwards;
     getOperation().walk([&](kernel::AttentionOp op) {
       if (op.getKind() == kernel::AttentionKind::backward) backwards.push_back(op);
@@ -65,7 +65,7 @@ struct ScheduleKernelsPass : impl::ScheduleKernelsPassBase<ScheduleKernelsPass> 
     const bool scatters = llvm::any_of(op.getOutputAccess().getAsRange<kernel::AccessAttr>(),
                                        [](kernel::AccessAttr a) { return a.getIndex() >= 0; });
     const bool inBlocks = sums && !scatters && op.getDomain()[op.getReduceDims() - 1] >= 4 * kSumRows;
-    return kernel::ScheduleAttr::get(&getContext(), 0, 0, inBlocks ? kSumRows : 0, block, 0, 0);
+    return kernel::ScheduleAttr::get(&getContext(), 0, 0, inBlocks ? kSumRows : 0, block, 0);
   }
 };
 

@@ -27,8 +27,8 @@ std::set<std::string> Places(const Profile &p, const ProfileKernel &kernel, bool
   return places;
 }
 
-// A schedule without the last field where that says nothing: what is in it before 2026-11-27, `unroll`, said
-// nothing at all.
+// A schedule without the last field that older ones have, where that says nothing: `unroll` never did,
+// `in_place` does not where it is 0.
 std::string Blocks(const std::string &schedule) {
   for (const char *field : {", unroll = ", ", in_place = 0>"})
     if (size_t at = schedule.find(field); at != std::string::npos) return schedule.substr(0, at);

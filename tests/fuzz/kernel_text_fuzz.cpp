@@ -12,7 +12,7 @@ namespace weft::fuzz {
 std::vector<std::string> Seeds() {
   return {R"(program.kernel @matmul_0 num_sizes 19 {
 ^bb0(%arg0: tensor<?xf32>, %arg1: tensor<?xf32>):
-  %0 = kernel.matmul %arg0, %arg1 extras() sizes [?, ?, ?, ?] {extra_access = [], lhs_access = #kernel.access<offset = 0, strides = 0, ?, 1>, output_access = [#kernel.access<offset = 0, strides = 0, ?, 1>], reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>, rhs_access = #kernel.access<offset = 0, strides = 0, 1, ?>, schedule = #kernel.schedule<tile_m = 12, tile_n = 32, block_m = 96, block_n = 64, block_k = 64, in_place = 0>} : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> {
+  %0 = kernel.matmul %arg0, %arg1 extras() sizes [?, ?, ?, ?] {extra_access = [], lhs_access = #kernel.access<offset = 0, strides = 0, ?, 1>, output_access = [#kernel.access<offset = 0, strides = 0, ?, 1>], reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>, rhs_access = #kernel.access<offset = 0, strides = 0, 1, ?>, schedule = #kernel.schedule<tile_m = 12, tile_n = 32, block_m = 96, block_n = 64, block_k = 64>} : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> {
   ^bb0(%arg2: f32):
     %1 = arith.negf %arg2 : f32 loc(fused<"graph.neg">["model.cc":3:4])
     kernel.yield %1 : f32
@@ -21,7 +21,7 @@ std::vector<std::string> Seeds() {
 )",
           R"(program.kernel @loops_0 num_sizes 14 {
 ^bb0(%arg0: tensor<?xf32>, %arg1: tensor<?xi32>):
-  %0 = kernel.loops domain [?, ?] ins(%arg0, %arg1) inits() {init_result = array<i64>, input_access = [#kernel.access<offset = 0, index = 1, index_stride = ?, index_limit = ?, strides = 0, 1>, #kernel.access<offset = 0, strides = 1, 0>], output_access = [#kernel.access<offset = 0, strides = ?, 1>], reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>, schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 64, block_k = 0, in_place = 0>, yield_result = array<i64: 0>} : (tensor<?xf32>, tensor<?xi32>) -> tensor<?xf32> {
+  %0 = kernel.loops domain [?, ?] ins(%arg0, %arg1) inits() {init_result = array<i64>, input_access = [#kernel.access<offset = 0, index = 1, index_stride = ?, index_limit = ?, strides = 0, 1>, #kernel.access<offset = 0, strides = 1, 0>], output_access = [#kernel.access<offset = 0, strides = ?, 1>], reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>, schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 64, block_k = 0>, yield_result = array<i64: 0>} : (tensor<?xf32>, tensor<?xi32>) -> tensor<?xf32> {
   ^bb0(%arg2: f32, %arg3: i32):
     %cst = arith.constant 0x7F800000 : f32
     %1 = arith.minimumf %arg2, %cst : f32

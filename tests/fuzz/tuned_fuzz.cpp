@@ -6,9 +6,9 @@ namespace weft::fuzz {
 
 std::vector<std::string> Seeds() {
   TunedSchedule loops{{"code generator x\nkernel @k {\n}\n", 0.25, 0.5, 24, "2026-11-26 12:00 UTC"},
-                      {0, 0, 32, 64, 0, 0},
-                      {0, 0, 0, 64, 0, 0}};
-  TunedSchedule matmul{{"", 1e-3, 17, 28, ""}, {12, 32, 96, 64, 128, 0}, {8, 48, 96, 96, 64, 0}};
+                      {0, 0, 32, 64, 0},
+                      {0, 0, 0, 64, 0}};
+  TunedSchedule matmul{{"", 1e-3, 17, 28, ""}, {12, 32, 96, 64, 128}, {8, 48, 96, 96, 64}};
   TunedFusion fusion{{"fusing passes x\n", 12, 13, 4, "2026-11-27 18:00 UTC"}, {12, 0, 1 << 20}, {15}};
   return {tunedJson(loops), tunedJson(matmul), tunedJson(fusion)};
 }

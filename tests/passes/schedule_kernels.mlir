@@ -11,9 +11,8 @@
 // CHECK:       kernel.loops
 // CHECK-SAME:    reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>
 // FEW-SAME:      schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 512,
-// FEW-SAME:       block_k = 0, in_place = 0>
-// MANY-SAME:     schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 64, block_k = 0,
-// MANY-SAME:      in_place = 0>
+// FEW-SAME:       block_k = 0>
+// MANY-SAME:     schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 64, block_k = 0>
 func.func @elementwise(%x: tensor<4096xf32>) -> tensor<4096xf32> {
   %y = kernel.loops domain [4096] ins(%x) inits() {
     input_access = [#kernel.access<offset = 0, strides = 1>],
@@ -67,11 +66,11 @@ func.func @columns(%x: tensor<64x1024xf32>) -> tensor<1024xf32> {
 // CHECK:       kernel.matmul {{.*}} sizes [1, 256, 512, 384]
 // CHECK-SAME:    reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>
 // CHECK-SAME:    schedule = #kernel.schedule<tile_m = {{([2-9]|1[0-9])}}, tile_n = {{[1-9][0-9]*}},
-// CHECK-SAME:     block_m = {{[1-9][0-9]*}}, block_n = {{[1-9][0-9]*}}, block_k = {{[1-9][0-9]*}}, in_place = 0>
+// CHECK-SAME:     block_m = {{[1-9][0-9]*}}, block_n = {{[1-9][0-9]*}}, block_k = {{[1-9][0-9]*}}>
 // CHECK:       kernel.matmul {{.*}} sizes [1, 1, 512, 384]
 // CHECK-SAME:    reduction = #kernel.reduction<unit = "fma", lanes = 16, key_block = 0>
 // CHECK-SAME:    schedule = #kernel.schedule<tile_m = 1, tile_n = {{[1-9][0-9]*}},
-// CHECK-SAME:     block_m = {{[1-9][0-9]*}}, block_n = {{[1-9][0-9]*}}, block_k = {{[1-9][0-9]*}}, in_place = 0>
+// CHECK-SAME:     block_m = {{[1-9][0-9]*}}, block_n = {{[1-9][0-9]*}}, block_k = {{[1-9][0-9]*}}>
 func.func @products(%x: tensor<256x384xf32>, %r: tensor<1x384xf32>, %w: tensor<384x512xf32>)
     -> (tensor<256x512xf32>, tensor<1x512xf32>) {
   %y = kernel.matmul %x, %w extras() sizes [1, 256, 512, 384] {extra_access = [],
@@ -91,44 +90,6 @@ func.func @products(%x: tensor<256x384xf32>, %r: tensor<1x384xf32>, %w: tensor<3
     kernel.yield %a : f32
   }
   return %y, %z : tensor<256x512xf32>, tensor<1x512xf32>
-}
-
-// A weight's gradient that is narrow reads both operands where they lie; one of long rows packs them, and so
-// does a product whose rhs serves many rows.
-// CHECK-LABEL: func.func @gradients
-// CHECK:       kernel.matmul {{.*}} sizes [1, 256, 256, 4096]
-// CHECK-SAME:    in_place = 3>
-// CHECK:       kernel.matmul {{.*}} sizes [1, 256, 1024, 4096]
-// CHECK-SAME:    in_place = 0>
-// CHECK:       kernel.matmul {{.*}} sizes [1, 4096, 256, 256]
-// CHECK-SAME:    in_place = 0>
-func.func @gradients(%x: tensor<4096x256xf32>, %d: tensor<4096x1024xf32>, %w: tensor<256x256xf32>)
-    -> (tensor<256x256xf32>, tensor<256x1024xf32>, tensor<4096x256xf32>) {
-  %y = kernel.matmul %x, %x extras() sizes [1, 256, 256, 4096] {extra_access = [],
-    lhs_access = #kernel.access<offset = 0, strides = 0, 1, 256>,
-    rhs_access = #kernel.access<offset = 0, strides = 0, 256, 1>,
-    output_access = [#kernel.access<offset = 0, strides = 0, 256, 1>]}
-    : (tensor<4096x256xf32>, tensor<4096x256xf32>) -> tensor<256x256xf32> {
-  ^bb0(%a: f32):
-    kernel.yield %a : f32
-  }
-  %z = kernel.matmul %x, %d extras() sizes [1, 256, 1024, 4096] {extra_access = [],
-    lhs_access = #kernel.access<offset = 0, strides = 0, 1, 256>,
-    rhs_access = #kernel.access<offset = 0, strides = 0, 1024, 1>,
-    output_access = [#kernel.access<offset = 0, strides = 0, 1024, 1>]}
-    : (tensor<4096x256xf32>, tensor<4096x1024xf32>) -> tensor<256x1024xf32> {
-  ^bb0(%a: f32):
-    kernel.yield %a : f32
-  }
-  %f = kernel.matmul %x, %w extras() sizes [1, 4096, 256, 256] {extra_access = [],
-    lhs_access = #kernel.access<offset = 0, strides = 0, 256, 1>,
-    rhs_access = #kernel.access<offset = 0, strides = 0, 256, 1>,
-    output_access = [#kernel.access<offset = 0, strides = 0, 256, 1>]}
-    : (tensor<4096x256xf32>, tensor<256x256xf32>) -> tensor<4096x256xf32> {
-  ^bb0(%a: f32):
-    kernel.yield %a : f32
-  }
-  return %y, %z, %f : tensor<256x256xf32>, tensor<256x1024xf32>, tensor<4096x256xf32>
 }
 
 // Attention's block of keys fixes bits: it is what the model asked for, and stays. Tiles of queries get

@@ -40,7 +40,7 @@ kernel::ScheduleAttr scheduleAttention(kernel::AttentionOp op, int64_t threads) 
     while (op.getKind() == AttentionKind::grad_key_value && chunk > block && chunks() < 4 * threads)
       chunk = std::max(chunk / block / 2, int64_t(1)) * block;
   }
-  return kernel::ScheduleAttr::get(op.getContext(), tile, chunk, 0, 0, 0, 0);
+  return kernel::ScheduleAttr::get(op.getContext(), tile, chunk, 0, 0, 0);
 }
 
 bool isOneKernelBetter(kernel::AttentionOp op, int64_t threads) {

@@ -3,8 +3,8 @@
 //     (grouped: for each group that has rows, or K, there)
 //     for each K block                                   partial sums wait in the output, or in scratch when
 //     an epilogue follows
-//       pack rhs      [n tile][k][tile_n] (not where it is packed, or read in place)
-//       for each m block: pack lhs [m tile][k][rows] (likewise); for each m tile, n tile: the micro-kernel,
+//       pack rhs      [n tile][k][tile_n] (not where it is packed, or read in place by few rows)
+//       for each m block: pack lhs [m tile][k][rows]; for each m tile, n tile: the micro-kernel,
 //       then the epilogue after the last K block
 // Rows left over by the m tiles run through a micro-kernel of a few rows (AMX: of 16), of which not all need
 // exist: the same chain, so the same bits. Those that do not are the last one again.
@@ -51,8 +51,6 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
       auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows), first = addI64(b, row, within);
       LhsAddress lhs{lhsTile(tile), 1, constantI64(b, plan.lhsWidth)};
-      if (plan.lhsInPlace)
-        lhs = {access(kLhsAccess, block.batch, first, block.k), 1, frame.stride(kLhsAccess, 2)};
       const Rows here{first, constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
       auto ask = [&](Value column) {
         Value done = addI64(b, mulI64(b, tile, columnTiles), divI64(b, column, plan.tile.columns()));

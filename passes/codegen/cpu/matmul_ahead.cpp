@@ -30,7 +30,7 @@ std::pair<Value, Value> MatmulEmitter::nextK(const Block &block) {
 
 // The next m block with the same k, or the first one with the next k.
 MatmulEmitter::Coming MatmulEmitter::lhsComing(const Block &block, Value mBlock, Value tiles) {
-  if (plan.lhsInPlace || plan.streamedTiles > 0 || !frame.strideIs(kLhsAccess, 1, 1)) return {};
+  if (plan.streamedTiles > 0 || !frame.strideIs(kLhsAccess, 1, 1)) return {};
   Value after = addI64(b, mBlock, 1), more = lessThan(b, after, block.chunkEnd);
   auto [next, end] = nextK(block);
   Value k = choose(b, more, block.k, next);
@@ -41,8 +41,7 @@ MatmulEmitter::Coming MatmulEmitter::lhsComing(const Block &block, Value mBlock,
 
 // The next K block, a part of it with each m block.
 MatmulEmitter::Coming MatmulEmitter::rhsComing(const Block &block, Value mBlock, Value columnTiles) {
-  if (plan.rhsInPlace || plan.inPlace || op.getPackedRhs() || plan.streamedTiles > 0 ||
-      !frame.strideIs(kRhsAccess, 2, 1))
+  if (plan.inPlace || op.getPackedRhs() || plan.streamedTiles > 0 || !frame.strideIs(kRhsAccess, 2, 1))
     return {};
   // The tiles of the chunk's m blocks, of which the last may have fewer.
   auto tilesBefore = [&](Value mBlocks) {

@@ -6,9 +6,6 @@ using namespace mlir;
 namespace weft::cpu {
 
 constexpr int64_t kLanes = 16;
-constexpr int64_t kNearRows = 2048; // bytes
-constexpr int64_t kNarrow = 512;    // rows or columns of a result
-constexpr int64_t kDeepInPlace = 256;
 
 // The least multiple of `unit` that cuts `size` into as few equal blocks as blocks of at most `limit` would.
 static int64_t evenBlock(int64_t size, int64_t limit, int64_t unit) {
@@ -69,7 +66,7 @@ static double busiestThread(const MatmulShape &shape, int64_t blockM, int64_t bl
   auto run = [&](int64_t column, int64_t low, int64_t high) {
     double m = double(std::min(high * blockM, shape.m) - low * blockM),
            n = double(std::min(blockN, shape.n - column * blockN));
-    double packed = (shape.inPlace & 1 ? 0 : m) + (shape.packedRhs || shape.inPlace & 2 ? 0 : n);
+    double packed = m + (shape.packedRhs ? 0 : n);
     return double(shape.k) * (m * n / perCycle + 0.5 * packed);
   };
   double whole = 0; // of one batch
@@ -110,18 +107,18 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // One row passes over each panel once, as long as it is: it streams from memory.
   if (shape.m == 1 && shape.packedRhs)
     return kernel::ScheduleAttr::get(context, 1, kernel::kPanelColumns, blockM,
-                                     shared(4, kernel::kPanelColumns), llvm::alignTo(shape.k, kUnit), 0);
+                                     shared(4, kernel::kPanelColumns), llvm::alignTo(shape.k, kUnit));
   if (shape.m == 1) {
     // Bound by memory: rhs passes once. Columns that lie together are taken as wide as can be, others 16 at a
     // time: of f32 as long as they are, through registers; of bf16 in pieces of 512 bytes, which the first
     // level keeps until they are read.
     if (shape.rhsInPlace)
       return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min<int64_t>(1024, shared(4, 16)),
-                                       evenBlock(shape.k, caches.l2 / 4 / shape.elementBytes, kUnit), 0);
+                                       evenBlock(shape.k, caches.l2 / 4 / shape.elementBytes, kUnit));
     int64_t depth = shape.rhsColumnsContiguous ? 64 : 512 / shape.elementBytes,
             columns = shape.rhsColumnsContiguous ? 1024 : 16;
     return kernel::ScheduleAttr::get(context, 1, 16, blockM, std::min(columns, shared(4, 16)),
-                                     evenBlock(shape.k, depth, kUnit), 0);
+                                     evenBlock(shape.k, depth, kUnit));
   }
   Tile tile = tileFor(shape, blockM);
   int64_t tileM = tile.rows, tileN = tile.vectors * kLanes;
@@ -132,8 +129,8 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
     int64_t deep = evenBlock(shape.k, caches.l2 / 4 / (kLanes * 4), kUnit);
     int64_t wide = caches.l2 * 3 / 4 / (deep * 4) / kLanes * kLanes;
     return kernel::ScheduleAttr::get(context, shape.m / tiles, kLanes, blockM,
-                                     std::clamp<int64_t>(shared(1, 16), kLanes, std::max(wide, kLanes)), deep,
-                                     0);
+                                     std::clamp<int64_t>(shared(1, 16), kLanes, std::max(wide, kLanes)),
+                                     deep);
   }
   // Rows for one block only: what is packed of rhs is read once, so it should be in the second level still,
   // beside a tile of lhs in the first. Each item packs lhs, so that a thread has one.
@@ -142,15 +139,14 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
         shape.k, std::min(caches.l2 * 3 / 16 / tileN, caches.l1 / tileM) / shape.elementBytes, kUnit);
     int64_t most = caches.l2 * 3 / 4 / (deep * shape.elementBytes) / tileN * tileN;
     return kernel::ScheduleAttr::get(context, tileM, tileN, blockM,
-                                     std::max(tileN, std::min(most, shared(1, tileN))), deep, 0);
+                                     std::max(tileN, std::min(most, shared(1, tileN))), deep);
   }
   // A tile of lhs takes half of the first level or a little more, a block of rhs three quarters of the
   // second. Within that, lhs is packed once a block of columns and partial sums go through memory once a
   // block of K: both cost about half a cycle an element.
   int64_t blockK = kUnit, blockN = tileN;
   double least = 0;
-  for (int64_t most = shape.inPlace ? kDeepInPlace : caches.l1 / 16 / shape.elementBytes; most >= 64;
-       most = most * 3 / 4) {
+  for (int64_t most = caches.l1 / 16 / shape.elementBytes; most >= 64; most = most * 3 / 4) {
     int64_t deep = evenBlock(shape.k, most, kUnit);
     int64_t wide = evenBlock(shape.n, caches.l2 * 3 / 4 / (deep * shape.elementBytes), tileN);
     double cost = double(llvm::divideCeil(shape.n, wide)) / double(shape.n) +
@@ -160,7 +156,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   // An epilogue waits for all of K, and sums in scratch for it: one piece, if a tile of lhs just fits (7 % of
   // products of K 1024).
   if (int64_t whole = llvm::alignTo(shape.k, kUnit);
-      shape.epilogue && !shape.inPlace && whole > blockK && tileM * whole * shape.elementBytes <= caches.l1) {
+      shape.epilogue && whole > blockK && tileM * whole * shape.elementBytes <= caches.l1) {
     blockK = whole;
     blockN = evenBlock(shape.n, caches.l2 * 3 / 4 / (whole * shape.elementBytes), tileN);
   }
@@ -178,25 +174,7 @@ kernel::ScheduleAttr scheduleMatmul(MLIRContext *context, const MatmulShape &sha
   }
   blockM = bestM;
   blockN = bestN;
-  return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK, shape.inPlace);
-}
-
-int64_t inPlaceOf(kernel::MatmulOp op, kernel::ScheduleAttr schedule) {
-  if (!cast<RankedTensorType>(op.getLhs().getType()).getElementType().isF32()) return 0;
-  if (schedule.getTileM() <= 1 || schedule.getBlockM() <= kFewRows) return 0;
-  auto takes = [](kernel::AccessAttr access, int64_t dim) {
-    return access.getIndex() < 0 && access.getStrides()[dim] == 1;
-  };
-  const bool lhs = takes(op.getLhsAccess(), 1), rhs = takes(op.getRhsAccess(), 2) && !op.getPackedRhs();
-  return schedule.getInPlace() & ((lhs ? 1 : 0) | (rhs ? 2 : 0));
-}
-
-int64_t inPlaceOfGradient(int64_t lhsStride, int64_t rhsStride, int64_t m, int64_t n, int64_t elementBytes) {
-  auto serves = [&](int64_t stride, int64_t across) {
-    return stride > 0 && stride * elementBytes < kNearRows && across <= kNarrow;
-  };
-  if (!serves(rhsStride, m)) return 0;
-  return serves(lhsStride, n) ? 3 : 2;
+  return kernel::ScheduleAttr::get(context, tileM, tileN, blockM, blockN, blockK);
 }
 
 bool takesRhsInPlace(kernel::MatmulOp op) {
@@ -218,16 +196,8 @@ MatmulShape matmulShape(kernel::MatmulOp op, ArrayRef<int64_t> sizes) {
       shape.rowGroups = shape.batch;
     shape.batch = 1;
   }
-  ArrayRef<int64_t> lhs = op.getLhsAccess().getStrides(), rhs = op.getRhsAccess().getStrides();
-  if (lhs[1] == 1 && rhs[2] == 1) {
-    const int64_t wanted = inPlaceOfGradient(lhs[2], rhs[1], shape.m, shape.n, bytes);
-    shape.inPlace = inPlaceOf(op, kernel::ScheduleAttr::get(op.getContext(), 8, 32,
-                                                            shape.m > kFewRows ? 96 : shape.m, 0, 0, wanted));
-    if (!(shape.inPlace & 2)) shape.inPlace = 0; // lhs alone gains nothing
-  }
   Operation *yield = op.getBody().front().getTerminator();
-  shape.epilogue = op.getInit() || yield->getNumOperands() != 1 ||
-                   yield->getOperand(0) != Value(op.getBody().getArgument(0));
+  shape.epilogue = yield->getNumOperands() != 1 || yield->getOperand(0) != Value(op.getBody().getArgument(0));
   return shape;
 }
 

@@ -20,7 +20,6 @@ struct MatmulShape {
   int64_t rowGroups = 0;             // that cut m, anywhere
   bool epilogue = false;             // sums are not stored as they are
   bool rhsInPlace = false;           // few rows need no packed rhs
-  int64_t inPlace = 0;               // a schedule's `in_place` that serves
 };
 
 // So few rows that reading rhs counts as much as multiplying it: they are one block, and no block of more
@@ -30,16 +29,6 @@ constexpr int64_t kFewRows = 24;
 // Rows that are left over by tiles are multiplied so many at a time, of which not all need exist: chains
 // enough for two FMAs a cycle, and little code.
 constexpr int64_t kTailRows = 4;
-
-// The bits of a schedule's `in_place` that the op's code goes by: of f32, in tiles of rows that are not few,
-// of operands whose rows of k lie with m or n together and are not looked up.
-int64_t inPlaceOf(kernel::MatmulOp op, kernel::ScheduleAttr schedule);
-
-// `in_place` for a gradient of a weight, both of whose operands have k outermost, rows of it so many elements
-// apart. For a narrow result what is packed is read a few times only; where rows are so near one another that
-// a tile's do not share their places in the first level, reading them from the second costs less
-// (docs/decisions/2026-11-27-operands-in-place.md).
-int64_t inPlaceOfGradient(int64_t lhsStride, int64_t rhsStride, int64_t m, int64_t n, int64_t elementBytes);
 
 // Whether few rows can take rhs from where it lies: f32 whose k lies together.
 bool takesRhsInPlace(kernel::MatmulOp op);

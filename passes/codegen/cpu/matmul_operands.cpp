@@ -44,9 +44,8 @@ void MatmulEmitter::packRhs(const Block &block) {
         storeLanes(b, at(to, offset, element), loadLanes(b, at(from, offset, element), element, mask));
       }
     };
-    if (!plan.rhsInPlace) // else only a tile of which not all columns are there
-      forLoop(b, 0, block.kCount, 1,
-              [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
+    forLoop(b, 0, block.kCount, 1,
+            [&](Value k) { forLoop(b, 0, whole, 1, [&](Value tile) { copy(k, tile, {}); }); });
     ifThen(b, lessThan(b, constantI64(b, 0), left),
            [&] { forLoop(b, 0, block.kCount, 1, [&](Value k) { copy(k, whole, left); }); });
     return;
@@ -107,7 +106,6 @@ void MatmulEmitter::packLhs(const Block &block, Value row, Value tiles) {
     });
     return;
   }
-  if (plan.lhsInPlace) return;
   Value source = access(kLhsAccess, block.batch, row, block.k);
   if (frame.strideIs(kLhsAccess, 1, 1)) {
     // k outermost: a row of the block is read front to back.

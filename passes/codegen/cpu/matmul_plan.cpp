@@ -62,11 +62,6 @@ MatmulPlan planMatmul(kernel::MatmulOp op, const CpuLevel &level) {
   bool transposes =
       few && schedule.getTileN() == kLanes && plan.unit.columnsTogether == kLanes && !op.getGroups();
   plan.inPlace = takesRhsInPlace(op) && (plan.tile.rows == 1 || transposes);
-  // A narrow tile, as AVX2 makes of a wide one, would ask for a line of each row of k, a row at a time.
-  const bool wide = plan.tile.columns() >= schedule.getTileN();
-  const int64_t inPlace = plan.tile.rows > 1 && wide ? inPlaceOf(op, schedule) : 0;
-  plan.lhsInPlace = inPlace & 1;
-  plan.rhsInPlace = inPlace & 2;
   bool streams = !amx && few && (op.getPackedRhs() || plan.inPlace) && !op.getGroups();
   plan.streamedTiles = streams ? plan.blockM / plan.tile.rows : 0;
   bool rowsContiguous = op.getLhsAccess().getStrides()[1] == 1;

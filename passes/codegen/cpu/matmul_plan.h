@@ -16,7 +16,6 @@ struct MatmulPlan {
   int64_t steps;                  // packed elements of k in a whole block
   bool direct;                    // result 0 is the accumulator itself: partial sums wait in its buffer
   bool inPlace;                   // rhs is read where it lies, with k contiguous, not packed
-  bool lhsInPlace, rhsInPlace;    // the same for rows of k, whose m or n lie together
   int64_t streamedTiles; // tiles of few rows, which take each panel of a packed rhs together while the next
                          // one comes from memory; 0 = tiles one after another
   bool epilogueInRegisters; // it is short, and sums are in SSA values

@@ -65,15 +65,7 @@ Values MatmulEmitter::initial(DotUnit &unit, const Block &block, const Rows &row
 
 PanelAddress MatmulEmitter::panelAt(const Block &block, Value column) {
   int64_t width = plan.tile.columns(), panel = kernel::kPanelColumns;
-  if (!op.getPackedRhs()) {
-    Value tile = divI64(b, column, width), stride = constantI64(b, width);
-    Value packed = rhsTile(tile);
-    if (!plan.rhsInPlace) return {packed, stride};
-    Value whole = atLeast(b, subI64(b, block.columns, column), stride);
-    auto choose = [&](Value x, Value y) -> Value { return b.create<arith::SelectOp>(whole, x, y); };
-    Value rows = access(kRhsAccess, block.batch, block.k, addI64(b, block.column, column));
-    return {choose(rows, packed), choose(frame.stride(kRhsAccess, 1), stride)};
-  }
+  if (!op.getPackedRhs()) return {rhsTile(divI64(b, column, width)), constantI64(b, width)};
   // In pairs: a panel has k / 2 rows of 32, of which a narrower tile takes a part.
   Value n = addI64(b, block.column, column), row = divI64(b, block.k, 2);
   Value pairs = mulI64(b, ceilDivI64(b, frame.size(3), kernel::kPanelDepth), kernel::kPanelDepth / 2);

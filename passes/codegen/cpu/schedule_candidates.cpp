@@ -44,8 +44,7 @@ std::string scheduleProblem(Operation *op) {
                       ? within("block_m", s.getBlockM(), 8, kFewRows, 8)
                       : within("block_m", s.getBlockM(), bf16 ? 96 : 24, 1 << 14, bf16 ? 96 : 24),
                   within("block_n", s.getBlockN(), columns, 1 << 14, matmul.getPackedRhs() ? 32 : columns),
-                  within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8),
-                  within("in_place", s.getInPlace(), 0, 3, 1)});
+                  within("block_k", s.getBlockK(), bf16 ? 32 : 8, 1 << 20, bf16 ? 32 : 8)});
   }
   if (auto attention = dyn_cast<kernel::AttentionOp>(op)) {
     int64_t block =
@@ -63,8 +62,8 @@ namespace {
 using kernel::ScheduleAttr;
 
 ScheduleAttr make(ScheduleAttr like, int64_t tileM, int64_t tileN, int64_t blockM, int64_t blockN,
-                  int64_t blockK, int64_t inPlace = 0) {
-  return ScheduleAttr::get(like.getContext(), tileM, tileN, blockM, blockN, blockK, inPlace);
+                  int64_t blockK) {
+  return ScheduleAttr::get(like.getContext(), tileM, tileN, blockM, blockN, blockK);
 }
 
 // The least multiple of `unit` that cuts `size` into as few equal blocks as blocks of `about` would.
@@ -82,8 +81,6 @@ std::vector<std::pair<int64_t, int64_t>> combinationsOf(const std::set<int64_t> 
 }
 
 double apart(int64_t a, int64_t b) { return std::fabs(std::log2(double(a) / double(b))); }
-
-constexpr int64_t kOthersInPlace = 3; // schedules
 
 void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
                 SmallVectorImpl<ScheduleAttr> &out) {
@@ -111,7 +108,7 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
       for (int64_t parts = 1; parts <= 2 * threads; ++parts)
         widths.insert(even(shape.n, llvm::divideCeil(shape.n, parts), unitN));
       for (int64_t blockN : widths) {
-        ScheduleAttr s = make(own, tileM, tileN, blockM, blockN, blockK, own.getInPlace());
+        ScheduleAttr s = make(own, tileM, tileN, blockM, blockN, blockK);
         all.emplace_back(estimateMatmulCycles(shape, s, threads), s);
       }
     }
@@ -120,8 +117,7 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
   // knows tiles.
   std::map<std::pair<int64_t, int64_t>, int> ofTile;
   for (auto &[cycles, s] : all) {
-    if (int64_t(out.size()) >= kMostCandidates - 2 * kOthersInPlace || cycles > 1.5 * all.front().first)
-      break;
+    if (int64_t(out.size()) >= kMostCandidates || cycles > 1.5 * all.front().first) break;
     int &count = ofTile[{s.getTileM(), s.getTileN()}];
     bool near = count >= 7 || llvm::any_of(out, [&, &s = s](ScheduleAttr o) {
                   return o.getTileM() == s.getTileM() && o.getTileN() == s.getTileN() &&
@@ -133,15 +129,6 @@ void addMatmuls(kernel::MatmulOp op, ArrayRef<int64_t> sizes, int64_t threads,
     ++count;
     out.push_back(s);
   }
-  // Of the first ones also with other operands in place, of which the model knows too little.
-  for (size_t i = 0, n = std::min<size_t>(out.size(), kOthersInPlace); i < n; ++i)
-    for (int64_t bits : {0, 3}) {
-      const ScheduleAttr s = out[i];
-      auto other = make(own, s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(), bits);
-      other = make(own, s.getTileM(), s.getTileN(), s.getBlockM(), s.getBlockN(), s.getBlockK(),
-                   inPlaceOf(op, other));
-      if (!llvm::is_contained(out, other)) out.push_back(other);
-    }
 }
 
 void addLoops(kernel::LoopsOp op, ArrayRef<int64_t> sizes, int64_t threads,
@@ -183,11 +170,7 @@ SmallVector<int64_t> signatureOf(Operation *op, ScheduleAttr s, ArrayRef<int64_t
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op)) {
     const MatmulPlan plan = planMatmul(matmul, level);
     auto whole = [](int64_t block, int64_t size) { return block >= size ? INT64_MAX : block; };
-    return {plan.lhsInPlace + 2 * plan.rhsInPlace,
-            plan.tile.rows,
-            plan.tile.vectors,
-            whole(plan.blockM, sizes[1]),
-            whole(plan.blockN, sizes[2]),
+    return {plan.tile.rows, plan.tile.vectors, whole(plan.blockM, sizes[1]), whole(plan.blockN, sizes[2]),
             plan.blockK >= sizes[3] ? INT64_MAX : plan.blockK};
   }
   return out;

@@ -6,18 +6,13 @@
 namespace weft::cpu_test {
 namespace {
 
-// The compiler's own, with what it reads in place.
+// The compiler's own.
 void setSchedule(matmul::Matmul &op, cpu::MatmulShape shape, KernelSuite &suite) {
-  const bool gradient = op.lhs.strides[1] == 1 && op.rhs.strides[2] == 1 && shape.elementBytes == 4;
-  shape.inPlace = gradient && !op.packedRhs
-                      ? cpu::inPlaceOfGradient(op.lhs.strides[2], op.rhs.strides[1], shape.m, shape.n, 4)
-                      : 0;
   kernel::ScheduleAttr s = cpu::scheduleMatmul(&suite.context(), shape, kThreads);
   op.schedule = "tile_m = " + std::to_string(s.getTileM()) + ", tile_n = " + std::to_string(s.getTileN()) +
                 ", block_m = " + std::to_string(s.getBlockM()) +
                 ", block_n = " + std::to_string(s.getBlockN()) +
                 ", block_k = " + std::to_string(s.getBlockK());
-  op.inPlace = s.getInPlace();
 }
 
 double bytesTouched(const matmul::Matmul &op, double factorBytes) {

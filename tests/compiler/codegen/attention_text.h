@@ -76,7 +76,7 @@ inline std::string Attention::text(const std::string &kind, const std::vector<Op
          "\", lanes = 16, key_block = " + std::to_string(keyBlock) +
          ">, schedule = #kernel.schedule<tile_m = " + std::to_string(tile) +
          ", tile_n = " + std::to_string(chunkBlocks * keyBlock) +
-         ", block_m = 0, block_n = 0, block_k = 0, in_place = 0>} : (" + types + ") -> (" + resultTypes + ")";
+         ", block_m = 0, block_n = 0, block_k = 0>} : (" + types + ") -> (" + resultTypes + ")";
 }
 
 } // namespace weft::cpu_test::attention

@@ -122,12 +122,11 @@ TEST(Grouped, RowsHaveTheBitsOfTheirGroupsProductAlone) {
   expectEachAlone(cases);
 }
 
-// Groups cut what is summed over, and neither operand is packed.
-TEST(Grouped, DepthReadInPlaceHasTheBitsOfItsGroupsProductAlone) {
+// Groups cut what is summed over, in blocks of it.
+TEST(Grouped, DepthInBlocksHasTheBitsOfItsGroupsProductAlone) {
   std::vector<Case> cases;
   for (bool init : {false, true}) {
     Case c = byDepth(kUnits[0], 61, 75, init);
-    c.grouped.inPlace = 3;
     c.grouped.schedule = "tile_m = 8, tile_n = 32, block_m = 48, block_n = 64, block_k = 32";
     cases.push_back(c);
   }

@@ -479,9 +479,8 @@ std::string Loops::text() const {
          " : i64, reduction = #kernel.reduction<unit = \"fma\", lanes = 16, key_block = 64>, schedule = "
          "#kernel.schedule<tile_m = 0, tile_n = 0, "
          "block_m = " +
-         std::to_string(blockRows) + ", block_n = " + std::to_string(blockColumns) +
-         ", block_k = 0, in_place = 0>} : (" + types + ") -> (" + resultTypes + ") {\n  ^bb0(" +
-         blockArguments + "):\n" + region + "\n  }";
+         std::to_string(blockRows) + ", block_n = " + std::to_string(blockColumns) + ", block_k = 0>} : (" +
+         types + ") -> (" + resultTypes + ") {\n  ^bb0(" + blockArguments + "):\n" + region + "\n  }";
 }
 
 } // namespace weft::cpu_test

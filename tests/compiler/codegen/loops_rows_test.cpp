@@ -150,7 +150,7 @@ TEST(LoopsRows, StridedOperandsOffsetsAndConcatenation) {
   suite.add("concatenate", R"(^bb0(%a: tensor<4x9xf32>, %b: tensor<4x9xf32>):
   %r = kernel.loops domain [4, 9] ins(%a, %b) inits() {input_access = [#kernel.access<offset = 0, strides = 9, 1>, #kernel.access<offset = 0, strides = 9, 1>],
     output_access = [#kernel.access<offset = 0, strides = 18, 1>, #kernel.access<offset = 9, strides = 18, 1>], yield_result = array<i64: 0, 0>,
-    init_result = array<i64>, schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 64, block_k = 0, in_place = 0>}
+    init_result = array<i64>, schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 64, block_k = 0>}
     : (tensor<4x9xf32>, tensor<4x9xf32>) -> tensor<4x18xf32> {
   ^bb0(%0: f32, %1: f32):
     kernel.yield %0, %1 : f32, f32

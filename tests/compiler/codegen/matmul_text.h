@@ -20,7 +20,6 @@ struct Matmul {
   bool init = false;
   std::string region = "kernel.yield %acc : f32"; // arguments %acc, %x0, %x1, …
   std::string schedule = "tile_m = 8, tile_n = 48, block_m = 24, block_n = 96, block_k = 40";
-  int64_t inPlace = 0;         // the schedule's
   std::string element = "f32"; // of the sums
   std::string unit = "fma";
   bool packedRhs = false;
@@ -89,8 +88,8 @@ inline std::string Matmul::text() const {
          "reduction = #kernel.reduction<unit = \"" + unit +
          "\", lanes = 16, key_block = 0>, schedule = "
          "#kernel.schedule<" +
-         schedule + ", in_place = " + std::to_string(inPlace) + ">} : (" + types + ") -> (" + resultTypes +
-         ") {\n^bb0(" + blockArguments + "):\n" + region + "\n}";
+         schedule + ">} : (" + types + ") -> (" + resultTypes + ") {\n^bb0(" + blockArguments + "):\n" +
+         region + "\n}";
 }
 
 inline int64_t countOf(const std::string &type) {
@@ -122,8 +121,8 @@ inline std::string sortText(int64_t tokens, int64_t k, int64_t experts, int64_t 
   return "^bb0(%i: " + choices + "):\n%o, %t, %p, %f = kernel.sort %i sizes [" +
          numbers({tokens, k, experts, segments}) + "] {input_access = [" + access + "], output_access = [" +
          access + ", " + access + ", " + access + ", " + access +
-         "], schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 0, block_k = 0, "
-         "in_place = 0>} : (" +
+         "], schedule = #kernel.schedule<tile_m = 0, tile_n = 0, block_m = 0, block_n = 0, block_k = 0>} : "
+         "(" +
          choices + ") -> (" + flat + ", " + flat + ", " + choices + ", " + bounds + ")";
 }
 

@@ -84,21 +84,6 @@ TEST_F(ScheduleCandidates, EveryLevelAndOddSizesTakeThem) {
     }
 }
 
-TEST_F(ScheduleCandidates, OperandsInPlaceAreTriedBothWaysWhereTheyServe) {
-  // A gradient, both of whose operands have k outermost: narrow, in place by itself; wide, packed by itself.
-  for (int64_t n : {256, 2048}) {
-    kernel::MatmulOp op = product(256, 4096, n, true);
-    const int64_t own = op.getSchedule()->getInPlace();
-    EXPECT_EQ(own != 0, n == 256);
-    std::set<int64_t> bits;
-    for (ScheduleAttr s : check(op, {1, 256, n, 4096})) bits.insert(s.getInPlace());
-    EXPECT_TRUE(bits.count(0) && bits.count(3)) << "of " << bits.size();
-  }
-  // A forward product, whose lhs has k innermost.
-  kernel::MatmulOp op = product(4096, 256, 256);
-  for (ScheduleAttr s : check(op, {1, 4096, 256, 256})) EXPECT_EQ(s.getInPlace() & 1, 0);
-}
-
 TEST_F(ScheduleCandidates, NothingToComputeIsNothingToChoose) {
   kernel::MatmulOp op = product(4096, 384, 1024);
   EXPECT_EQ(check(op, {1, 0, 1024, 384}).size(), 1u);
@@ -124,16 +109,14 @@ TEST_F(ScheduleCandidates, ElementsHaveOthersAndRowsWithSumsOfTheirOwnHaveNone) 
 
 TEST_F(ScheduleCandidates, AProblemNamesTheFieldTheNumberAndWhatItShouldBe) {
   kernel::MatmulOp op = product(4096, 384, 1024);
-  auto with = [&](int64_t tileM, int64_t tileN, int64_t blockN, int64_t inPlace) {
+  auto with = [&](int64_t tileM, int64_t tileN, int64_t blockN) {
     ScheduleAttr s = *op.getSchedule();
-    op.setScheduleAttr(
-        ScheduleAttr::get(&context, tileM, tileN, s.getBlockM(), blockN, s.getBlockK(), inPlace));
+    op.setScheduleAttr(ScheduleAttr::get(&context, tileM, tileN, s.getBlockM(), blockN, s.getBlockK()));
     return scheduleProblem(op);
   };
-  EXPECT_EQ(with(17, 32, 64, 0), "tile_m is 17 when it should be 1 to 16");
-  EXPECT_EQ(with(8, 40, 80, 0), "tile_n is 40 when it should be a multiple of 16, 16 to 48");
-  EXPECT_EQ(with(8, 48, 64, 0), "block_n is 64 when it should be a multiple of 48, 48 to 16384");
-  EXPECT_EQ(with(8, 32, 64, 4), "in_place is 4 when it should be 0 to 3");
+  EXPECT_EQ(with(17, 32, 64), "tile_m is 17 when it should be 1 to 16");
+  EXPECT_EQ(with(8, 40, 80), "tile_n is 40 when it should be a multiple of 16, 16 to 48");
+  EXPECT_EQ(with(8, 48, 64), "block_n is 64 when it should be a multiple of 48, 48 to 16384");
   op->removeAttr("schedule");
   EXPECT_EQ(scheduleProblem(op), "it has no schedule");
 }

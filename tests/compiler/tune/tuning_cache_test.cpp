@@ -15,8 +15,8 @@ namespace {
 
 TunedSchedule some() {
   return {{machineKey("avx2", 2) + "kernel\n", 1.25, 1.5, 20, "2026-11-26 12:00 UTC"},
-          {12, 32, 96, 64, 128, 0},
-          {8, 48, 96, 96, 64, 0}};
+          {12, 32, 96, 64, 128},
+          {8, 48, 96, 96, 64}};
 }
 
 TunedFusion someFusion() {
@@ -85,7 +85,7 @@ TEST_F(TuningCache, RefusesDamagedFilesByName) {
       {with("\"tile_m\": 8", "\"tile_m\": -8"), "own.tile_m is no whole number from 0 to 1048576"},
       {with("\"tile_m\": 12", "\"tile_m\": 18446744073709551615"), "schedule.tile_m is no whole number"},
       {with("\"tile_m\": 12", "\"tile_m\": 12, \"tile_m\": 12"), "names tile_m twice"},
-      {with("\"in_place\": 0", "\"in_places\": 0"), "own.in_place is no whole number"},
+      {with("\"block_k\": ", "\"block_ks\": "), "own.block_k is no whole number"},
       {with("\"ms\": 1.25", "\"ms\": 1e300"), "ms is 1e+300 when it should be positive milliseconds"},
       {with("\"own_ms\": 1.5", "\"own_ms\": 0"), "own_ms is 0 when"},
       {with("\"candidates\": 20", "\"candidates\": 0"), "has no \"candidates\""},

@@ -37,7 +37,7 @@ protected:
   }
   static kernel::ScheduleAttr smaller(kernel::ScheduleAttr s) {
     return kernel::ScheduleAttr::get(s.getContext(), s.getTileM(), s.getTileN(), s.getBlockM(),
-                                     s.getTileN() * 2, 32, s.getInPlace());
+                                     s.getTileN() * 2, 32);
   }
   static std::vector<std::vector<int64_t>> workOf(ModuleOp module) {
     std::vector<std::vector<int64_t>> out;

@@ -81,7 +81,7 @@ TEST(Diff, AnotherScheduleIsNamed) {
   EXPECT_EQ(row.why, "the schedule was <tile_m = 12> and is <tile_m = 8>");
 }
 
-// The field that `in_place` has replaced said nothing: profiles from before are not of other schedules.
+// Fields that schedules no longer have said nothing, or that operands lay where they were.
 TEST(Diff, AFieldThatSaysNothingIsNoOtherSchedule) {
   auto with = [](const char *last) {
     Profile p = SmallProfile();
