@@ -26,8 +26,7 @@ Value MatmulEmitter::access(int64_t access, Value batch, Value row, Value column
 }
 
 Value MatmulEmitter::along(int64_t access, int64_t dim, Value first, Value i) {
-  bool cut = dim == (access == kLhsAccess && op.getGrouped() != kernel::GroupedBy::m ? 2 : 1);
-  if (!isIndexed(access) || !cut) return mulI64(b, i, frame.stride(access, dim));
+  if (!isLookedUp(access, dim)) return mulI64(b, i, frame.stride(access, dim));
   int64_t rows = op.rowsNumber();
   Value at = elementAddress(b, frame.buffer(rows), frame.offset(rows, {addI64(b, first, i)}), b.getI32Type());
   return frame.offset(access, {}, loadScalar(b, at, b.getI32Type()));
@@ -45,19 +44,17 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
     packLhs(block, row, tiles);
     if (plan.streamedTiles > 0) emitStreamedTiles(block, row, partialRow, tiles);
     const Value columnTiles = ceilDivI64(b, block.columns, plan.tile.columns());
-    const Coming lhsNext = lhsComing(block, mBlock, mulI64(b, tiles, columnTiles)),
-                 rhsNext = rhsComing(block, mBlock, columnTiles);
+    const Coming lhsNext = lhsComing(block, mBlock), rhsNext = rhsComing(block, mBlock, lhsNext);
     forLoop(b, 0, plan.streamedTiles > 0 ? constantI64(b, 0) : tiles, 1, [&](Value tile) {
       auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows), first = addI64(b, row, within);
       LhsAddress lhs{lhsTile(tile), 1, constantI64(b, plan.lhsWidth)};
       const Rows here{first, constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
-      auto ask = [&](Value column) {
-        Value done = addI64(b, mulI64(b, tile, columnTiles), divI64(b, column, plan.tile.columns()));
-        askFor(lhsNext, done);
-        askFor(rhsNext, done);
+      auto aheadOf = [&](Value column) {
+        Value number = addI64(b, mulI64(b, tile, columnTiles), divI64(b, column, plan.tile.columns()));
+        return tileAhead(block, lhsNext, rhsNext, number);
       };
-      emitTiles(*unit, block, here, lhs, ask);
+      emitTiles(*unit, block, here, lhs, aheadOf);
     });
   } else {
     tiled = constantI64(b, 0);

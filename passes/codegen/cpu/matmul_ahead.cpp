@@ -1,7 +1,12 @@
 // Operands on their way: while a block is computed, what is packed next comes into the second level. Packing
 // waits for memory otherwise: a gradient of a weight spent a fifth of its time there. Of rows of k alone;
 // what lies along k is packed a tile at a time, which asks for the next tile (nextLhs).
+//
+// A tile asks for one line of a row, with each iteration of its loop over k: a request for many lines at once
+// waits for memory. Rows are then as far apart as k is in two iterations, so that as many tiles take the
+// same line of all rows; the tiles behind them take the next one.
 #include "passes/codegen/cpu/matmul_emitter.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 namespace weft::cpu {
@@ -10,14 +15,12 @@ static Value choose(Builder &b, Value condition, Value x, Value y) {
   return b.create<arith::SelectOp>(condition, x, y);
 }
 
-// Rows [k, k + depth) of an operand, with `parts` tiles.
+// Rows [k, k + as many as a K block has) of an operand.
 MatmulEmitter::Coming MatmulEmitter::comingRows(int64_t access, Value source, Value k, Value end,
-                                                int64_t elements, Value parts, Value done) {
-  Value depth = maxI64(b, minI64(b, subI64(b, end, k), constantI64(b, plan.blockK)), constantI64(b, 0));
-  // As many with each tile, so that nothing is divided there. A block may have rows for no tile.
-  parts = maxI64(b, parts, constantI64(b, 1));
-  Value each = divI64(b, subI64(b, addI64(b, depth, parts), constantI64(b, 1)), parts);
-  return {access, elements * memoryBytes(plan.element), source, k, depth, each, done};
+                                                int64_t elements) {
+  Value rows = minI64(b, subI64(b, end, k), constantI64(b, plan.blockK));
+  const int64_t lines = llvm::divideCeil(elements * memoryBytes(plan.element), kLineBytes);
+  return {access, lines, source, k, rows, constantI64(b, 0), 0};
 }
 
 // Where the next K block begins: of groups of k the next one's first.
@@ -29,42 +32,72 @@ std::pair<Value, Value> MatmulEmitter::nextK(const Block &block) {
 }
 
 // The next m block with the same k, or the first one with the next k.
-MatmulEmitter::Coming MatmulEmitter::lhsComing(const Block &block, Value mBlock, Value tiles) {
+MatmulEmitter::Coming MatmulEmitter::lhsComing(const Block &block, Value mBlock) {
   if (plan.streamedTiles > 0 || !frame.strideIs(kLhsAccess, 1, 1)) return {};
   Value after = addI64(b, mBlock, 1), more = lessThan(b, after, block.chunkEnd);
   auto [next, end] = nextK(block);
   Value k = choose(b, more, block.k, next);
   Value row = addI64(b, block.rowBegin, mulI64(b, choose(b, more, after, block.chunk), plan.blockM));
   return comingRows(kLhsAccess, access(kLhsAccess, block.batch, row, k), k, choose(b, more, block.kEnd, end),
-                    plan.blockM, tiles, constantI64(b, 0));
+                    plan.blockM);
 }
 
-// The next K block, a part of it with each m block.
-MatmulEmitter::Coming MatmulEmitter::rhsComing(const Block &block, Value mBlock, Value columnTiles) {
+// The next K block; its lines go on from m block to m block.
+MatmulEmitter::Coming MatmulEmitter::rhsComing(const Block &block, Value mBlock, const Coming &lhs) {
   if (plan.inPlace || op.getPackedRhs() || plan.streamedTiles > 0 || !frame.strideIs(kRhsAccess, 2, 1))
     return {};
-  // The tiles of the chunk's m blocks, of which the last may have fewer.
-  auto tilesBefore = [&](Value mBlocks) {
-    Value rows = minI64(b, mulI64(b, mBlocks, plan.blockM), subI64(b, block.rowEnd, block.rowBegin));
-    return mulI64(b, columnTiles, divI64(b, rows, plan.tile.rows));
-  };
-  Value done = tilesBefore(block.chunk);
   auto [k, end] = nextK(block);
-  return comingRows(kRhsAccess, access(kRhsAccess, block.batch, k, block.column), k, end, plan.blockN,
-                    subI64(b, tilesBefore(block.chunkEnd), done), subI64(b, tilesBefore(mBlock), done));
+  Coming coming =
+      comingRows(kRhsAccess, access(kRhsAccess, block.batch, k, block.column), k, end, plan.blockN);
+  // Behind the tiles that ask for lhs, which is packed sooner.
+  Value tiles = mulI64(b, ceilDivI64(b, block.columns, plan.tile.columns()), plan.blockM / plan.tile.rows);
+  coming.skipped = lhs.source ? lhs.lines * rowsApart() : 0;
+  coming.before = mulI64(b, subI64(b, mBlock, block.chunk), subI64(b, tiles, constantI64(b, coming.skipped)));
+  return coming;
 }
 
-void MatmulEmitter::askFor(const Coming &coming, Value tile) {
-  if (!coming.source) return;
-  Value from = mulI64(b, addI64(b, coming.done, tile), coming.each);
-  forLoop(b, from, minI64(b, addI64(b, from, coming.each), coming.rows), 1, [&](Value i) {
-    Value row = at(coming.source, along(coming.access, coming.access == kLhsAccess ? 2 : 1, coming.first, i),
-                   plan.element);
-    // A loop, so that kernels with other blocks have the same code (share_code.h).
-    forLoop(b, 0, constantI64(b, coming.bytes), kLineBytes, [&](Value byte) {
-      b.create<LLVM::Prefetch>(at(row, byte, b.getI8Type()), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+int64_t MatmulEmitter::rowsApart() {
+  return makeUnit(b, plan.unit, plan.sum, plan.tile)->stepsTogether() * plan.unit.pack;
+}
+
+Ahead MatmulEmitter::tileAhead(const Block &block, const Coming &lhs, const Coming &rhs, Value tile) {
+  const int64_t apart = rowsApart();
+  std::vector<std::function<void(Value k)>> requests;
+  // Of rows that are as far from one another as the first two: of one operand, since no tile asks for both.
+  Value zero = constantI64(b, 0), pointer, stride;
+  for (const Coming *coming : {&lhs, &rhs}) {
+    if (!coming->source) continue;
+    const int64_t access = coming->access, dim = access == kLhsAccess ? 2 : 1;
+    Value turn = addI64(b, coming->before, subI64(b, tile, constantI64(b, coming->skipped)));
+    Value line = divI64(b, turn, apart), first = remI64(b, turn, constantI64(b, apart));
+    Value asks = atLeast(b, tile, constantI64(b, coming->skipped));
+    asks = b.create<arith::AndIOp>(asks, lessThan(b, turn, constantI64(b, coming->lines * apart)));
+    asks = b.create<arith::AndIOp>(asks, lessThan(b, first, coming->rows));
+    // What is not asked for is one line, again and again: cheaper than to look whether there is something.
+    Value byte = choose(b, asks, mulI64(b, line, kLineBytes), zero);
+    auto rowAt = [=, this](Value from, Value i) {
+      Value row = at(coming->source, along(access, dim, from, i), plan.element);
+      return at(row, byte, b.getI8Type());
+    };
+    if (!isLookedUp(access, dim)) {
+      Value step = mulI64(b, bytesOf(frame.stride(access, dim)), plan.unit.pack);
+      pointer = choose(b, asks, rowAt(coming->first, first), pointer ? pointer : frame.scratch);
+      stride = choose(b, asks, step, stride ? stride : zero);
+      continue;
+    }
+    Value from = choose(b, asks, coming->first, block.k);
+    first = choose(b, asks, first, zero);
+    Value last = choose(b, asks, subI64(b, coming->rows, constantI64(b, 1)), zero);
+    requests.push_back([=, this](Value k) {
+      askFor(rowAt(from, minI64(b, addI64(b, first, mulI64(b, k, plan.unit.pack)), last)));
     });
-  });
+  }
+  if (pointer)
+    requests.push_back([=, this](Value k) { askFor(at(pointer, mulI64(b, k, stride), b.getI8Type())); });
+  if (requests.empty()) return {};
+  return {{}, {}, 0, [=](Value k) {
+            for (auto &request : requests) request(k);
+          }};
 }
 
 // The next tile's sums, in the rows below behind the last column: a line of each row at a time is no stream

@@ -7,6 +7,8 @@
 
 namespace weft::cpu {
 
+constexpr int64_t kLhsAccess = 0, kRhsAccess = 1;
+
 class MatmulEmitter {
 public:
   MatmulEmitter(kernel::MatmulOp op, KernelFrame &frame)
@@ -37,19 +39,22 @@ private:
     mlir::Value within(Builder &b, DotUnit &unit, int64_t r) const;
   };
 
-  // Rows of k of an operand that are packed next, asked for as tiles are computed.
+  // Rows of k of an operand that are packed next: tiles ask for them, line by line of a row.
   struct Coming {
-    int64_t access = 0, bytes = 0; // lhs or rhs; of a row
+    int64_t access = 0, lines = 0; // lhs or rhs; of a row
     mlir::Value source;            // the first row; null: nothing comes
     mlir::Value first, rows;       // its k; how many
-    mlir::Value each, done;        // rows with each tile; tiles before this m block's
+    mlir::Value before;            // turns of tiles of m blocks before
+    int64_t skipped = 0;           // the m block's first tiles, which have none
   };
   std::pair<mlir::Value, mlir::Value> nextK(const Block &block); // and where k ends then
-  Coming comingRows(int64_t access, mlir::Value source, mlir::Value k, mlir::Value end, int64_t elements,
-                    mlir::Value parts, mlir::Value done);
-  Coming lhsComing(const Block &block, mlir::Value mBlock, mlir::Value tiles);
-  Coming rhsComing(const Block &block, mlir::Value mBlock, mlir::Value columnTiles);
-  void askFor(const Coming &coming, mlir::Value tile); // the m block's tile, of rows and columns
+  Coming comingRows(int64_t access, mlir::Value source, mlir::Value k, mlir::Value end, int64_t elements);
+  Coming lhsComing(const Block &block, mlir::Value mBlock);
+  Coming rhsComing(const Block &block, mlir::Value mBlock, const Coming &lhs);
+  int64_t rowsApart(); // that a tile asks for: k of one iteration
+  // What the m block's tile (of rows and columns) asks for while it is computed.
+  Ahead tileAhead(const Block &block, const Coming &lhs, const Coming &rhs, mlir::Value tile);
+  void askFor(mlir::Value line) { b.create<mlir::LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1); }
   void askForSums(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column);
 
   // Into [n tile][k][tile_n] and [m tile][k][rows], from the first row of K block and tile on.
@@ -82,7 +87,7 @@ private:
   void emitAmxRows(const Block &block, mlir::Value row, mlir::Value rows, mlir::Value partialRow);
   // The rows times all columns of the block; `lhs` holds their first k.
   void emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs,
-                 llvm::function_ref<void(mlir::Value column)> before = nullptr);
+                 llvm::function_ref<Ahead(mlir::Value column)> aheadOf = nullptr);
   // The same for `tiles` tiles of rows from `row` on, a column at a time.
   void emitStreamedTiles(const Block &block, mlir::Value row, mlir::Value partialRow, mlir::Value tiles);
   void emitTile(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column,
@@ -98,6 +103,11 @@ private:
                     mlir::Value columns, mlir::ValueRange acc);
 
   mlir::Value access(int64_t access, mlir::Value batch, mlir::Value row, mlir::Value column);
+  // Whether rows along `dim` lie where an array of numbers says.
+  bool isLookedUp(int64_t access, int64_t dim) {
+    return isIndexed(access) &&
+           dim == (access == kLhsAccess && op.getGrouped() != kernel::GroupedBy::m ? 2 : 1);
+  }
   bool isIndexed(int64_t access) const { return frame.layout.accesses[access].getIndex() >= 0; }
   // Elements from `access` at `first` along its dimension `dim` to the one `i` further on. Of an indexed
   // access, whose address does not know `first`, from its beginning.
@@ -124,7 +134,5 @@ private:
   int64_t output; // the access of result 0
   mlir::LogicalResult status = mlir::success();
 };
-
-constexpr int64_t kLhsAccess = 0, kRhsAccess = 1;
 
 } // namespace weft::cpu

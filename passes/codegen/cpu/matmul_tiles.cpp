@@ -95,13 +95,14 @@ Ahead MatmulEmitter::nextPanel(const Block &block, Value column) {
 // A short epilogue takes the sums from registers; a longer one follows behind the last tile, over whole rows
 // of the block, which lie together in memory where tiles' do not.
 void MatmulEmitter::emitTiles(DotUnit &unit, const Block &block, const Rows &rows, LhsAddress lhs,
-                              llvm::function_ref<void(Value column)> before) {
+                              llvm::function_ref<Ahead(Value column)> aheadOf) {
   forLoop(b, 0, block.columns, plan.tile.columns(), [&](Value column) {
-    if (before) before(column);
     // A product of one row does nothing but wait for its panels.
     const bool waits = op.getSchedule()->getTileM() == 1 && op.getPackedRhs();
-    Ahead next = waits ? nextPanel(block, column) : Ahead();
-    emitTile(unit, block, rows, column, lhs, next);
+    emitTile(unit, block, rows, column, lhs,
+             aheadOf ? aheadOf(column)
+             : waits ? nextPanel(block, column)
+                     : Ahead());
   });
   emitLongEpilogue(block, rows);
 }

@@ -9,9 +9,9 @@
 using namespace mlir;
 namespace weft::cpu {
 
-// Steps a loop iteration: as many as make a few dozen products, which hide what a loop costs. More only make
-// more code, and these loops are most of a program's. What is seldom run is not worth more than one.
-static int64_t unrollFor(MatmulTile tile) {
+// As many as make a few dozen products, which hide what a loop costs. More only make more code, and these
+// loops are most of a program's. What is seldom run is not worth more than one.
+int64_t DotUnit::stepsTogether() const {
   if (tile.seldom) return 1;
   int64_t steps = 48 / (tile.rows * tile.vectors);
   return std::clamp<int64_t>(llvm::bit_floor(uint64_t(steps)), 1, 4);
@@ -78,18 +78,21 @@ void DotUnit::storeAcc(const TileAddress &to, ValueRange acc) {
 }
 
 // Into the second level: the first holds what the chain reads.
-void StepUnit::prefetch(Value line) { b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1); }
+static void prefetch(Builder &b, Value line) {
+  b.create<LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1);
+}
 
-void StepUnit::prefetch(const Ahead &ahead, Value k) {
+static void prefetch(Builder &b, const Ahead &ahead, Value k) {
   Value from = elementAddress(b, ahead.pointer, mulI64(b, k, ahead.stride), b.getI8Type());
   for (int64_t line = 0; line < ahead.lines; ++line)
-    prefetch(elementAddress(b, from, constantI64(b, line * kLineBytes), b.getI8Type()));
+    prefetch(b, elementAddress(b, from, constantI64(b, line * kLineBytes), b.getI8Type()));
 }
 
 Values StepUnit::chain(ValueRange acc, const LhsAddress &lhs, const PanelAddress &panel, const Ahead &ahead,
                        Value count) {
   auto rhsAt = [&](Value k, int64_t i) {
-    if (ahead.pointer) prefetch(ahead, addI64(b, k, i));
+    if (ahead.pointer) prefetch(b, ahead, addI64(b, k, i));
+    if (ahead.more && i == 0) ahead.more(k);
     Value row = elementAddress(b, panel.pointer, mulI64(b, k, panel.stride), packed);
     row = elementAddress(b, row, mulI64(b, panel.stride, i), packed);
     Values rhs;
@@ -108,7 +111,7 @@ Values StepUnit::chainSteps(ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, 
       return now;
     });
   };
-  const int64_t unroll = unrollFor(tile);
+  const int64_t unroll = stepsTogether();
   if (unroll == 1) return steps(constantI64(b, 0), count, 1, acc);
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, unroll)));
   Values now = steps(constantI64(b, 0), whole, unroll, acc);
@@ -164,7 +167,7 @@ Values StepUnit::chainColumns(ValueRange acc, const LhsAddress &lhs, const Colum
     Values rows;
     for (Value column : of) {
       rows.push_back(b.create<LLVM::LoadOp>(lanes, elementAddress(b, column, k, packed), 4));
-      if (next) prefetch(elementAddress(b, column, addI64(b, k, next), packed));
+      if (next) prefetch(b, elementAddress(b, column, addI64(b, k, next), packed));
     }
     return transpose(b, rows);
   });

@@ -11,6 +11,7 @@
 #pragma once
 #include "passes/codegen/cpu/frame.h"
 #include "passes/codegen/cpu/matmul_control.h"
+#include <functional>
 #include <memory>
 
 namespace weft::cpu {
@@ -46,11 +47,14 @@ struct PanelAddress {
 };
 
 constexpr int64_t kLineBytes = 64; // of a cache
-// What is read after a panel and still lies in memory: a chain asks for it as it goes.
+// What is read later and still lies in memory: a chain asks for it as it goes, since a request for many lines
+// at once waits for memory.
 struct Ahead {
   mlir::Value pointer; // null = nothing
   mlir::Value stride;  // bytes from what one packed element of k asks for to what the next one does
-  int64_t lines;       // for each of them, one behind the other
+  int64_t lines = 0;   // for each of them, one behind the other
+  // More, with each stepsTogether packed elements of k; null = nothing.
+  std::function<void(mlir::Value k)> more = nullptr;
 };
 
 // rhs as it lies, where k is contiguous: a pointer to the first k of each of the tile's columns.
@@ -81,6 +85,8 @@ public:
   virtual ~DotUnit() = default;
 
   MatmulTile shape() const { return tile; }
+  // Packed elements of k in one iteration of a chain's loop: 1, 2 or 4.
+  int64_t stepsTogether() const;
 
   virtual Values zero();
   virtual Values loadAcc(const TileAddress &from);

@@ -26,8 +26,6 @@ protected:
 private:
   // Where each row of lhs has step k + i.
   Values lhsAt(const LhsAddress &lhs, mlir::Value k, int64_t i);
-  void prefetch(mlir::Value line);
-  void prefetch(const Ahead &ahead, mlir::Value k);
 
   const int64_t columnsTogether; // UnitFacts'
 };
