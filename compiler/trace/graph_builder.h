@@ -110,6 +110,8 @@ private:
   mlir::func::FuncOp cutForStage(Finished &f, bool differentiated);
   std::vector<StageVariable> stageVariables(Finished &f, mlir::func::FuncOp callee);
   void splitTiedParameters(Finished &f);
+  // "FILE:LINE: " of the first place in a location that has one.
+  static std::string lineText(mlir::Location at);
   [[noreturn]] void fail(const std::string &what) const;
   [[noreturn]] void fail(const std::string &what, mlir::Location where) const; // blames a line made before
 

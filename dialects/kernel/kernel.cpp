@@ -184,8 +184,7 @@ int64_t itemsTogether(mlir::Operation *op, llvm::ArrayRef<int64_t> sizes) {
   auto matmul = mlir::dyn_cast<MatmulOp>(op);
   if (!matmul || matmul.getPackedRhs()) return 1;
   const int64_t block = matmul.getSchedule()->getBlockM(), run = llvm::divideCeil(sizes[1], block);
-  // Also where the schedule has rhs in place: not every level leaves it there. bf16 is multiplied faster than
-  // it is packed.
+  // bf16 is multiplied faster than it is packed.
   if (mlir::cast<mlir::RankedTensorType>(matmul.getLhs().getType()).getElementType().isBF16())
     return std::max<int64_t>(run, 1);
   return std::clamp<int64_t>(llvm::divideCeil(kPackedRows, block), 1, std::max<int64_t>(run, 1));

@@ -116,10 +116,6 @@ std::string InitText(const fb::Variable &variable) {
   return "?";
 }
 
-std::string ShapeText(const flatbuffers::Vector<int64_t> *shape) {
-  return absl::StrCat("(", shape ? absl::StrJoin(shape->begin(), shape->end(), ", ") : "", ")");
-}
-
 std::string LineText(const fb::Artifact &artifact, int32_t line) {
   if (line < 0 || !artifact.lines() || line >= static_cast<int32_t>(artifact.lines()->size())) return "";
   const fb::Line &l = *artifact.lines()->Get(line);

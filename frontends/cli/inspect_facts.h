@@ -25,8 +25,7 @@ absl::StatusOr<int> FindKernel(const fb::Artifact &artifact, const std::string &
 std::string Text(const flatbuffers::String *string);
 std::string DTypeText(fb::DType dtype);
 std::string KindText(fb::VariableKind kind);
-std::string InitText(const fb::Variable &variable); // "normal 0.02"
-std::string ShapeText(const flatbuffers::Vector<int64_t> *shape);
+std::string InitText(const fb::Variable &variable);               // "normal 0.02"
 std::string LineText(const fb::Artifact &artifact, int32_t line); // "model.cc:12 (layers.mlp)"; "" for none
 
 } // namespace weft

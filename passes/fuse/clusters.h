@@ -17,6 +17,8 @@ namespace weft {
 
 struct ProductEpilogue;
 
+constexpr size_t kMostInputs = 16; // values that a kernel reads
+
 struct Cluster {
   llvm::SmallVector<int64_t> domain; // shape of the iteration space; the last dimension is the column
   llvm::SmallSetVector<mlir::Value, 4> roots;  // in program order
@@ -93,5 +95,7 @@ private:
 bool isPointwise(mlir::Operation *op);
 // A reduction over the last dimension.
 bool isRowReduction(mlir::Operation *op);
+// A product that may have an epilogue: one that goes on with a sum has its result there already.
+bool takesEpilogue(mlir::Operation *op);
 
 } // namespace weft

@@ -1,8 +1,9 @@
-// Sizes and names of the artifact's element types.
+// Sizes of the artifact's element types, and shapes as text.
 #pragma once
 #include "runtime/artifact/artifact_generated.h"
 
 #include <cstdint>
+#include <string>
 
 namespace weft {
 
@@ -21,6 +22,14 @@ inline int64_t ByteSize(fb::DType dtype) {
     return 2;
   }
   return 0;
+}
+
+// As in "(2, 3)"; null is "()".
+inline std::string ShapeText(const flatbuffers::Vector<int64_t> *shape) {
+  std::string text = "(";
+  for (uint32_t i = 0; shape && i < shape->size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape->Get(i));
+  return text + ")";
 }
 
 } // namespace weft

@@ -20,10 +20,10 @@
 namespace weft {
 namespace {
 
-constexpr int kBursts = 24;      // the best one counts: others on the machine make the rest slower
-constexpr int kMostBursts = 250; // where threads are slower together than apart: one may wait for a processor
-constexpr double kBurstNs = 2e6; // of registers and caches
-constexpr int kMemoryPasses = 6; // over memory
+constexpr int kBursts = 24;         // the best one counts: others on the machine make the rest slower
+constexpr double kBurstNs = 2e6;    // of registers and caches
+constexpr double kMoreNs = 0.5e9;   // of bursts behind those, while threads are slower together than apart
+constexpr int kMemoryPasses = 6;    // over memory
 constexpr int64_t kAlign = 3 * 256; // three arrays, whole rounds of the loops
 
 double NowNs() {
@@ -42,22 +42,25 @@ template <typename F> double TimeNs(ThreadPool &pool, int threads, const F &f) {
   return NowNs() - start;
 }
 
-// The best rate of `amount` a thread and round: rounds are made until a burst takes `burst_ns`. More bursts
-// than `bursts` while none has reached `enough`.
+// The best rate of `amount` a thread and round: rounds are made until a burst takes `burst_ns`. While no
+// burst has reached `enough`, there are more than `bursts`, for kMoreNs: a thread may have waited for a
+// processor.
 template <typename F>
 double BestRate(ThreadPool &pool, int threads, double amount, int bursts, double burst_ns, double enough,
                 const F &f) {
   int64_t rounds = 1;
-  double ns = 0, best = 0;
-  while ((ns = TimeNs(pool, threads, [&](int thread) { f(thread, rounds); })) < burst_ns / 4 &&
-         rounds < (int64_t{1} << 40))
+  auto burst = [&] { return TimeNs(pool, threads, [&](int thread) { f(thread, rounds); }); };
+  // The least of three: one that had to wait says nothing of how many rounds a burst takes.
+  double ns = 0;
+  while ((ns = std::min({burst(), burst(), burst()})) < burst_ns / 4 && rounds < (int64_t{1} << 40))
     rounds *= 4;
   rounds = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(rounds) * burst_ns / ns));
-  for (int burst = 0; burst < bursts || (best < enough && burst < kMostBursts); ++burst) {
-    ns = TimeNs(pool, threads, [&](int thread) { f(thread, rounds); });
-    best = std::max(best, amount * threads * static_cast<double>(rounds) / ns * 1e9);
-  }
-  return best;
+  double least = burst();
+  for (int i = 1; i < bursts; ++i) least = std::min(least, burst());
+  auto rate = [&] { return amount * threads * static_cast<double>(rounds) / least * 1e9; };
+  for (const double end = NowNs() + kMoreNs; rate() < enough && NowNs() < end;)
+    least = std::min(least, burst());
+  return rate();
 }
 
 // Whether the threads lack a tenth of the processors' time while they compute: something else has it.
@@ -176,17 +179,18 @@ absl::StatusOr<Calibration> Calibrate(ThreadPool &pool, const std::string &cpu_l
   // `bytes` a thread; `shared`: threads share what is measured.
   auto rate = [&](int64_t bytes, int bursts, double burst_ns, bool shared) {
     const int64_t third = bytes / 3 / 256 * 256;
-    return both(shared, [&](int n, double enough) {
-      double read =
-          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, enough,
-                   [&](int t, int64_t rounds) { ReadLoop(arrays->data() + t * memory, 3 * third, rounds); });
-      double triad =
-          BestRate(pool, n, static_cast<double>(3 * third), bursts, burst_ns, 0, [&](int t, int64_t rounds) {
-            char *a = arrays->data() + t * memory;
-            TriadLoop(a, a + third, a + 2 * third, third, rounds);
-          });
-      return std::max(read, triad);
+    auto best = [&](const auto &loop) {
+      return both(shared, [&](int threads, double enough) {
+        return BestRate(pool, threads, static_cast<double>(3 * third), bursts, burst_ns, enough, loop);
+      });
+    };
+    const Rate read = best(
+        [&](int thread, int64_t rounds) { ReadLoop(arrays->data() + thread * memory, 3 * third, rounds); });
+    const Rate triad = best([&](int thread, int64_t rounds) {
+      char *a = arrays->data() + thread * memory;
+      TriadLoop(a, a + third, a + 2 * third, third, rounds);
     });
+    return Rate{std::max(read.one, triad.one), std::max(read.all, triad.all)};
   };
   for (const CacheSize &cache : caches) {
     int64_t sharing = std::min(cache.shared_by, threads),

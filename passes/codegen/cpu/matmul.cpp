@@ -44,7 +44,7 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
     packLhs(block, row, tiles);
     if (plan.streamedTiles > 0) emitStreamedTiles(block, row, partialRow, tiles);
     const Value columnTiles = ceilDivI64(b, block.columns, plan.tile.columns());
-    const Coming lhsNext = lhsComing(block, mBlock), rhsNext = rhsComing(block, mBlock, lhsNext);
+    const auto coming = comingTo(block, mBlock);
     forLoop(b, 0, plan.streamedTiles > 0 ? constantI64(b, 0) : tiles, 1, [&](Value tile) {
       auto unit = makeUnit(b, plan.unit, plan.sum, plan.tile);
       Value within = mulI64(b, tile, plan.tile.rows), first = addI64(b, row, within);
@@ -52,7 +52,7 @@ void MatmulEmitter::emitRows(const Block &block, Value mBlock) {
       const Rows here{first, constantI64(b, plan.tile.rows), addI64(b, partialRow, within)};
       auto aheadOf = [&](Value column) {
         Value number = addI64(b, mulI64(b, tile, columnTiles), divI64(b, column, plan.tile.columns()));
-        return tileAhead(block, lhsNext, rhsNext, number);
+        return tileAhead(block, coming, number);
       };
       emitTiles(*unit, block, here, lhs, aheadOf);
     });

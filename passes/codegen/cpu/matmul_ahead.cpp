@@ -2,9 +2,9 @@
 // waits for memory otherwise: a gradient of a weight spent a fifth of its time there. Of rows of k alone;
 // what lies along k is packed a tile at a time, which asks for the next tile (nextLhs).
 //
-// A tile asks for one line of a row, with each iteration of its loop over k: a request for many lines at once
-// waits for memory. Rows are then as far apart as k is in two iterations, so that as many tiles take the
-// same line of all rows; the tiles behind them take the next one.
+// A tile asks for one line of a row with each iteration of its loop over k: a request for many lines at once
+// waits for memory. Those rows are as far apart as k is in successive iterations, and as many tiles ask for
+// one line of all rows; the tiles behind them for the next one. Blocks of few tiles ask for a part.
 #include "passes/codegen/cpu/matmul_emitter.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -20,7 +20,7 @@ MatmulEmitter::Coming MatmulEmitter::comingRows(int64_t access, Value source, Va
                                                 int64_t elements) {
   Value rows = minI64(b, subI64(b, end, k), constantI64(b, plan.blockK));
   const int64_t lines = llvm::divideCeil(elements * memoryBytes(plan.element), kLineBytes);
-  return {access, lines, source, k, rows, constantI64(b, 0), 0};
+  return {access, lines, source, k, rows, {}, {}, {}};
 }
 
 // Where the next K block begins: of groups of k the next one's first.
@@ -42,52 +42,64 @@ MatmulEmitter::Coming MatmulEmitter::lhsComing(const Block &block, Value mBlock)
                     plan.blockM);
 }
 
-// The next K block; its lines go on from m block to m block.
-MatmulEmitter::Coming MatmulEmitter::rhsComing(const Block &block, Value mBlock, const Coming &lhs) {
+// The next K block.
+MatmulEmitter::Coming MatmulEmitter::rhsComing(const Block &block, Value mBlock) {
   if (plan.inPlace || op.getPackedRhs() || plan.streamedTiles > 0 || !frame.strideIs(kRhsAccess, 2, 1))
     return {};
   auto [k, end] = nextK(block);
-  Coming coming =
-      comingRows(kRhsAccess, access(kRhsAccess, block.batch, k, block.column), k, end, plan.blockN);
-  // Behind the tiles that ask for lhs, which is packed sooner.
+  return comingRows(kRhsAccess, access(kRhsAccess, block.batch, k, block.column), k, end, plan.blockN);
+}
+
+std::array<MatmulEmitter::Coming, 2> MatmulEmitter::comingTo(const Block &block, Value mBlock) {
+  Coming lhs = lhsComing(block, mBlock), rhs = rhsComing(block, mBlock);
+  Value zero = constantI64(b, 0);
   Value tiles = mulI64(b, ceilDivI64(b, block.columns, plan.tile.columns()), plan.blockM / plan.tile.rows);
-  coming.skipped = lhs.source ? lhs.lines * rowsApart() : 0;
-  coming.before = mulI64(b, subI64(b, mBlock, block.chunk), subI64(b, tiles, constantI64(b, coming.skipped)));
-  return coming;
+  lhs.skipped = lhs.done = rhs.skipped = rhs.done = lhs.turns = zero;
+  if (rhs.source) {
+    // As much with each m block: what is asked for early pushes out what is read now.
+    Value blocks = subI64(b, block.chunkEnd, block.chunk), all = constantI64(b, rhs.lines * rowsApart());
+    rhs.turns = divI64(b, subI64(b, addI64(b, all, blocks), constantI64(b, 1)), blocks);
+    if (lhs.source) rhs.turns = minI64(b, rhs.turns, ceilDivI64(b, tiles, 2));
+    rhs.done = mulI64(b, subI64(b, mBlock, block.chunk), rhs.turns);
+  }
+  if (lhs.source) {
+    lhs.turns = constantI64(b, lhs.lines * rowsApart());
+    if (rhs.source) lhs.turns = minI64(b, lhs.turns, subI64(b, tiles, rhs.turns));
+    rhs.skipped = lhs.turns;
+  }
+  return {lhs, rhs};
 }
 
-int64_t MatmulEmitter::rowsApart() {
-  return makeUnit(b, plan.unit, plan.sum, plan.tile)->stepsTogether() * plan.unit.pack;
-}
-
-Ahead MatmulEmitter::tileAhead(const Block &block, const Coming &lhs, const Coming &rhs, Value tile) {
+Ahead MatmulEmitter::tileAhead(const Block &block, const std::array<Coming, 2> &both, Value tile) {
   const int64_t apart = rowsApart();
   std::vector<std::function<void(Value k)>> requests;
   // Of rows that are as far from one another as the first two: of one operand, since no tile asks for both.
   Value zero = constantI64(b, 0), pointer, stride;
-  for (const Coming *coming : {&lhs, &rhs}) {
-    if (!coming->source) continue;
-    const int64_t access = coming->access, dim = access == kLhsAccess ? 2 : 1;
-    Value turn = addI64(b, coming->before, subI64(b, tile, constantI64(b, coming->skipped)));
+  for (const Coming &coming : both) {
+    if (!coming.source) continue;
+    const int64_t operand = coming.access, dim = operand == kLhsAccess ? 2 : 1;
+    Value within = subI64(b, tile, coming.skipped), turn = addI64(b, coming.done, within);
     Value line = divI64(b, turn, apart), first = remI64(b, turn, constantI64(b, apart));
-    Value asks = atLeast(b, tile, constantI64(b, coming->skipped));
-    asks = b.create<arith::AndIOp>(asks, lessThan(b, turn, constantI64(b, coming->lines * apart)));
-    asks = b.create<arith::AndIOp>(asks, lessThan(b, first, coming->rows));
+    Value asks = atLeast(b, within, zero);
+    // A block much lower than the one at hand is not worth the requests behind its end.
+    for (Value holds : {lessThan(b, within, coming.turns), lessThan(b, line, constantI64(b, coming.lines)),
+                        lessThan(b, first, coming.rows), atLeast(b, mulI64(b, coming.rows, 2), block.kCount)})
+      asks = b.create<arith::AndIOp>(asks, holds);
     // What is not asked for is one line, again and again: cheaper than to look whether there is something.
     Value byte = choose(b, asks, mulI64(b, line, kLineBytes), zero);
     auto rowAt = [=, this](Value from, Value i) {
-      Value row = at(coming->source, along(access, dim, from, i), plan.element);
+      Value row = at(coming.source, along(operand, dim, from, i), plan.element);
       return at(row, byte, b.getI8Type());
     };
-    if (!isLookedUp(access, dim)) {
-      Value step = mulI64(b, bytesOf(frame.stride(access, dim)), plan.unit.pack);
-      pointer = choose(b, asks, rowAt(coming->first, first), pointer ? pointer : frame.scratch);
+    if (!isLookedUp(operand, dim)) {
+      Value step = mulI64(b, bytesOf(frame.stride(operand, dim)), plan.unit.pack);
+      pointer = choose(b, asks, rowAt(coming.first, first), pointer ? pointer : frame.scratch);
       stride = choose(b, asks, step, stride ? stride : zero);
       continue;
     }
-    Value from = choose(b, asks, coming->first, block.k);
+    Value from = choose(b, asks, coming.first, block.k);
     first = choose(b, asks, first, zero);
-    Value last = choose(b, asks, subI64(b, coming->rows, constantI64(b, 1)), zero);
+    Value last = choose(b, asks, subI64(b, coming.rows, constantI64(b, 1)), zero);
     requests.push_back([=, this](Value k) {
       askFor(rowAt(from, minI64(b, addI64(b, first, mulI64(b, k, plan.unit.pack)), last)));
     });

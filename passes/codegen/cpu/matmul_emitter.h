@@ -39,21 +39,25 @@ private:
     mlir::Value within(Builder &b, DotUnit &unit, int64_t r) const;
   };
 
-  // Rows of k of an operand that are packed next: tiles ask for them, line by line of a row.
+  // Rows of k of an operand that are packed next: the m block's tiles ask for them in turns, a line of a row
+  // with each iteration of their loops over k.
   struct Coming {
     int64_t access = 0, lines = 0; // lhs or rhs; of a row
     mlir::Value source;            // the first row; null: nothing comes
-    mlir::Value first, rows;       // its k; how many
-    mlir::Value before;            // turns of tiles of m blocks before
-    int64_t skipped = 0;           // the m block's first tiles, which have none
+    mlir::Value first, rows;       // its k; how many, 0 or less: none
+    mlir::Value skipped, turns;    // tiles before the first that asks, and those that do
+    mlir::Value done;              // turns in m blocks before
   };
   std::pair<mlir::Value, mlir::Value> nextK(const Block &block); // and where k ends then
   Coming comingRows(int64_t access, mlir::Value source, mlir::Value k, mlir::Value end, int64_t elements);
   Coming lhsComing(const Block &block, mlir::Value mBlock);
-  Coming rhsComing(const Block &block, mlir::Value mBlock, const Coming &lhs);
-  int64_t rowsApart(); // that a tile asks for: k of one iteration
+  Coming rhsComing(const Block &block, mlir::Value mBlock);
+  // Of both, lhs first, which is packed sooner.
+  std::array<Coming, 2> comingTo(const Block &block, mlir::Value mBlock);
+  // How far the rows are apart that a tile asks for, and so how many tiles' turns a line takes.
+  int64_t rowsApart() { return plan.tile.stepsTogether() * plan.unit.pack; }
   // What the m block's tile (of rows and columns) asks for while it is computed.
-  Ahead tileAhead(const Block &block, const Coming &lhs, const Coming &rhs, mlir::Value tile);
+  Ahead tileAhead(const Block &block, const std::array<Coming, 2> &coming, mlir::Value tile);
   void askFor(mlir::Value line) { b.create<mlir::LLVM::Prefetch>(line, /*rw=*/0, /*hint=*/2, /*cache=*/1); }
   void askForSums(DotUnit &unit, const Block &block, const Rows &rows, mlir::Value column);
 

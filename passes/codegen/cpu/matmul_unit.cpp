@@ -11,10 +11,9 @@ namespace weft::cpu {
 
 // As many as make a few dozen products, which hide what a loop costs. More only make more code, and these
 // loops are most of a program's. What is seldom run is not worth more than one.
-int64_t DotUnit::stepsTogether() const {
-  if (tile.seldom) return 1;
-  int64_t steps = 48 / (tile.rows * tile.vectors);
-  return std::clamp<int64_t>(llvm::bit_floor(uint64_t(steps)), 1, 4);
+int64_t MatmulTile::stepsTogether() const {
+  if (seldom) return 1;
+  return std::clamp<int64_t>(llvm::bit_floor(uint64_t(48 / (rows * vectors))), 1, 4);
 }
 
 UnitFacts unitFacts(StringRef unit, const CpuLevel &level) {
@@ -111,7 +110,7 @@ Values StepUnit::chainSteps(ValueRange acc, const LhsAddress &lhs, RhsAt rhsAt, 
       return now;
     });
   };
-  const int64_t unroll = stepsTogether();
+  const int64_t unroll = tile.stepsTogether();
   if (unroll == 1) return steps(constantI64(b, 0), count, 1, acc);
   Value whole = subI64(b, count, remI64(b, count, constantI64(b, unroll)));
   Values now = steps(constantI64(b, 0), whole, unroll, acc);

@@ -22,6 +22,8 @@ struct MatmulTile {
   int64_t vectors;     // of 16 columns
   bool seldom = false; // run: for little code
   int64_t columns() const { return vectors * kLanes; }
+  // Packed elements of k in one iteration of a chain's loop: 1, 2 or 4.
+  int64_t stepsTogether() const;
 };
 
 // A tile in memory: row r, column c at pointer + r * rowStride + c. `columns`, `rows`: those that exist
@@ -53,7 +55,7 @@ struct Ahead {
   mlir::Value pointer; // null = nothing
   mlir::Value stride;  // bytes from what one packed element of k asks for to what the next one does
   int64_t lines = 0;   // for each of them, one behind the other
-  // More, with each stepsTogether packed elements of k; null = nothing.
+  // More, with each iteration of the loop over k (of its last ones, a packed element each); null = nothing.
   std::function<void(mlir::Value k)> more = nullptr;
 };
 
@@ -85,8 +87,6 @@ public:
   virtual ~DotUnit() = default;
 
   MatmulTile shape() const { return tile; }
-  // Packed elements of k in one iteration of a chain's loop: 1, 2 or 4.
-  int64_t stepsTogether() const;
 
   virtual Values zero();
   virtual Values loadAcc(const TileAddress &from);

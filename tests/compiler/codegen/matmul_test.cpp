@@ -121,6 +121,30 @@ TEST(Matmul, SingleRowsOfRhsInPlaceKeepTheChain) {
   expectAllChains(ops);
 }
 
+// Rows of k in several blocks of rows, columns and k, whose next ones are asked for; of all layouts.
+TEST(Matmul, ManyBlocksKeepTheChain) {
+  std::vector<Matmul> ops;
+  for (int layout = 0; layout < 4; ++layout)
+    for (bool init : {false, true})
+      for (auto [m, n, k] : {std::array<int64_t, 3>{61, 145, 80}, {50, 64, 130}, {97, 33, 41}}) {
+        Matmul op = plain("blocks" + std::to_string(ops.size()), 2, m, n, k, layout & 1, layout & 2);
+        op.schedule = init ? "tile_m = 8, tile_n = 32, block_m = 48, block_n = 64, block_k = 40"
+                           : "tile_m = 12, tile_n = 32, block_m = 48, block_n = 96, block_k = 136";
+        op.init = init;
+        ops.push_back(op);
+      }
+  // Sums that lie in scratch between blocks of k, since columns of the result do not lie together.
+  Matmul scratch = plain("scratch", 1, 61, 70, 130, true, false);
+  scratch.schedule = "tile_m = 8, tile_n = 32, block_m = 48, block_n = 64, block_k = 40";
+  scratch.outputs = {{"70x61xf32", {0, 1, 61}}};
+  ops.push_back(scratch);
+  // The same with low blocks.
+  scratch.name = "low";
+  scratch.schedule = "tile_m = 8, tile_n = 32, block_m = 24, block_n = 64, block_k = 40";
+  ops.push_back(scratch);
+  expectAllChains(ops);
+}
+
 // Few rows, all of which take a column of rhs together, keep it too: one block of rows, several, and rows
 // left over.
 TEST(Matmul, FewRowsOfRhsInPlaceKeepTheChain) {
